@@ -1,0 +1,1 @@
+"""Raw email in; clean, nested, threaded, searchable conversations out."""

@@ -1,0 +1,243 @@
+"""An archive, read: find a mail, its thread, its copies; search; iterate; hand everything to Arrow.
+
+with open_archive("archive") as archive:
+    for hit in archive.search('from:ann "purchase order"'):
+        print(hit.record.message.subject)
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple
+
+from mailloom.flow.transform import unseal
+from mailloom.mail.model import MessageId, Record
+from mailloom.ports import Soft, Stated
+from mailloom.schema import load_record
+from mailloom.stores.files import RawError
+from mailloom.stores.sqlite.threads import load_stated
+from mailloom.thread.tree import Twig, topics, tree
+from mailloom.wire import Embedded, open_for_reading
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class NotFoundError(Exception):
+    """Nothing, or more than one thing, goes by that name; the message says which and what to do."""
+
+
+class Summary(NamedTuple):
+    """One message as lists show it. `date` is in ms, None where none was stated."""
+
+    id: MessageId
+    date: int | None
+    subject: str
+    sender: str
+    message_id: str
+    attachments: int
+    nested: int
+    problems: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One delivery: where a mail came from and what became of it. Times in ms; `trace` is JSON (model.Trace)."""
+
+    source: str
+    path: str
+    start: int
+    length: int
+    state: str
+    message: MessageId | None
+    raw_sha256: bytes
+    folder: str
+    labels: str
+    flags: str
+    received_at: int | None
+    trace: bytes
+    reason: str
+    version: str
+    read_at: int
+    stored_at: int
+
+
+_COPY = """sources.name, path, start, length, state, message, raw_sha256, folder, labels, flags, received_at, trace, reason,
+  version, read_at, stored_at from deliveries join sources on sources.id = deliveries.source"""
+_SUMMARY = "id, date, subject, sender, message_id, attachments, nested, problems from messages"
+_UP = """with recursive up (name, parent) as (
+    select name, parent from nodes where scope = ?1 and name = ?2
+    union all select n.name, n.parent from nodes n join up on n.scope = ?1 and n.name = up.parent where up.parent <> up.name)
+  select name from up where name = parent"""
+_DOWN = """with recursive down (name) as (
+    select ?2
+    union all select n.name from nodes n join down on n.scope = ?1 and n.parent = down.name where n.parent <> n.name)
+  select d.name from down d join nodes n on n.scope = ?1 and n.name = d.name and n.conv is null where d.name < x'01' order by d.name"""
+
+
+class Archive:
+    """An archive opened for reading. Others may write to it meanwhile: each call sees what was committed when it began."""
+
+    def __init__(self, stores: Embedded) -> None:
+        self.stores, self.connection, self.scope = stores, stores.connection, stores.scope
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.stores.close()
+
+    # -------------------------------------------------------------------------------------------- one message
+    def find(self, name: str) -> MessageId:
+        """The id that a name means: an id, its beginning as in git (4 digits or more), or a Message-ID with or without brackets.
+
+        Raises NotFoundError.
+        """
+        plain = name.strip().strip("<>")
+        digits = plain.replace("-", "").lower()
+        if 4 <= len(digits) <= 32 and all(c in "0123456789abcdef" for c in digits):
+            low, high = bytes.fromhex(digits.ljust(32, "0")), bytes.fromhex(digits.ljust(32, "f"))
+            sql = f"select {_SUMMARY} where scope = ? and id between ? and ? order by id limit 6"
+            found = list(self.connection.execute(sql, (self.scope, low, high)))
+        else:
+            sql = f"select {_SUMMARY} where scope = ? and message_id = ? order by id limit 6"
+            found = list(self.connection.execute(sql, (self.scope, plain)))
+        if not found:
+            raise NotFoundError(
+                f"no message is called {name!r}: give an id (4 digits or more) or a Message-ID; `mailloom search` finds ids"
+            )
+        if len(found) > 1 and "@" not in plain:
+            ids = ", ".join(row[0].hex() for row in found[:5])
+            raise NotFoundError(f"{name!r} may be any of {ids}: give more digits")
+        return MessageId(found[0][0])
+
+    def summary(self, message: MessageId) -> Summary:
+        row = self.connection.execute(f"select {_SUMMARY} where scope = ? and id = ?", (self.scope, message)).get
+        if row is None:
+            raise NotFoundError(f"no message has the id {message.hex()}")
+        return Summary(*row)
+
+    def record(self, message: MessageId) -> Record:
+        sql = "select body from messages join bodies using (seq) where scope = ? and id = ?"
+        body = self.connection.execute(sql, (self.scope, message)).get
+        if body is None:
+            raise NotFoundError(f"no message has the id {message.hex()}")
+        return load_record(unseal(body))
+
+    def copies(self, message: MessageId) -> list[Copy]:
+        sql = f"select {_COPY} where deliveries.scope = ? and message = ? order by stored_at, source, path, start"
+        return [Copy(*row) for row in self.connection.execute(sql, (self.scope, message))]
+
+    def twins(self, message: MessageId) -> list[MessageId]:
+        """Other messages with the same content but for their ids."""
+        mine = self.connection.execute(
+            "select twin from messages where scope = ? and id = ?", (self.scope, message)
+        ).get
+        sql = "select id from messages where scope = ? and twin = ? and id <> ? order by id"
+        return [MessageId(row[0]) for row in self.connection.execute(sql, (self.scope, mine, message))]
+
+    def raw(self, message: MessageId) -> bytes:
+        """The exact bytes of the first copy that has them. Raises RawError where raw mail isn't kept or was lost."""
+        for copy in self.copies(message):
+            if where := self.stores.records.located([copy.raw_sha256]):
+                return self.stores.packs.read(copy.raw_sha256, where[copy.raw_sha256])
+        raise RawError(f"the raw bytes of {message.hex()} are not in this archive")
+
+    # -------------------------------------------------------------------------------------------- threads
+    def conversation(self, message: MessageId) -> MessageId:
+        """The conversation that a message is in now: the id of its oldest message."""
+        node = b"\x00" + message
+        row = self.connection.execute(
+            "select conv from nodes where scope = ? and name = ?", (self.scope, node)
+        ).fetchone()
+        if row is None:
+            raise NotFoundError(f"no message has the id {message.hex()}")
+        return MessageId((row[0] or self.connection.execute(_UP, (self.scope, node)).get)[1:])
+
+    def members(self, conversation: MessageId) -> list[MessageId]:
+        """The messages of a conversation, oldest first."""
+        node = b"\x00" + conversation
+        sql = "select name from nodes where scope = ? and conv = ? and name < x'01' order by name"
+        named = [MessageId(row[0][1:]) for row in self.connection.execute(sql, (self.scope, node))]
+        if named:
+            return named
+        return [MessageId(row[0][1:]) for row in self.connection.execute(_DOWN, (self.scope, node))]
+
+    def stated(self, messages: Sequence[MessageId]) -> list[Stated]:
+        sql = "select message, body from stated where scope = ? and message = ?"
+        found = self.connection.executemany(sql, [(self.scope, m) for m in messages])
+        return [load_stated(MessageId(message), body) for message, body in found]
+
+    def soft(self, messages: Sequence[MessageId]) -> list[Soft]:
+        """The soft links from these messages, live or not."""
+        sql = "select source, target, live, kind, weight, detail from soft where scope = ? and source = ?"
+        found = self.connection.executemany(sql, [(self.scope, m) for m in messages])
+        return [Soft(MessageId(s), MessageId(t), bool(live), *what) for s, t, live, *what in found]
+
+    def tree(self, conversation: MessageId) -> list[Twig]:
+        """The messages of a conversation as a tree, with ghosts for what is cited and not here."""
+        members = self.members(conversation)
+        return tree(self.stated(members), self.soft(members))
+
+    def threads(self) -> Iterator[tuple[MessageId, MessageId, MessageId]]:
+        """(message, conversation, topic) of every message, in the order of conversations."""
+        yield from membership(self)
+
+    # -------------------------------------------------------------------------------------------- everything
+    def records(self) -> Iterator[Record]:
+        """Every message, in the order of storing."""
+        sql = "select body from messages join bodies using (seq) where scope = ? order by seq"
+        for (body,) in self.connection.execute(sql, (self.scope,)):
+            yield load_record(unseal(body))
+
+    def __len__(self) -> int:
+        return int(self.connection.execute("select count(*) from messages where scope = ?", (self.scope,)).get)
+
+    def to_arrow(self) -> pa.Table:
+        """Every message as one Arrow table (schema.arrow_schema). For archives larger than memory, read messages/ by DuckDB."""
+        from mailloom.schema import arrow_lines, arrow_schema
+        from mailloom.stores.parquet import table
+
+        lines = b"\n".join(arrow_lines(record) for record in self.records())
+        return table(lines) if lines else arrow_schema().empty_table()
+
+
+def membership(archive: Archive) -> list[tuple[MessageId, MessageId, MessageId]]:
+    """(message, conversation, topic) of every message, ordered by conversation and message: one pass over all nodes."""
+    parent: dict[bytes, bytes] = {}
+    conv: dict[bytes, bytes] = {}
+    rows = archive.connection.execute(
+        "select name, parent, conv from nodes where scope = ? order by name", (archive.scope,)
+    )
+    for name, above, override in rows:
+        # In the order of names a parent comes before its children, so its root is known already.
+        parent[name] = parent.get(above, above)
+        if override is not None:
+            conv[name] = override
+    groups: dict[bytes, list[tuple[MessageId, bytes]]] = defaultdict(list)
+    sql = "select id, base_subject from messages where scope = ?"
+    for message, subject in archive.connection.execute(sql, (archive.scope,)):
+        node = b"\x00" + message
+        groups[conv.get(node) or parent[node]].append((MessageId(message), subject.encode()))
+    entries = []
+    for node, members in sorted(groups.items()):
+        topic = topics(members)
+        entries += [(message, MessageId(node[1:]), topic[message]) for message, _ in sorted(members)]
+    return entries
+
+
+def open_archive(path: str | Path, scope: str = "") -> Archive:
+    """Open an archive folder for reading. Raises stores.sqlite.ArchiveError where there is none, or it is damaged or newer."""
+    return Archive(open_for_reading(Path(path), scope))
+
+
+__all__ = ["Archive", "Copy", "NotFoundError", "Summary", "open_archive"]

@@ -1,0 +1,106 @@
+"""The commands. Each lives in a module of this folder that is imported when the command runs, so that `search` starts fast.
+
+Exit codes: 0 done; 1 done, but something needs a look (the books don't balance, `doctor` found a fault, nothing was found);
+2 wrong usage, or an input or archive that can't be used: the message says which and what to do; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "ingest": "ingest",
+    "search": "find",
+    "thread": "find",
+    "show": "find",
+    "explain": "find",
+    "where": "find",
+    "rejected": "find",
+    "parse": "parse",
+    "stats": "analyse",
+    "sql": "analyse",
+    "export": "analyse",
+    "digest": "analyse",
+    "doctor": "analyse",
+    "synth": "synth",
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are functions of the same name in the modules that COMMANDS names."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"mailloom.cli.{COMMANDS[name]}")
+        command: click.Command = getattr(module, name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, 1)
+            hint = f" Did you mean `{close[0]}`?" if close else ""
+            raise click.UsageError(f"there is no command {args[0]!r}.{hint}", ctx) from None
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="mailloom", prog_name="mailloom")
+def group() -> None:
+    """Raw email in; clean, nested, threaded, searchable conversations out."""
+
+
+def archive_option(command: Any) -> Any:
+    """--archive DIR, or MAILLOOM_ARCHIVE, or ./archive."""
+    return click.option(
+        "--archive",
+        "-a",
+        type=click.Path(path_type=Path, file_okay=True),
+        default=lambda: os.environ.get("MAILLOOM_ARCHIVE", "archive"),
+        help="The archive's folder (default: $MAILLOOM_ARCHIVE, else ./archive).",
+    )(command)
+
+
+def json_option(command: Any) -> Any:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(command)
+
+
+def main() -> None:
+    """The console script: known errors become one line and exit code 2."""
+    try:
+        code = group.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("stopped; what was stored stays, the same command goes on from there", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except BrokenPipeError:  # `mailloom search ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if not _known(error):
+            raise
+        click.echo(f"mailloom: {error}", err=True)
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _known(error: Exception) -> bool:
+    """Errors whose message is written for people."""
+    names = {"ArchiveError", "NotFoundError", "SourceError", "QueryError", "RawError", "SynthError", "ShapeError"}
+    return type(error).__name__ in names or (isinstance(error, OSError) and error.errno is not None)

@@ -1,0 +1,109 @@
+"""Outcomes + Stores -> effects, in a fixed order: write, join, look, finish.
+
+The key of every write follows from the content, so writing twice is writing once; a crash anywhere and a replay give the
+state of an undisturbed run. A delivery is a duplicate only of a message whose processing was finished.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mailloom.flow.transform import Sealed
+from mailloom.mail.model import MessageId
+from mailloom.ports import Delivery, FeedEntry, Frame, Ledger, Messages, Raws, Threads
+from mailloom.thread.assign import Joined
+from mailloom.thread.weave import weave
+
+
+class Stores(Protocol):
+    """What a commit writes to."""
+
+    @property
+    def threads(self) -> Threads: ...
+    @property
+    def messages(self) -> Messages: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def raws(self) -> Raws: ...
+
+
+@dataclass(slots=True)
+class Committed:
+    """What a commit did, for the books and the progress bar."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    nested: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A sealed outcome with its arrival: which generation of its place it is, when its bytes were read (ms), and whether it
+    is a file that never was mail.
+    """
+
+    sealed: Sealed
+    generation: int
+    read_at: int
+    foreign: bool = False
+
+
+def commit(batch: Sequence[Arrived], frames: Sequence[Frame], stores: Stores) -> Committed:
+    """Store a batch of a few hundred mails with their raw bytes. Where the stores share a transaction, the caller holds it."""
+    done = Committed()
+    stores.raws.keep(frames)
+    rows = [(a.sealed.row, a.sealed) for a in batch if a.sealed.row is not None]
+    finished = stores.messages.finished({row.id for row, _ in rows})
+    fresh: dict[MessageId, Sealed] = {}
+    for row, sealed in rows:
+        if row.id not in finished:
+            fresh.setdefault(row.id, sealed)
+    stores.messages.put(
+        [(s.row, s.words, s.people) for s in fresh.values() if s.row is not None and s.words is not None]
+    )
+    joined = weave(stores.threads, [s.stated for s in fresh.values() if s.stated is not None])
+    if told := _feed(joined, fresh.keys()):
+        stores.threads.tell(told)
+    stores.messages.finish(fresh.keys())
+    deliveries = [_delivery(arrived, fresh) for arrived in batch]
+    stores.ledger.deliver(deliveries)
+    for delivery, arrived in zip(deliveries, batch, strict=True):
+        done.states[delivery.state] += 1
+        if delivery.state == "stored" and (stored := arrived.sealed.row) is not None:
+            done.nested += stored.nested
+            done.problems.update(stored.problems.split(",") if stored.problems else ())
+    return done
+
+
+def _delivery(arrived: Arrived, fresh: dict[MessageId, Sealed]) -> Delivery:
+    sealed = arrived.sealed
+    message = sealed.row.id if sealed.row is not None else None
+    if message is not None:
+        state = "stored" if fresh.get(message) is sealed else "duplicate"
+    else:
+        state = "foreign" if arrived.foreign else "rejected"
+    return Delivery(
+        origin=sealed.origin,
+        generation=arrived.generation,
+        read_at=arrived.read_at,
+        state=state,
+        message=message,
+        raw_sha256=sealed.raw_sha256,
+        trace=sealed.trace,
+        reason=sealed.reason,
+        version=sealed.version,
+    )
+
+
+def _feed(joined: Sequence[Joined], fresh: Collection[MessageId]) -> list[FeedEntry]:
+    """A root that gave way named a conversation, unless it came only now or was a key."""
+    new = set(fresh)
+    return [
+        FeedEntry(MessageId(j.old[1:]), (MessageId(j.new[1:]),), "joined")
+        for j in joined
+        if j.old[0] == 0 and MessageId(j.old[1:]) not in new
+    ]

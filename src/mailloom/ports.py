@@ -1,0 +1,342 @@
+"""What a store must do: small protocols, each method taking a batch.
+
+The threads store is six of them because six things change at six different speeds; every store implements all six over
+one connection. Each *item* of a batch is atomic by itself; a batch as a whole need not be. Reads are strong: they see every
+write that has returned. Names are bytes: a message node is 0x00 + its 16-byte id, a key node 0x01 + 16 bytes of a hash, so that
+the smallest name in a pool is its oldest message.
+
+A store is bound to one *scope* (a customer, a case) when it is made; nothing crosses scopes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from mailloom.mail.model import MessageId, Origin
+
+NodeName = bytes
+"""17 bytes: see the module's docstring."""
+ClueName = bytes
+"""16 bytes of a hash over the clue's kind and value."""
+
+
+class Fenced(Exception):
+    """Another settle has taken the lease; nothing more may be written under this one."""
+
+
+class Transient(Exception):
+    """A store is slow, busy or away: the same call may succeed later."""
+
+
+class Poison(Exception):
+    """This input can't be worked on, now or later, by this version: put it aside with the reason."""
+
+
+# ------------------------------------------------------------------------------------------------ values
+class Node(NamedTuple):
+    """One node of the union-find. `conv` overrides the pool's root; `dead` is what settle last made of a key."""
+
+    parent: NodeName
+    conv: NodeName | None = None
+    dead: bool = False
+
+
+class Link(NamedTuple):
+    """One stated piece of hard evidence: a message owns or cites a key. `weight` is in thousandths."""
+
+    kind: str
+    key: NodeName
+    owns: bool
+    detail: str
+    weight: int = 1000
+
+
+class Ask(NamedTuple):
+    """A message looks for the owner of a clue: one stated piece of soft evidence. `detail` is for `explain`."""
+
+    kind: str
+    clue: ClueName
+    detail: str
+    weight: int = 1000
+
+
+class Stated(NamedTuple):
+    """All that one message states of its thread: its hard links, the clues that it owns and those that it asks for.
+
+    `subject` is an 8-byte hash of the base subject, `people` such hashes of the keys of From, To and Cc, the sender first;
+    `when` is the stated date in ms.
+    """
+
+    message: MessageId
+    subject: bytes
+    people: tuple[bytes, ...]
+    when: int | None
+    links: tuple[Link, ...]
+    owns: tuple[ClueName, ...] = ()
+    asks: tuple[Ask, ...] = ()
+
+
+class KeyNote(NamedTuple):
+    """A change to a key item: an owner's base subject, or a citer's sender and subject, or that somebody asks."""
+
+    key: NodeName
+    owner: bytes | None = None
+    citer: tuple[bytes, bytes] | None = None
+    asked: bool = False
+
+
+class KeyItem(NamedTuple):
+    """What is known of a key: its owners' base subjects and its citers' senders and subjects, as far as the caps go."""
+
+    owners: frozenset[bytes] = frozenset()
+    senders: frozenset[bytes] = frozenset()
+    subjects: frozenset[bytes] = frozenset()
+    asked: bool = False
+
+
+class ClueNote(NamedTuple):
+    """A change to a clue item: a message owns it, or somebody asks for it."""
+
+    clue: ClueName
+    owner: MessageId | None = None
+    asked: bool = False
+
+
+class ClueItem(NamedTuple):
+    """Who owns a clue, as far as the cap goes, and whether anybody asks for it."""
+
+    owners: frozenset[MessageId] = frozenset()
+    asked: bool = False
+
+
+class Target(NamedTuple):
+    """A soft link that `decide` chose for a message."""
+
+    target: MessageId
+    kind: str
+    weight: int
+    detail: str
+
+
+class Soft(NamedTuple):
+    """A soft link that settle has drawn: source -> target. Once its row is there it stays; `live` says whether it counts now."""
+
+    source: MessageId
+    target: MessageId
+    live: bool
+    kind: str = ""
+    weight: int = 0
+    detail: str = ""
+
+
+class Stamp(NamedTuple):
+    """What settle writes on a node: `conv` (b"" clears it, None leaves it), `dead` (None leaves it)."""
+
+    node: NodeName
+    conv: NodeName | None = None
+    dead: bool | None = None
+
+
+class FeedEntry(NamedTuple):
+    """One change of a conversation's id, for followers: history, not state."""
+
+    old: MessageId
+    new: tuple[MessageId, ...]
+    why: str
+
+
+# ------------------------------------------------------------------------------------------------ threads
+class Pools(Protocol):
+    """The union-find."""
+
+    def enter(self, names: Collection[NodeName]) -> None:
+        """Put each node that is absent, as its own parent."""
+        ...
+
+    def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+        """The nodes of these names; what is absent is left out."""
+        ...
+
+    def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
+        """(node, old parent, new parent): each a compare-and-set; False where the parent was not `old` any more."""
+        ...
+
+    def stamp(self, stamps: Sequence[Stamp]) -> None:
+        """Set conv and dead. Only settle calls it."""
+        ...
+
+
+class Evidence(Protocol):
+    """What messages state, stored so that everything else can be derived again."""
+
+    def state(self, stated: Sequence[Stated]) -> None:
+        """Store each message's evidence and, by key, the way back to it. Writing twice is writing once."""
+        ...
+
+    def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]: ...
+
+    def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
+        """The messages that own or cite each key."""
+        ...
+
+
+class Keys(Protocol):
+    """Key items: who owns and cites a hard key."""
+
+    def note(self, notes: Sequence[KeyNote]) -> Sequence[tuple[KeyItem, KeyItem]]:
+        """Apply the notes one after the other, each atomically; the item before and after each."""
+        ...
+
+    def keys(self, names: Collection[NodeName]) -> Mapping[NodeName, KeyItem]: ...
+
+
+class Clues(Protocol):
+    """Clue items and the rows of those who ask."""
+
+    def ask(self, asks: Iterable[tuple[ClueName, MessageId]], *, withdraw: bool = False) -> None: ...
+
+    def asking(self, clues: Collection[ClueName]) -> Mapping[ClueName, Collection[MessageId]]: ...
+
+    def hint(self, notes: Sequence[ClueNote]) -> Sequence[tuple[ClueItem, ClueItem]]:
+        """Apply the notes one after the other, each atomically; the item before and after each."""
+        ...
+
+    def clues(self, names: Collection[ClueName]) -> Mapping[ClueName, ClueItem]: ...
+
+
+class SoftLinks(Protocol):
+    """The links that settle drew."""
+
+    def draw(self, rows: Sequence[Soft]) -> None:
+        """Put each row, or change its live flag and what it says."""
+        ...
+
+    def drawn(self, messages: Collection[MessageId]) -> Sequence[Soft]:
+        """The rows from and to these messages."""
+        ...
+
+
+class Marks(Protocol):
+    """Which messages settle must look at, and the feed of what became of conversations."""
+
+    def mark(self, messages: Collection[MessageId]) -> None: ...
+
+    def dirty(self, limit: int) -> Mapping[MessageId, int]:
+        """Marked messages, each with its mark's version, oldest mark first."""
+        ...
+
+    def unmark(self, marks: Mapping[MessageId, int]) -> None:
+        """Take away the marks whose version is unchanged."""
+        ...
+
+    def tell(self, entries: Sequence[FeedEntry]) -> None: ...
+
+
+class Threads(Pools, Evidence, Keys, Clues, SoftLinks, Marks, Protocol):
+    """The threads store."""
+
+    def session(self) -> AbstractContextManager[None]:
+        """A unit of work around any number of calls. A store that has transactions makes it one; it may be nothing at all:
+        no rule in thread/ needs more than that each item of a call is atomic.
+        """
+        ...
+
+    def lease(self) -> Threads:
+        """Take the lease: a view on this store whose writes raise Fenced once somebody else has taken it."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------ messages, ledger, raw mail
+class Located(NamedTuple):
+    """Where raw bytes are: `frame` and `size` are the bytes of a compressed frame in a pack, start and length inside it."""
+
+    pack: int
+    frame: int
+    size: int
+    start: int
+    length: int
+
+
+class Frame(NamedTuple):
+    """Some mails' raw bytes, compressed together: `mails` are (sha256, start, length) inside the inflated frame."""
+
+    data: bytes
+    mails: tuple[tuple[bytes, int, int], ...]
+
+
+class Words(NamedTuple):
+    """What full-text search sees of a message, a column each."""
+
+    subject: str
+    sender: str
+    recipients: str
+    new: str
+    old: str
+    names: str
+
+
+class Row(NamedTuple):
+    """One message as a store keeps it: columns to find and order by, and `body`, the whole Record (schema.py), compressed."""
+
+    id: MessageId
+    content_hash: bytes
+    twin: bytes
+    date: int | None
+    subject: str
+    base_subject: str
+    sender: str
+    message_id: str
+    list_id: str
+    marks: str
+    charsets: str
+    size: int
+    attachments: int
+    nested: int
+    problems: str
+    body: bytes
+
+
+class Delivery(NamedTuple):
+    """One arrival of one mail: a ledger row, and the copy's provenance. `generation` counts how often its place was found with
+    other content, `read_at` is when its bytes were read (ms), `state` is stored, duplicate or rejected.
+    """
+
+    origin: Origin
+    generation: int
+    read_at: int
+    state: str
+    message: MessageId | None
+    raw_sha256: bytes
+    trace: bytes
+    reason: str
+    version: str
+
+
+class Messages(Protocol):
+    """Records, people and full text."""
+
+    def finished(self, ids: Collection[MessageId]) -> Collection[MessageId]:
+        """Those of the ids whose processing ran to its end before."""
+        ...
+
+    def put(self, rows: Sequence[tuple[Row, Words, Sequence[tuple[str, str, str]]]]) -> None:
+        """Store each message with its words and people (key, name, role). Writing twice is writing once."""
+        ...
+
+    def finish(self, ids: Collection[MessageId]) -> None: ...
+
+
+class Ledger(Protocol):
+    """Deliveries: what came, from where, and what became of it."""
+
+    def deliver(self, deliveries: Sequence[Delivery]) -> None: ...
+
+
+class Raws(Protocol):
+    """The bytes as they came, addressed by their SHA-256."""
+
+    def keep(self, frames: Sequence[Frame]) -> None:
+        """Store the mails of these frames that are not there yet."""
+        ...

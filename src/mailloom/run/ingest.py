@@ -1,0 +1,284 @@
+"""Here: walk the sources, transform in a pool of processes, commit in one. Batches are committed in the order they were read,
+so what a container's ledger row says was read is always a prefix of it, and a run that was killed goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from mailloom.flow.commit import Arrived, Committed, commit
+from mailloom.flow.transform import Sealed, refuse, seal, transform
+from mailloom.mail.model import Origin
+from mailloom.ports import Frame
+from mailloom.run.pool import AHEAD, Pool, WorkerDied
+from mailloom.sources import Item, Options, Place, Refused, Unchanged, fingerprint, load, walk
+from mailloom.stores.files import frames
+from mailloom.thread.settle import settle
+from mailloom.wire import Embedded, now_ms
+
+BATCH_MAILS = 256  # one transaction: enough to pay for its fsync, small enough that a kill costs little
+BATCH_BYTES = 4 << 20
+COPY_AT = 50_000  # messages that wait for Parquet: a file of a month is then worth its name
+
+
+@dataclass(slots=True)
+class Books:
+    """What an ingest did. `received` = stored + duplicate + rejected; `unchanged` places were in before and not read again;
+    `foreign` files are no mail (a picture beside the mails). `bytes` are of raw mail.
+    """
+
+    received: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    unchanged: int = 0
+    foreign: int = 0
+    nested: int = 0
+    bytes: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def balanced(self) -> bool:
+        return self.received == self.stored + self.duplicate + self.rejected
+
+    def add(self, done: Committed, batch: Batch) -> None:
+        """Enter a committed batch. What was received is counted from what was read, the rest from what was written."""
+        self.received += sum(not mail.foreign for mail in batch.mails)
+        self.stored += done.states["stored"]
+        self.duplicate += done.states["duplicate"]
+        self.rejected += done.states["rejected"]
+        self.foreign += done.states["foreign"]
+        self.nested += done.nested
+        self.problems.update(done.problems)
+        self.bytes += batch.size
+
+
+class Given(NamedTuple):
+    """What a worker gets of one mail: its bytes, or the file they are in, or why there are none."""
+
+    origin: Origin
+    raw: bytes | None
+    file: str | None
+    reason: str
+    foreign: bool
+    generation: int
+
+
+class ReadTo(NamedTuple):
+    """How far a container was read once a batch is committed."""
+
+    place: Place
+    generation: int
+    upto: int
+    complete: bool
+
+
+@dataclass(slots=True)
+class Batch:
+    """Mails on their way, in the order they were read."""
+
+    mails: list[Given] = field(default_factory=list)
+    size: int = 0
+    read: dict[tuple[str, str], ReadTo] = field(default_factory=dict)
+
+    @property
+    def full(self) -> bool:
+        return len(self.mails) >= BATCH_MAILS or self.size >= BATCH_BYTES
+
+
+Worked: TypeAlias = tuple[list[Arrived], list[Frame]]
+Progress: TypeAlias = Callable[[Books], None]
+
+
+def ingest(
+    sources: Sequence[str],
+    stores: Embedded,
+    *,
+    jobs: int = 1,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Books:
+    """Bring all mail of the sources into an archive that is open for writing.
+
+    With jobs = 1 everything runs in this process; else that many worker processes transform, and this one reads and commits.
+    Raises SourceError for a source that can't be read at all, ArchiveError or an OSError where the archive can't be written.
+    """
+    books = Books()
+    with _worked(_batches(sources, stores, options or Options(), books), jobs) as results:
+        for batch, (arrived, packed) in results:
+            books.add(_commit(batch, arrived, packed, stores), batch)
+            if stores.waiting() >= COPY_AT:
+                stores.copy()
+            if progress:
+                progress(books)
+    finish(stores)
+    return books
+
+
+def finish(stores: Embedded) -> None:
+    """What is left to do when no more mail comes: conversations settled, Parquet written. Safe to run at any time."""
+    settle(stores.threads)
+    stores.copy()
+
+
+def retry(stores: Embedded) -> Books:
+    """Run the rejected mail again whose bytes were kept: a later version may be able to read it."""
+    books = Books()
+    for some in stores.rejected(BATCH_MAILS):
+        mails = [Given(origin, raw, None, "", False, generation) for origin, generation, raw in some]
+        batch = Batch(mails)
+        books.add(_commit(batch, *work(mails), stores), batch)
+    finish(stores)
+    return books
+
+
+def _commit(batch: Batch, arrived: list[Arrived], packed: list[Frame], stores: Embedded) -> Committed:
+    with stores.unit():
+        done = commit(arrived, packed, stores)
+        for read in batch.read.values():
+            stores.records.read_to(
+                read.place, read.generation, read.upto, read.complete, fingerprint(read.place, read.upto)
+            )
+    return done
+
+
+# ------------------------------------------------------------------------------------------------ reading
+def _batches(sources: Sequence[str], stores: Embedded, options: Options, books: Books) -> Iterator[Batch]:
+    """Everything that the sources hold and the ledger doesn't know, in batches. Counts what is unchanged into the books."""
+    batch = Batch()
+    for source in sources:
+        reader = _Reader(stores, batch, books)
+        for found in walk(source, known=reader.known, options=options):
+            reader.take(found)
+            if batch.full:
+                yield batch
+                batch = reader.batch = Batch()
+        reader.end_place()
+    if batch.mails or batch.read:
+        yield batch
+
+
+class _Reader:
+    """What a walk yields -> the batch that is being filled. Knows which file on disk is being read, and how far."""
+
+    def __init__(self, stores: Embedded, batch: Batch, books: Books) -> None:
+        self.records, self.batch, self.books = stores.records, batch, books
+        self.place: Place | None = None
+        self.generation = 0
+        self.upto = 0
+        self.skips: frozenset[tuple[str, int]] = frozenset()
+
+    def known(self, place: Place) -> int | None:
+        """What `walk` asks once per file on disk: None to read it all, -1 to leave it, else where to go on."""
+        self.end_place()
+        self.place, self.upto = place, 0
+        self.generation, answer = self.records.known(place, fingerprint)
+        return answer
+
+    def take(self, found: Item | Refused | Unchanged) -> None:
+        if isinstance(found, Unchanged):
+            self.books.unchanged += 1
+            self.place = None
+            return
+        if found.upto:
+            self.upto = found.upto
+            self._read_to(complete=False)
+        if isinstance(found, Refused):
+            self._add(Given(found.origin, found.raw, None, found.reason, found.kind == "not mail", self.generation))
+        else:
+            self._add(Given(found.origin, found.raw, found.file, "", False, self.generation))
+
+    def end_place(self) -> None:
+        """The walk has left a file: if it held several mails, it is complete now."""
+        if self.place is not None and self.upto:
+            self._read_to(complete=True)
+        self.place = None
+
+    def _read_to(self, *, complete: bool) -> None:
+        if self.place is not None:
+            self.batch.read[self.place.source, self.place.path] = ReadTo(
+                self.place, self.generation, self.upto, complete
+            )
+
+    def _add(self, given: Given) -> None:
+        self.batch.mails.append(given)
+        self.batch.size += given.origin.length
+
+
+# ------------------------------------------------------------------------------------------------ working
+def work(mails: Sequence[Given]) -> Worked:
+    """A batch's mails -> what is committed of them: the part that worker processes do."""
+    arrived, raws = [], []
+    for given in mails:
+        sealed, raw = _work_one(given)
+        arrived.append(Arrived(sealed, given.generation, now_ms(), given.foreign))
+        if raw is not None:
+            raws.append((sealed.raw_sha256, raw))
+    return arrived, frames(raws)
+
+
+def _work_one(given: Given) -> tuple[Sealed, bytes | None]:
+    if given.reason:
+        return seal(refuse(given.origin, given.reason, given.raw)), given.raw
+    item = load(Item(given.origin, given.raw, given.file))
+    if isinstance(item, Refused):
+        return seal(refuse(item.origin, item.reason, item.raw)), item.raw
+    assert item.raw is not None
+    return seal(transform(item.raw, item.origin)), item.raw
+
+
+@contextmanager
+def _worked(batches: Iterator[Batch], jobs: int) -> Iterator[Iterator[tuple[Batch, Worked]]]:
+    """Each batch with its result, in the order of the batches."""
+    if jobs <= 1:
+        yield ((batch, work(batch.mails)) for batch in batches)
+        return
+    pool: Pool[Sequence[Given], Worked] = Pool(work, jobs)
+    try:
+        yield _in_order(batches, pool)
+    finally:
+        pool.close()
+
+
+def _in_order(batches: Iterator[Batch], pool: Pool[Sequence[Given], Worked]) -> Iterator[tuple[Batch, Worked]]:
+    given: dict[int, Batch] = {}
+    done: dict[int, Worked] = {}
+    numbered = enumerate(batches)
+    first, more = 0, True
+    while more or given:
+        while more and pool.room and len(given) < 2 * AHEAD * pool.size:
+            number, batch = next(numbered, (-1, None))
+            if batch is None:
+                more = False
+            else:
+                given[number] = batch
+                pool.submit(number, batch.mails)
+        if first not in done and given:
+            for number, result in pool.results():
+                done[number] = _alone(given[number].mails, str(result)) if isinstance(result, WorkerDied) else result
+        while first in done:
+            yield given.pop(first), done.pop(first)
+            first += 1
+
+
+def _alone(mails: Sequence[Given], why: str) -> Worked:
+    """A batch whose worker died: each mail in a process of its own, so that only the one it died of is rejected."""
+    arrived: list[Arrived] = []
+    packed: list[Frame] = []
+    pool: Pool[Sequence[Given], Worked] = Pool(work, 1)
+    try:
+        for number, given in enumerate(mails):
+            pool.submit(number, [given])
+            for _, result in pool.results():
+                if isinstance(result, WorkerDied):
+                    sealed = seal(refuse(given.origin, f"bug: {why if len(mails) == 1 else result}", given.raw))
+                    result = [Arrived(sealed, given.generation, now_ms())], []  # noqa: PLW2901
+                arrived += result[0]
+                packed += result[1]
+    finally:
+        pool.close()
+    return arrived, packed

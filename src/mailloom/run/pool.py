@@ -1,0 +1,118 @@
+"""A pool of worker processes that outlives what mail may do to one of them.
+
+Each worker has a pipe of its own: where the parent dies, even by SIGKILL, the pipe ends and the worker with it; where a worker
+dies, its pipe ends and the parent knows which batch it had. Batches go round and come back in any order.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Generic, TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+AHEAD = 2  # jobs a worker has at hand: it never waits for the parent, and no more is in memory
+
+
+class WorkerDied(Exception):
+    """A worker process ended while it had a job: it was killed, or ran out of memory."""
+
+
+class Pool(Generic[Job, Result]):
+    """`size` processes that run `work` on jobs. Results come as (number of the job, result or WorkerDied)."""
+
+    def __init__(self, work: Callable[[Job], Result], size: int) -> None:
+        self.work, self.size = work, size
+        self.context = multiprocessing.get_context("spawn")
+        self.pending: dict[Connection, dict[int, Job]] = {}
+        self.processes: dict[Connection, SpawnProcess] = {}
+        for _ in range(size):
+            self._start()
+
+    def _start(self) -> None:
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=_serve, args=(theirs, self.work), daemon=True)
+        process.start()
+        theirs.close()
+        self.pending[ours], self.processes[ours] = {}, process
+
+    @property
+    def busy(self) -> int:
+        return sum(map(len, self.pending.values()))
+
+    @property
+    def room(self) -> bool:
+        return self.busy < AHEAD * len(self.pending)
+
+    def submit(self, number: int, job: Job) -> None:
+        """Give a job to the worker with the fewest. Call it where `room` is true."""
+        pipe = min(self.pending, key=lambda p: len(self.pending[p]))
+        self.pending[pipe][number] = job
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died: `results` finds the pipe's end
+            pipe.send((number, job))
+
+    def results(self, timeout: float | None = None) -> Iterator[tuple[int, Result | WorkerDied]]:
+        """What has come in, waiting for the first."""
+        for pipe in wait(list(self.pending), timeout):
+            assert isinstance(pipe, Connection)
+            try:
+                number, result = pipe.recv()
+            except (EOFError, ConnectionResetError):
+                yield from self._bury(pipe)
+            else:
+                if isinstance(result, Exception):
+                    raise result
+                del self.pending[pipe][number]
+                yield number, result
+
+    def _bury(self, pipe: Connection) -> Iterator[tuple[int, WorkerDied]]:
+        """A worker died: its first job is the one it died of, as jobs are done in order; the others are given out again."""
+        process, jobs = self.processes.pop(pipe), self.pending.pop(pipe)
+        process.join(5)
+        pipe.close()
+        self._start()
+        for position, (number, job) in enumerate(jobs.items()):
+            if position == 0:
+                yield number, WorkerDied(f"the worker process ended with {_how(process.exitcode)}")
+            else:
+                self.submit(number, job)
+
+    def close(self) -> None:
+        """End the workers. Jobs under way are dropped."""
+        for pipe, process in self.processes.items():
+            pipe.close()
+            process.terminate()
+        for process in self.processes.values():
+            process.join(5)
+        self.pending.clear()
+        self.processes.clear()
+
+
+def _how(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        return f"signal {-exitcode} ({signal.Signals(-exitcode).name})"
+    return f"exit code {exitcode}"
+
+
+def _serve(pipe: Connection, work: Callable[[Job], Result]) -> None:
+    """A worker's life. Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            number, job = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        try:
+            result: object = work(job)
+        except Exception as error:  # noqa: BLE001  a bug: the parent raises it
+            result = RuntimeError(f"{type(error).__name__}: {error}")
+        try:
+            pipe.send((number, result))
+        except (BrokenPipeError, ConnectionResetError):
+            return

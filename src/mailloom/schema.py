@@ -1,0 +1,261 @@
+"""A record as JSON and as Arrow: one schema, defined once, for everything that leaves this library.
+
+The JSON form is canonical (fixed order of keys, no blanks): equal records are equal bytes, which `digest` and `doctor` rely on.
+docs/schema.md tells each column's meaning and stability.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+
+from mailloom.mail.model import Address, Attachment, Date, Message, MessageId, Nested, Problem, Record, Segment, Trace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+VERSION = "1"
+"""The transform's version: raised whenever the same mail may give another record. Each delivery says which made it."""
+
+
+# ------------------------------------------------------------------------------------------------ Record <-> JSON
+def dump_record(record: Record) -> bytes:
+    """The record as canonical JSON. Lone surrogates, which JSON can't hold, become U+FFFD."""
+    try:
+        return orjson.dumps(record_dict(record))
+    except TypeError:  # a lone surrogate somewhere: rare, so the usual record isn't searched for one
+        return orjson.dumps(_mended(record_dict(record)))
+
+
+def record_dict(record: Record) -> dict[str, Any]:
+    """The record as plain values; addresses and the like stay dataclasses, which orjson writes by itself."""
+    m = record.message
+    return {
+        "id": text_id(record.id),
+        "content_hash": record.content_hash.hex(),
+        "twin": record.twin.hex(),
+        "message_id": m.message_id,
+        "in_reply_to": m.in_reply_to,
+        "in_reply_to_text": "" if m.in_reply_to else m.in_reply_to_text,
+        "references": m.references,
+        "aliases": m.aliases,
+        "thread_index": m.thread_index.hex(),
+        **_date(m.date),
+        "subject": m.subject,
+        "base_subject": record.base_subject,
+        "from": m.from_,
+        "sender": m.sender,
+        "reply_to": m.reply_to,
+        "to": m.to,
+        "cc": m.cc,
+        "list_id": m.list_id,
+        "auto_submitted": m.auto_submitted,
+        "marks": m.marks,
+        "text": m.text,
+        "text_origin": m.text_origin,
+        "segments": m.segments,
+        "nested": [_nested(n) for n in m.nested],
+        "attachments": m.attachments,
+        "problems": m.problems,
+    }
+
+
+def load_record(body: bytes | str) -> Record:
+    """What dump_record wrote. `headers` and `trace` are a copy's, so they are empty here."""
+    d = orjson.loads(body)
+    message = Message(
+        message_id=d["message_id"],
+        in_reply_to=tuple(d["in_reply_to"]),
+        in_reply_to_text=d["in_reply_to_text"],
+        references=tuple(d["references"]),
+        aliases=tuple(d["aliases"]),
+        thread_index=bytes.fromhex(d["thread_index"]),
+        date=Date(d["date"], d["zone"], d["date_text"]),
+        subject=d["subject"],
+        from_=_addresses(d["from"]),
+        sender=_addresses(d["sender"]),
+        reply_to=_addresses(d["reply_to"]),
+        to=_addresses(d["to"]),
+        cc=_addresses(d["cc"]),
+        list_id=d["list_id"],
+        auto_submitted=d["auto_submitted"],
+        marks=tuple(d["marks"]),
+        text=d["text"],
+        text_origin=d["text_origin"],
+        segments=tuple(Segment(**s) for s in d["segments"]),
+        nested=tuple(_load_nested(n) for n in d["nested"]),
+        attachments=tuple(Attachment(**a) for a in d["attachments"]),
+        problems=tuple(Problem(**p) for p in d["problems"]),
+        headers=(),
+        trace=Trace((), "", (), (), ()),
+    )
+    return Record(
+        id=parse_id(d["id"]),
+        content_hash=bytes.fromhex(d["content_hash"]),
+        twin=bytes.fromhex(d["twin"]),
+        base_subject=d["base_subject"],
+        message=message,
+    )
+
+
+def text_id(message: bytes) -> str:
+    """An id as people and columns write it: 8-4-4-4-12 hex digits."""
+    return str(UUID(bytes=message))
+
+
+def parse_id(text: str) -> MessageId:
+    return MessageId(UUID(text).bytes)
+
+
+def _date(date: Date) -> dict[str, Any]:
+    return {"date": date.ms, "zone": date.zone, "date_text": "" if date.ms is not None else date.text}
+
+
+def _nested(n: Nested) -> dict[str, Any]:
+    return {
+        "path": n.path,
+        "kind": n.kind,
+        "depth": n.depth,
+        "message_id": n.message_id,
+        "from": n.from_,
+        "to": n.to,
+        "cc": n.cc,
+        "date": n.date.ms,
+        "zone": n.date.zone,
+        "date_text": n.date.text,
+        "subject": n.subject,
+        "text": n.text,
+        "attachments": n.attachments,
+        "part": n.part,
+        "start": n.start,
+        "end": n.end,
+    }
+
+
+def _load_nested(d: dict[str, Any]) -> Nested:
+    return Nested(
+        path=d["path"],
+        kind=d["kind"],
+        depth=d["depth"],
+        message_id=d["message_id"],
+        from_=_addresses(d["from"]),
+        to=_addresses(d["to"]),
+        cc=_addresses(d["cc"]),
+        date=Date(d["date"], d["zone"], d["date_text"]),
+        subject=d["subject"],
+        text=d["text"],
+        attachments=tuple(Attachment(**a) for a in d["attachments"]),
+        part=d["part"],
+        start=d["start"],
+        end=d["end"],
+    )
+
+
+def _addresses(values: list[dict[str, str]]) -> tuple[Address, ...]:
+    return tuple(Address(**v) for v in values)
+
+
+def _mended(value: Any) -> Any:
+    """Plain values with every lone surrogate replaced. The depth is that of the record, not of the mail."""
+    if isinstance(value, str):
+        return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in value)
+    if isinstance(value, dict):
+        return {key: _mended(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_mended(v) for v in value]
+    if hasattr(value, "__slots__"):
+        return {name: _mended(getattr(value, name)) for name in value.__slots__}
+    return value
+
+
+# ------------------------------------------------------------------------------------------------ Arrow
+def arrow_schema() -> pa.Schema:
+    """The columns of messages/*.parquet, of `to_arrow()` and of every batch that crosses a process border."""
+    import pyarrow as pa
+
+    address = pa.struct([("name", pa.string()), ("address", pa.string()), ("key", pa.string()), ("group", pa.string())])
+    people = pa.list_(address)
+    words = pa.list_(pa.string())
+    attachment = pa.struct(
+        [
+            ("part", pa.int32()),
+            ("name", pa.string()),
+            ("type", pa.string()),
+            ("size", pa.int64()),
+            ("sha256", pa.string()),
+            ("content_id", pa.string()),
+            ("inline", pa.bool_()),
+        ]
+    )
+    segment = pa.struct(
+        [
+            ("kind", pa.string()),
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("level", pa.int32()),
+            ("rule", pa.string()),
+            ("confidence", pa.int32()),
+        ]
+    )
+    nested = pa.struct(
+        [
+            ("path", pa.string()),
+            ("kind", pa.string()),
+            ("depth", pa.int32()),
+            ("message_id", pa.string()),
+            ("from", people),
+            ("to", people),
+            ("cc", people),
+            ("date", pa.int64()),
+            ("zone", pa.int32()),
+            ("date_text", pa.string()),
+            ("subject", pa.string()),
+            ("text", pa.string()),
+            ("attachments", pa.list_(attachment)),
+            ("part", pa.int32()),
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+        ]
+    )
+    problem = pa.struct([("kind", pa.string()), ("where", pa.string()), ("detail", pa.string())])
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("content_hash", pa.string()),
+            ("twin", pa.string()),
+            ("message_id", pa.string()),
+            ("in_reply_to", words),
+            ("in_reply_to_text", pa.string()),
+            ("references", words),
+            ("aliases", words),
+            ("thread_index", pa.string()),
+            ("date", pa.int64()),
+            ("zone", pa.int32()),
+            ("date_text", pa.string()),
+            ("subject", pa.string()),
+            ("base_subject", pa.string()),
+            ("from", people),
+            ("sender", people),
+            ("reply_to", people),
+            ("to", people),
+            ("cc", people),
+            ("list_id", pa.string()),
+            ("auto_submitted", pa.string()),
+            ("marks", words),
+            ("text", pa.string()),
+            ("text_origin", pa.string()),
+            ("segments", pa.list_(segment)),
+            ("nested", pa.list_(nested)),
+            ("attachments", pa.list_(attachment)),
+            ("problems", pa.list_(problem)),
+            ("reply_text", pa.string()),
+        ],
+        metadata={"mailloom.schema": VERSION},
+    )
+
+
+def arrow_lines(record: Record) -> bytes:
+    """The record's JSON with what Arrow holds besides: `reply_text`, so that nobody has to cut spans in SQL."""
+    return dump_record(record)[:-1] + b',"reply_text":' + orjson.dumps(record.message.reply_text) + b"}"

@@ -1,0 +1,1 @@
+"""One file a technology; none knows another. What each must do is in mailloom.ports."""

@@ -1,0 +1,91 @@
+"""Opening archive.sqlite: pragmas, versions, transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import apsw
+
+Connection = apsw.Connection
+
+APPLICATION_ID = 0x4D4C4F4D  # "MLOM"
+VERSION = 1
+BUSY_MS = 30_000  # a reader or another writer holds the file for as long as a batch takes, not longer
+
+
+class ArchiveError(Exception):
+    """The archive can't be opened or written; the message says which, why, and what to do."""
+
+
+def connect(path: Path, *, write: bool, create: bool = False) -> Connection:
+    """Open an archive's database. Raises ArchiveError for a missing, foreign, damaged or newer file."""
+    if not create and not path.exists():
+        raise ArchiveError(
+            f"no archive at {path.parent}: make one with `mailloom ingest SOURCE --archive {path.parent}`"
+        )
+    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+    try:
+        connection = apsw.Connection(str(path), flags=flags)
+        connection.set_busy_timeout(BUSY_MS)
+        version = _version(connection, path)
+        if write:
+            # WAL lets readers go on while one writes; FULL makes a batch survive a power cut once its commit returned.
+            connection.execute("pragma journal_mode=wal; pragma synchronous=full; pragma wal_autocheckpoint=4000")
+            if version == 0:
+                _create(connection)
+        elif version == 0:
+            raise ArchiveError(f"{path} is empty: an ingest that made it was stopped at once; run it again")
+        connection.execute("pragma cache_size=-65536; pragma mmap_size=268435456; pragma temp_store=memory")
+        if not write:
+            connection.execute("pragma query_only=1")
+    except apsw.NotADBError:
+        raise ArchiveError(f"{path} is not an archive of mailloom (not an SQLite file)") from None
+    except apsw.CantOpenError as error:
+        raise ArchiveError(f"{path} can't be opened ({error}): check the permissions of the folder") from None
+    except apsw.ReadOnlyError as error:
+        raise ArchiveError(
+            f"{path} can't be written ({error}): check the permissions of the file and its folder"
+        ) from None
+    except apsw.CorruptError as error:
+        raise ArchiveError(f"{path} is damaged ({error}): run `mailloom doctor`, or ingest into a new folder") from None
+    return connection
+
+
+def _version(connection: Connection, path: Path) -> int:
+    version = int(connection.pragma("user_version"))
+    application = int(connection.pragma("application_id"))
+    if version > VERSION and application == APPLICATION_ID:
+        raise ArchiveError(
+            f"{path} was written by a newer mailloom (format {version}, this one knows {VERSION}): update mailloom; nothing was touched"
+        )
+    if application not in (0, APPLICATION_ID) or (
+        application == 0 and connection.execute("select 1 from sqlite_schema").get
+    ):
+        raise ArchiveError(f"{path} is an SQLite file of another program: choose another folder for the archive")
+    return version
+
+
+def _create(connection: Connection) -> None:
+    script = files("mailloom.stores.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
+    with transaction(connection):
+        if int(connection.pragma("user_version")) == 0:  # nobody else was faster
+            connection.execute(script)
+            # Segments are merged in larger steps than FTS5's default: an ingest writes much and a search reads few of them.
+            connection.execute("insert into words (words, rank) values ('automerge', 8), ('crisismerge', 32)")
+            connection.execute(f"pragma application_id={APPLICATION_ID}; pragma user_version={VERSION}")
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE, so that what is read inside can't be changed before it is written; COMMIT or, on any exception, ROLLBACK."""
+    connection.execute("begin immediate")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
+    connection.execute("commit")

@@ -1,0 +1,1 @@
+"""Which messages belong together. Pure, but for the Threads store that is passed in."""

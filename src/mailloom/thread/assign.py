@@ -1,0 +1,84 @@
+"""Hard links -> pools: a union-find over a store, one compare-and-set at a time.
+
+The rule it keeps: a node's parent is never larger than the node, and a link once made is never taken back. So there are
+no cycles, every path ends at the smallest name of its pool, and a stale read only makes a walk longer. A merge swings one
+root; members are never rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from mailloom.ports import NodeName, Pools, Stated
+from mailloom.thread.batch import components
+from mailloom.thread.keys import message_node
+
+
+class Joined(NamedTuple):
+    """A pool's root `old` was hung below `new`."""
+
+    old: NodeName
+    new: NodeName
+
+
+def nodes_of(stated: Stated) -> list[NodeName]:
+    """The nodes that a message's evidence touches, its own first."""
+    return [message_node(stated.message), *(link.key for link in stated.links)]
+
+
+def assign(threads: Pools, stated: Sequence[Stated]) -> list[Joined]:
+    """Join each message with the keys that it states, but not through a key that is dead. The nodes must have been entered."""
+    read = threads.nodes({link.key for s in stated for link in s.links})
+    pairs = [
+        (message_node(s.message), link.key)
+        for s in stated
+        for link in s.links
+        if link.key in read and not read[link.key].dead
+    ]
+    return union(threads, pairs)
+
+
+def union(threads: Pools, pairs: Iterable[tuple[NodeName, NodeName]]) -> list[Joined]:
+    """Put both nodes of each pair into one pool; the roots that gave way."""
+    joined: list[Joined] = []
+    todo = list(pairs)
+    while todo:
+        root = roots(threads, {name for pair in todo for name in pair})
+        lower = components((root[a], root[b]) for a, b in todo)
+        changes = [(high, high, low) for high, low in lower.items() if high != low]
+        failed = set()
+        for (high, _, low), done in zip(changes, threads.swing(changes), strict=True):
+            if done:
+                joined.append(Joined(high, low))
+            else:
+                failed.add(low)
+        todo = [pair for pair in todo if lower[root[pair[0]]] in failed]
+    return joined
+
+
+def roots(threads: Pools, names: Collection[NodeName]) -> dict[NodeName, NodeName]:
+    """The root of each name. Long paths are shortened on the way (Tarjan and van Leeuwen 1984), where nobody got in between."""
+    parent: dict[NodeName, NodeName] = {}
+    frontier = set(names)
+    while frontier:
+        for name, node in threads.nodes(frontier).items():
+            parent[name] = node.parent
+        frontier = {p for name in frontier if (p := parent[name]) not in parent}
+    root: dict[NodeName, NodeName] = {}
+    short: list[tuple[NodeName, NodeName, NodeName]] = []
+    for name in parent:
+        path = []
+        at = name
+        while at not in root and parent[at] != at:
+            path.append(at)
+            at = parent[at]
+        end = root.get(at, at)
+        root[end] = end
+        for step in path:
+            root[step] = end
+            if parent[step] != end:
+                short.append((step, parent[step], end))
+    if short:
+        threads.swing(short)
+    return {name: root[name] for name in names}

@@ -1,0 +1,71 @@
+"""Live links -> components, all at once. Pure: what one machine and a cluster run to derive every thread again, and the
+oracle that the incremental way is held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from mailloom.mail.model import MessageId
+from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, NodeName, Stated, Target
+from mailloom.thread.decide import decide, is_asking
+from mailloom.thread.keys import WITHOUT_ITEM, hinted, is_dead, message_node, noted
+
+Decide = Callable[[Stated, Mapping[ClueName, ClueItem], Mapping[MessageId, Stated]], tuple[Target, ...]]
+
+
+def components(links: Iterable[tuple[NodeName, NodeName]]) -> dict[NodeName, NodeName]:
+    """Each node -> the smallest node of its component, which is its oldest message where it has one."""
+    below: dict[NodeName, NodeName] = {}
+
+    def lowest(node: NodeName) -> NodeName:
+        while below.setdefault(node, node) != node:
+            below[node] = node = below[below[node]]
+        return node
+
+    for a, b in links:
+        low, high = sorted((lowest(a), lowest(b)))
+        below[high] = low
+    return {node: lowest(node) for node in below}
+
+
+def key_items(stated: Iterable[Stated]) -> dict[NodeName, KeyItem]:
+    """Every key's item, as the workers build it one note at a time."""
+    items: dict[NodeName, KeyItem] = {}
+    for s in stated:
+        for link in s.links:
+            if link.kind in WITHOUT_ITEM:
+                continue
+            note = (
+                KeyNote(link.key, owner=s.subject) if link.owns else KeyNote(link.key, citer=(s.people[0], s.subject))
+            )
+            items[link.key] = noted(items.get(link.key, KeyItem()), note)
+    return items
+
+
+def clue_items(stated: Iterable[Stated]) -> dict[ClueName, ClueItem]:
+    items: dict[ClueName, ClueItem] = {}
+    for s in stated:
+        for clue in s.owns:
+            items[clue] = hinted(items.get(clue, ClueItem()), ClueNote(clue, owner=s.message))
+    return items
+
+
+def derive(
+    stated: Sequence[Stated], *, soft: bool = True, choose: Decide = decide
+) -> tuple[dict[MessageId, MessageId], dict[MessageId, tuple[Target, ...]]]:
+    """Each message -> its conversation, and each message's soft links, from everything that all of them state.
+
+    With `soft` off only the hard links count: `export threads --evidence headers`.
+    """
+    by_id = {s.message: s for s in stated}
+    items, clues = key_items(by_id.values()), clue_items(by_id.values())
+    targets = {m: choose(s, clues, by_id) if soft and is_asking(s, items) else () for m, s in by_id.items()}
+    links: list[tuple[NodeName, NodeName]] = []
+    for s in by_id.values():
+        node = message_node(s.message)
+        links.append((node, node))
+        links += [(node, link.key) for link in s.links if not is_dead(items.get(link.key, KeyItem()))]
+        links += [(node, message_node(t.target)) for t in targets[s.message]]
+    low = components(links)
+    return {m: MessageId(low[message_node(m)][1:]) for m in by_id}, targets

@@ -1,0 +1,109 @@
+"""A record -> what it states of its thread: hard links with their keys, clues that it owns, clues that it asks for.
+
+Which headers are trusted, in this order: Message-ID, In-Reply-To, References, ids that resending tools keep, the
+Thread-Index of Outlook and Exchange, and the content hash without ids. Hygiene first: an id that can't be one is no key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from mailloom.mail.identity import REPLY
+from mailloom.mail.model import Record
+from mailloom.ports import Ask, ClueName, Link, Stated
+from mailloom.thread.keys import clue_name, key_name, short_hash
+
+MIN_ID = 5  # "a@b.c" is the shortest thing that can be unique; "y" and "n" are answers to a mail client's question
+MAX_ID = 998  # RFC 5322 section 2.1.1: the longest line
+MAX_REFERENCES = 100  # clients cut at 10-30; lists of 100,000 exist only to hurt. The first and the last ones are kept
+MAX_PEOPLE = 50  # participants that are compared; more than that is an announcement
+GUID_HEAD = 22  # [MS-OXOMSG] 2.2.1.3: 1 reserved byte, 5 of FILETIME, 16 of GUID; each reply adds 5
+
+
+def evidence(record: Record) -> Stated:
+    """Everything that a message states. The same record states the same, wherever and whenever it is asked."""
+    message = record.message
+    people = tuple(dict.fromkeys(a.key for a in (*message.from_, *message.to, *message.cc) if a.key))[:MAX_PEOPLE]
+    links = tuple(_hard(record))
+    owns, asks = _clues(record, cites=any(not link.owns for link in links))
+    return Stated(
+        message=record.id,
+        subject=short_hash("subject", record.base_subject),
+        people=tuple(short_hash("person", key) for key in people or ("",)),
+        when=message.date.ms,
+        links=links,
+        owns=owns,
+        asks=asks,
+    )
+
+
+def _hard(record: Record) -> Iterator[Link]:
+    message = record.message
+    people = {a.address.casefold() for a in (*message.from_, *message.to, *message.cc)}
+    own = clean_id(message.message_id, people)
+    if own:
+        yield Link("message-id", key_name("id", own), True, own)
+    replies = message.in_reply_to or tuple(_ids_inside(message.in_reply_to_text))
+    for kind, ids in (("in-reply-to", replies), ("references", _ends(message.references)), ("resent", message.aliases)):
+        cleaned = dict.fromkeys(clean_id(stated, people) for stated in _ends(ids))
+        for cited in cleaned:
+            if cited and cited != own:
+                yield Link(kind, key_name("id", cited), False, cited)
+    if guid := index_guid(message.thread_index):
+        owns = len(message.thread_index) == GUID_HEAD
+        yield Link("thread-index", key_name("guid", guid), owns, message.thread_index.hex())
+    yield Link("twin", key_name("twin", record.twin), True, record.twin.hex())
+
+
+def clean_id(stated: str, people: Iterable[str] = ()) -> str:
+    """The id as a key, or "" where it can't be one: blanks inside folded away by old gateways don't count, an address of the
+    mail's own people is no id (some clients put one into In-Reply-To).
+    """
+    if not stated:
+        return ""
+    cleaned = "".join(stated.split()).strip("<>")
+    if not MIN_ID <= len(cleaned) <= MAX_ID or cleaned.casefold() in people:
+        return ""
+    return cleaned
+
+
+def index_guid(thread_index: bytes) -> bytes:
+    """Bytes 6-21 of a Thread-Index that can be one, else b""."""
+    if len(thread_index) >= GUID_HEAD and thread_index[0] == 1 and any(thread_index[6:GUID_HEAD]):
+        return thread_index[6:GUID_HEAD]
+    return b""
+
+
+def _ends(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """The first ids name the thread's start, the last ones the parents: a cut in the middle loses least."""
+    if len(ids) <= MAX_REFERENCES:
+        return ids
+    return ids[: MAX_REFERENCES // 2] + ids[-MAX_REFERENCES // 2 :]
+
+
+_ID_INSIDE = re.compile(r"[A-Za-z0-9][\w.$+=%/!#&'*-]{3,200}@[\w.-]{1,200}")
+
+
+def _ids_inside(garbled: str) -> Iterator[str]:
+    """Ids in a garbled In-Reply-To ("Your message of Tue, 3 Sep 2026 <x@y>", "x@y's message"): RFC 822's free phrase form.
+    What is an address of a participant is dropped by clean_id.
+    """
+    yield from _ID_INSIDE.findall(garbled[:2000])
+
+
+# ------------------------------------------------------------------------------------------------ soft evidence
+MIN_SUBJECT = 4  # a base subject of "hi" joins everybody
+
+
+def _clues(record: Record, *, cites: bool) -> tuple[tuple[ClueName, ...], tuple[Ask, ...]]:
+    """Subject: mail that begins something owns its base subject; a "Re:" asks for it. Were replies to own it too, a long
+    thread would make its own subject common.
+    """
+    subject = record.base_subject
+    if len(subject) < MIN_SUBJECT or record.message.date.ms is None or "automatic" in record.message.marks:
+        return (), ()
+    clue = clue_name("subject", subject)
+    if REPLY.match(record.message.subject):
+        return (), (Ask("subject", clue, subject),)
+    return ((), ()) if cites else ((clue,), ())

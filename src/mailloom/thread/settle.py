@@ -1,0 +1,270 @@
+"""Dirty messages -> decide -> conversations, through the store. The only one that parts; one at a time, by a lease.
+
+A pass looks at the dirty messages, the askers whose clues they own, and whoever is linked to a hard key that flips. It
+decides for these, gathers what hangs together with them along links that live or ever lived, and writes in this order: revived keys,
+rows of new soft links, unions, conv. It repeats until a pass writes nothing; then come the live flags, dead keys, and last the
+marks. A crash between any two writes leaves the marks, and the next settle does the rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mailloom.mail.model import MessageId
+from mailloom.ports import ClueNote, FeedEntry, KeyItem, KeyNote, Node, NodeName, Soft, Stamp, Stated, Target, Threads
+from mailloom.thread.assign import roots, union
+from mailloom.thread.batch import Decide, components
+from mailloom.thread.decide import decide, is_asking
+from mailloom.thread.keys import is_dead, message_node
+from mailloom.thread.weave import keyed
+
+BATCH = 1000
+"""Marks that one settle takes: what they touch is held in memory, so the number bounds that, not what is right."""
+CLEAR = b""
+
+
+@dataclass(slots=True)
+class Settled:
+    """What a settle did: messages looked at, soft links that live now, conversations whose id changed."""
+
+    looked: int = 0
+    drawn: int = 0
+    changed: int = 0
+
+
+def settle(threads: Threads, *, choose: Decide = decide, limit: int = BATCH) -> Settled:
+    """Look at the marked messages until none is left. Raises Fenced where another settle takes over."""
+    fenced = threads.lease()
+    total = Settled()
+    while True:
+        with fenced.session():
+            marks = fenced.dirty(limit)
+            if not marks:
+                break
+            one = _settle(fenced, marks, choose)
+        total.looked += one.looked
+        total.drawn += one.drawn
+        total.changed += one.changed
+    return total
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One pass: what it knows and what it decided. `dead_now` is what the keys' items say, `flips` where the node says other."""
+
+    threads: Threads
+    dirty: set[MessageId]
+    choose: Decide
+    before: dict[MessageId, MessageId]
+    wrote: bool = False
+    stated: dict[MessageId, Stated] = field(default_factory=dict)
+    affected: set[MessageId] = field(default_factory=set)
+    dead_now: dict[NodeName, bool] = field(default_factory=dict)
+    flips: set[NodeName] = field(default_factory=set)
+    decided: dict[MessageId, tuple[Target, ...]] = field(default_factory=dict)
+    seen: dict[NodeName, Node] = field(default_factory=dict)
+    rows: dict[MessageId, dict[MessageId, Soft]] = field(default_factory=lambda: defaultdict(dict))
+    edges: list[tuple[NodeName, NodeName]] = field(default_factory=list)
+    through_dead: list[tuple[NodeName, NodeName]] = field(default_factory=list)
+    after: dict[MessageId, MessageId] = field(default_factory=dict)
+
+    def run(self) -> None:
+        self.affect()
+        self.judge()
+        self.gather()
+        self.remember()
+        self.revive()
+        self.join()
+        self.name()
+
+    def learn(self, messages: Iterable[MessageId]) -> None:
+        missing = [m for m in messages if m not in self.stated]
+        if missing:
+            self.stated.update(self.threads.stated(missing))
+
+    def affect(self) -> None:
+        """Whose decision may have changed."""
+        self.learn(self.dirty)
+        mine = [self.stated[m] for m in self.dirty if m in self.stated]
+        owned = {clue for s in mine for clue in s.owns}
+        asked = [clue for clue, item in self.threads.clues(owned).items() if item.asked]
+        self.affected = set(self.dirty)
+        for askers in self.threads.asking(asked).values():
+            self.affected.update(askers)
+        names = {link.key for s in mine for link in keyed(s)}
+        items, nodes = self.threads.keys(names), self.threads.nodes(names)
+        self.dead_now = {key: is_dead(items.get(key, KeyItem())) for key in names}
+        self.flips = {key for key in names if self.dead_now[key] != nodes[key].dead}
+        reach = self.flips | {
+            link.key for s in mine for link in keyed(s) if link.owns and items.get(link.key, KeyItem()).asked
+        }
+        for linked in self.threads.linked(reach).values():
+            self.affected.update(linked)
+        self.learn(self.affected)
+        self.affected &= self.stated.keys()
+
+    def judge(self) -> None:
+        """Decide for each affected message, from its own items. Asks are written first, so that nobody slips by between."""
+        mine = [self.stated[m] for m in sorted(self.affected)]
+        items = dict(self.threads.keys({link.key for s in mine for link in keyed(s)}))
+        askers = [s for s in mine if is_asking(s, items)]
+        notes = [KeyNote(link.key, asked=True) for s in askers for link in keyed(s) if not link.owns]
+        for note, (_, item) in zip(notes, self.threads.note(notes), strict=True):
+            self.wrote |= item.owners != items.get(note.key, KeyItem()).owners
+        self.threads.ask([(ask.clue, s.message) for s in askers for ask in s.asks])
+        hints = [ClueNote(ask.clue, asked=True) for s in askers for ask in s.asks]
+        clues = {h.clue: after for h, (_, after) in zip(hints, self.threads.hint(hints), strict=True)}
+        self.learn({owner for item in clues.values() for owner in item.owners})
+        self.decided = {s.message: self.choose(s, clues, self.stated) for s in askers}
+        rest = [s for s in mine if s.message not in self.decided]
+        self.threads.ask([(ask.clue, s.message) for s in rest for ask in s.asks], withdraw=True)
+        self.decided.update((s.message, ()) for s in rest)
+
+    def gather(self) -> None:
+        """All that hangs together with the affected, closed under links that live or ever lived, both ways; but not through a
+        key that was dead and stays so.
+        """
+        frontier = {message_node(m) for m in self.affected}
+        while frontier:
+            self.seen.update(self.threads.nodes(frontier))
+            messages = [MessageId(name[1:]) for name in sorted(frontier) if name[0] == 0]
+            keys = [name for name in frontier if name[0] == 1]
+            reached: set[NodeName] = set()
+            self.learn(messages)
+            for row in self.threads.drawn(messages):
+                self.rows[row.source][row.target] = row
+                reached |= {message_node(row.source), message_node(row.target)}
+            named = {link.key for m in messages for link in self.stated[m].links}
+            nodes = {
+                **self.threads.nodes(named - self.seen.keys()),
+                **{k: self.seen[k] for k in named & self.seen.keys()},
+            }
+            for message in messages:
+                reached |= self.follow(message, nodes)
+            for linked in self.threads.linked(keys).values():
+                self.learn(linked)
+                reached |= {message_node(m) for m in linked if m in self.stated}
+            frontier = reached - self.seen.keys()
+
+    def follow(self, message: MessageId, nodes: Mapping[NodeName, Node]) -> set[NodeName]:
+        """One message's links: those that live become edges."""
+        node = message_node(message)
+        reached: set[NodeName] = set()
+        if message in self.decided:
+            targets = [t.target for t in self.decided[message]]
+        else:
+            targets = [row.target for row in self.rows[message].values() if row.live]
+        for target in targets:
+            self.edges.append((node, message_node(target)))
+            reached.add(message_node(target))
+        for link in self.stated[message].links:
+            was = nodes[link.key].dead
+            now = self.dead_now.get(link.key, was)
+            if now:
+                self.through_dead.append((node, link.key))
+            else:
+                self.edges.append((node, link.key))
+            if not (was and now):
+                reached.add(link.key)
+        return reached
+
+    def remember(self) -> None:
+        """Each gathered message's conversation before the first write: what the feed calls it by."""
+        new = [name for name in self.seen if name[0] == 0 and MessageId(name[1:]) not in self.before]
+        root = roots(self.threads, new)
+        for name in new:
+            self.before[MessageId(name[1:])] = MessageId((self.seen[name].conv or root[name])[1:])
+
+    def revive(self) -> None:
+        revived = [Stamp(key, dead=False) for key in sorted(self.flips) if not self.dead_now[key]]
+        if revived:
+            self.threads.stamp(revived)
+            self.wrote = True
+
+    def join(self) -> None:
+        """Along every live link, whoever stated it: a worker that met a key while it was dead has not joined it. The row of a
+        soft link comes first: a union without a row could never be walked back.
+        """
+        rows = []
+        for a, b in self.edges:
+            source, target = MessageId(a[1:]), MessageId(b[1:])
+            if b[0] == 0 and target not in self.rows[source]:
+                rows.append(Soft(source, target, live=False))
+                self.rows[source][target] = rows[-1]
+        if rows:
+            self.threads.draw(rows)
+            self.wrote = True
+        if union(self.threads, self.edges):
+            self.wrote = True
+
+    def name(self) -> None:
+        """conv: set where a pool holds more than one component or hangs on a dead key; else cleared, and the root names it."""
+        low = components([*self.edges, *((name, name) for name in self.seen)])
+        members: dict[NodeName, list[NodeName]] = defaultdict(list)
+        for node, least in low.items():
+            members[least].append(node)
+        root = roots(self.threads, {*members, *(key for _, key in self.through_dead)})
+        shared = Counter(root[least] for least in members)
+        hangs = {low[node] for node, key in self.through_dead if root[key] == root[low[node]]}
+        now = self.threads.nodes(low.keys())
+        stamps = []
+        for least, nodes in members.items():
+            if least[0] == 1:
+                # A key alone: whoever meets it must look, as long as it is about to die.
+                if least in self.flips and self.dead_now[least] and now[least].conv is None:
+                    stamps.append(Stamp(least, conv=least))
+                continue
+            want = least if shared[root[least]] > 1 or least in hangs else None
+            stamps += [Stamp(node, conv=want or CLEAR) for node in nodes if now[node].conv != want]
+            self.after.update(
+                (MessageId(node[1:]), MessageId((want or root[least])[1:])) for node in nodes if node[0] == 0
+            )
+        if stamps:
+            self.threads.stamp(stamps)
+            self.wrote = True
+
+
+def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Decide) -> Settled:
+    before: dict[MessageId, MessageId] = {}
+    while True:
+        one = _Pass(threads, set(marks), choose, before)
+        one.run()
+        if not one.wrote:
+            break
+    live = _flags(one)
+    if live:
+        threads.draw(live)
+    stamps = [Stamp(key, dead=one.dead_now[key]) for key in sorted(one.flips)]
+    if stamps:
+        threads.stamp(stamps)
+    told = _feed(before, one.after)
+    if told:
+        threads.tell(told)
+    threads.unmark(marks)
+    return Settled(looked=len(one.affected), drawn=sum(row.live for row in live), changed=len(told))
+
+
+def _flags(one: _Pass) -> list[Soft]:
+    """The live flags of the affected messages' soft rows, where they change."""
+    changed = []
+    for message in sorted(one.affected):
+        chosen = {t.target: Soft(message, t.target, True, t.kind, t.weight, t.detail) for t in one.decided[message]}
+        for target, row in one.rows[message].items():
+            want = chosen.get(target, row._replace(live=False))
+            if want != row:
+                changed.append(want)
+    return changed
+
+
+def _feed(before: Mapping[MessageId, MessageId], after: Mapping[MessageId, MessageId]) -> list[FeedEntry]:
+    became: dict[MessageId, set[MessageId]] = defaultdict(set)
+    for message, old in before.items():
+        became[old].add(after.get(message, old))
+    entries = []
+    for old, new in sorted(became.items()):
+        if new != {old}:
+            why = "parted" if len(new) > 1 else "joined"
+            entries.append(FeedEntry(old, tuple(sorted(new)), why))
+    return entries

@@ -1,0 +1,75 @@
+"""A worker writes, then looks. The order of the writes is what makes any interleaving of workers and settle end well.
+
+Nodes, then the evidence; unions, not through dead keys; key items, asks, clue items; then a look at what others did
+meanwhile; marks last. *Dirty* is a state, not an event: a replay after a crash finds the same reasons again. A plain reply to a
+stored message never is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mailloom.mail.model import MessageId
+from mailloom.ports import ClueNote, KeyItem, KeyNote, Link, NodeName, Stated, Threads
+from mailloom.thread.assign import Joined, assign, nodes_of
+from mailloom.thread.decide import is_asking
+from mailloom.thread.keys import WITHOUT_ITEM, is_dead
+
+
+def weave(threads: Threads, batch: Sequence[Stated]) -> list[Joined]:
+    """Bring a batch of messages into the threads; the pools that were joined. Messages that settle must look at are marked."""
+    threads.enter({name for stated in batch for name in nodes_of(stated)})
+    threads.state(batch)
+    joined = assign(threads, batch)
+    items = _note(threads, batch)
+    dirty = {s.message for s in batch if any(link.owns and items[link.key].asked for link in keyed(s))}
+    dirty |= _ask(threads, [s for s in batch if is_asking(s, items)], items)
+    dirty |= _own(threads, batch)
+    dirty |= _look(threads, batch, items)
+    if dirty:
+        threads.mark(dirty)
+    return joined
+
+
+def keyed(stated: Stated) -> Iterable[Link]:
+    """The links whose keys have an item, each key once: an id is mostly in In-Reply-To and in References."""
+    return {link.key: link for link in stated.links if link.kind not in WITHOUT_ITEM}.values()
+
+
+def _note(threads: Threads, batch: Sequence[Stated]) -> dict[NodeName, KeyItem]:
+    notes = [
+        KeyNote(link.key, owner=s.subject) if link.owns else KeyNote(link.key, citer=(s.people[0], s.subject))
+        for s in batch
+        for link in keyed(s)
+    ]
+    return {note.key: after for note, (_, after) in zip(notes, threads.note(notes), strict=True)}
+
+
+def _ask(threads: Threads, askers: Sequence[Stated], items: dict[NodeName, KeyItem]) -> set[MessageId]:
+    """Flags first, then the rows, then the clue items: whoever owns one of them later sees the ask; who owned it before is seen."""
+    dirty = set()
+    notes = [(s.message, KeyNote(link.key, asked=True)) for s in askers for link in keyed(s) if not link.owns]
+    for (message, note), (_, after) in zip(notes, threads.note([n for _, n in notes]), strict=True):
+        items[note.key] = after
+        if after.owners:
+            dirty.add(message)
+    threads.ask([(ask.clue, s.message) for s in askers for ask in s.asks])
+    hints = [(s.message, ClueNote(ask.clue, asked=True)) for s in askers for ask in s.asks]
+    for (message, _), (before, _) in zip(hints, threads.hint([h for _, h in hints]), strict=True):
+        if before.owners - {message}:
+            dirty.add(message)
+    return dirty
+
+
+def _own(threads: Threads, batch: Sequence[Stated]) -> set[MessageId]:
+    hints = [ClueNote(clue, owner=s.message) for s in batch for clue in s.owns]
+    owned = zip(hints, threads.hint(hints), strict=True)
+    return {h.owner for h, (_, after) in owned if h.owner is not None and after.asked and h.owner in after.owners}
+
+
+def _look(threads: Threads, batch: Sequence[Stated], items: dict[NodeName, KeyItem]) -> set[MessageId]:
+    """What settle may have done meanwhile: a node with conv or dead, or a key whose item and node disagree."""
+    seen = threads.nodes({name for s in batch for name in nodes_of(s)})
+    odd = {name for name, node in seen.items() if node.conv is not None or node.dead}
+    odd |= {key for key, item in items.items() if is_dead(item) != seen[key].dead}
+    return {s.message for s in batch if not odd.isdisjoint(nodes_of(s))}

@@ -1,0 +1,174 @@
+"""Settings -> Stores: the only module that knows both. Here: the embedded archive, a folder.
+
+ARCHIVE/archive.sqlite        ledger, messages, threads, full text
+ARCHIVE/messages/month=*/     the Parquet copy
+ARCHIVE/raw/*.zst             the bytes as they came
+ARCHIVE/lock                  held by the one who writes
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mailloom.flow.transform import unseal
+from mailloom.mail.model import Origin
+from mailloom.ports import Frame
+from mailloom.stores import parquet
+from mailloom.stores.files import Packs
+from mailloom.stores.sqlite import ArchiveError, Connection, SqliteRecords, SqliteThreads, connect
+
+FIRST_MONTH, LAST_MONTH = 1980, 2040
+"""Years that get a Parquet partition a month; what is dated outside goes to month=other."""
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class EmbeddedRaws:
+    """Implements ports.Raws: packs on disk, their index in the database."""
+
+    def __init__(self, packs: Packs, records: SqliteRecords) -> None:
+        self.packs, self.records = packs, records
+
+    def keep(self, frames: Sequence[Frame]) -> None:
+        known = self.records.located({sha for frame in frames for sha, _, _ in frame.mails})
+        new = [frame for frame in frames if any(sha not in known for sha, _, _ in frame.mails)]
+        self.records.locate(self.packs.append(new))
+
+
+class Embedded:
+    """The stores of one archive folder, for one scope. Implements flow.commit.Stores."""
+
+    def __init__(self, folder: Path, connection: Connection, scope: str = "") -> None:
+        self.folder, self.connection, self.scope = folder, connection, scope
+        self.threads = SqliteThreads(connection, now_ms, scope)
+        self.records = SqliteRecords(connection, now_ms, scope)
+        self.messages = self.records
+        self.ledger = self.records
+        self.packs = Packs(folder / "raw")
+        self.raws = EmbeddedRaws(self.packs, self.records)
+
+    @contextmanager
+    def unit(self) -> Iterator[None]:
+        """One transaction over everything; the pack is rewound with it."""
+        mark = self.packs.number, self.packs.end
+        try:
+            with self.threads.session():
+                yield
+        except BaseException:
+            self.packs.rewind(*mark)
+            raise
+
+    # -------------------------------------------------------------------------------------------- the Parquet copy
+    def waiting(self) -> int:
+        """Messages that are not in Parquet yet."""
+        last = self.connection.execute("select max(seq) from messages").get or 0
+        return int(last - self._copied())
+
+    def _copied(self) -> int:
+        return int(self.connection.execute("select max(last) from files").get or 0)
+
+    def copy(self) -> None:
+        """Write the waiting messages to Parquet, by month, and name the files. A crash leaves either all of it or none."""
+        first, last = self._copied() + 1, self.connection.execute("select max(seq) from messages").get or 0
+        if last < first:
+            return
+        root = self.folder / "messages"
+        written = parquet.write(root, self._rows(first, int(last)), f"{first:010}-{last:010}")
+        with self.threads.session():
+            self.connection.executemany(
+                "insert or replace into files values (?, ?, ?, ?, ?)", [(*w, first, last) for w in written]
+            )
+        self._sweep(root)
+
+    def _rows(self, first: int, last: int) -> Iterator[tuple[str, bytes]]:
+        sql = f"""
+            select case when date >= unixepoch('{FIRST_MONTH}-01-01') * 1000 and date < unixepoch('{LAST_MONTH}-01-01') * 1000
+                   then strftime('%Y-%m', date / 1000, 'unixepoch') else '{parquet.OTHER}' end as month, seq
+            from messages where seq between ? and ? order by month, id, scope"""  # noqa: S608  constants only
+        body = self.connection.cursor()
+        for month, seq in self.connection.execute(sql, (first, last)):
+            yield month, unseal(body.execute("select body from bodies where seq = ?", (seq,)).get)
+
+    def _sweep(self, root: Path) -> None:
+        """Remove Parquet files that a crash left unnamed."""
+        named = {row[0] for row in self.connection.execute("select name from files")}
+        for path in root.glob("month=*/*"):
+            if str(path.relative_to(root)) not in named:
+                path.unlink()
+
+    # -------------------------------------------------------------------------------------------- rejected mail
+    def rejected(self, size: int) -> Iterator[list[tuple[Origin, int, bytes]]]:
+        """Rejected mail whose bytes were kept, `size` at a time: origin, generation of its place, bytes."""
+        found = self.records.rejected()
+        for start in range(0, len(found), size):
+            some = []
+            for origin, generation, sha in found[start : start + size]:
+                if where := self.records.located([sha]):
+                    some.append((origin, generation, self.packs.read(sha, where[sha])))
+            yield some
+
+    # -------------------------------------------------------------------------------------------- figures
+    def count(self) -> int:
+        return int(self.connection.execute("select count(*) from messages where scope = ?", (self.scope,)).get)
+
+    def conversations(self) -> int:
+        """How many conversations there are: those that are named, and the pools whose root names them."""
+        sql = """select (select count(distinct conv) from nodes where scope = ?1 and conv is not null and name < x'01')
+          + (select count(*) from nodes where scope = ?1 and parent = name and conv is null and name < x'01')"""
+        return int(self.connection.execute(sql, (self.scope,)).get)
+
+    def disk(self) -> int:
+        """Bytes of the archive's files."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+@contextmanager
+def open_for_writing(folder: Path, scope: str = "") -> Iterator[Embedded]:
+    """Open an archive, made where it is absent, as its only writer. Raises ArchiveError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ArchiveError(
+            f"{folder} can't be used as an archive: {error.strerror}; check the path and its permissions"
+        ) from None
+    try:
+        _hold(lock, folder)
+        stores = Embedded(folder, connect(folder / "archive.sqlite", write=True, create=True), scope)
+        try:
+            pack, end = stores.connection.execute(
+                "select pack, max(frame + size) from raws where pack = (select max(pack) from raws)"
+            ).get or (1, 0)
+            stores.packs.open(pack or 1, end or 0)
+            yield stores
+        finally:
+            stores.close()
+    finally:
+        os.close(lock)
+
+
+def _hold(lock: int, folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        raise ArchiveError(
+            f"another mailloom (process {holder}) is writing to {folder}: wait for it to end, or use another --archive"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+
+
+def open_for_reading(folder: Path, scope: str = "") -> Embedded:
+    """Open an archive that exists, while others read or write it. Raises ArchiveError."""
+    return Embedded(folder, connect(folder / "archive.sqlite", write=False), scope)
