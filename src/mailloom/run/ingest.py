@@ -15,7 +15,7 @@ from mailloom.flow.transform import Sealed, refuse, seal, transform
 from mailloom.mail.model import Origin
 from mailloom.ports import Frame
 from mailloom.run.pool import AHEAD, Pool, WorkerDied
-from mailloom.sources import Item, Options, Place, Refused, Unchanged, fingerprint, load, walk
+from mailloom.sources import Finished, Found, Item, Options, Place, Refused, Unchanged, fingerprint, load, walk
 from mailloom.stores.files import frames
 from mailloom.thread.settle import settle
 from mailloom.wire import Embedded, now_ms
@@ -157,7 +157,6 @@ def _batches(sources: Sequence[str], stores: Embedded, options: Options, books: 
             if batch.full:
                 yield batch
                 batch = reader.batch = Batch()
-        reader.end_place()
     if batch.mails or batch.read:
         yield batch
 
@@ -170,19 +169,20 @@ class _Reader:
         self.place: Place | None = None
         self.generation = 0
         self.upto = 0
-        self.skips: frozenset[tuple[str, int]] = frozenset()
 
     def known(self, place: Place) -> int | None:
         """What `walk` asks once per file on disk: None to read it all, -1 to leave it, else where to go on."""
-        self.end_place()
         self.place, self.upto = place, 0
         self.generation, answer = self.records.known(place, fingerprint)
         return answer
 
-    def take(self, found: Item | Refused | Unchanged) -> None:
+    def take(self, found: Found) -> None:
         if isinstance(found, Unchanged):
             self.books.unchanged += 1
-            self.place = None
+            return
+        if isinstance(found, Finished):
+            if self.upto:  # it held several mails
+                self._read_to(complete=True)
             return
         if found.upto:
             self.upto = found.upto
@@ -191,12 +191,6 @@ class _Reader:
             self._add(Given(found.origin, found.raw, None, found.reason, found.kind == "not mail", self.generation))
         else:
             self._add(Given(found.origin, found.raw, found.file, "", False, self.generation))
-
-    def end_place(self) -> None:
-        """The walk has left a file: if it held several mails, it is complete now."""
-        if self.place is not None and self.upto:
-            self._read_to(complete=True)
-        self.place = None
 
     def _read_to(self, *, complete: bool) -> None:
         if self.place is not None:

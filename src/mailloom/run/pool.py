@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from queue import SimpleQueue
+from threading import Thread
 from typing import Generic, TypeVar
 
 Job = TypeVar("Job")
@@ -101,13 +103,16 @@ def _how(exitcode: int | None) -> str:
 
 
 def _serve(pipe: Connection, work: Callable[[Job], Result]) -> None:
-    """A worker's life. Ctrl-C is the parent's business."""
+    """A worker's life. Ctrl-C is the parent's business.
+
+    Jobs are read by a thread of their own: were the worker busy sending a large result while the parent sends a large job, both
+    would wait for each other.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        try:
-            number, job = pipe.recv()
-        except (EOFError, ConnectionResetError):
-            return
+    jobs: SimpleQueue[tuple[int, Job] | None] = SimpleQueue()
+    Thread(target=_receive, args=(pipe, jobs), daemon=True).start()
+    while (given := jobs.get()) is not None:
+        number, job = given
         try:
             result: object = work(job)
         except Exception as error:  # noqa: BLE001  a bug: the parent raises it
@@ -116,3 +121,11 @@ def _serve(pipe: Connection, work: Callable[[Job], Result]) -> None:
             pipe.send((number, result))
         except (BrokenPipeError, ConnectionResetError):
             return
+
+
+def _receive(pipe: Connection, jobs: SimpleQueue[tuple[int, Job] | None]) -> None:
+    try:
+        while True:
+            jobs.put(pipe.recv())
+    except (EOFError, ConnectionResetError):
+        jobs.put(None)

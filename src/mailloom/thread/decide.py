@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, NodeName, Stated, Target
-from mailloom.thread.keys import is_common, is_owned
+from mailloom.thread.keys import is_common, is_owned, short_hash
 
 DAY_MS = 86_400_000
+NOBODY = short_hash("person", "")  # the sender of mail without one: two such mails have nobody in common
 SUBJECT_DAYS = 60
 WEIGHTS = {"subject": 700, "shared people": 300}
 THRESHOLD = 1000
@@ -48,5 +49,5 @@ def decide(
 def _weight(stated: Stated, ask: Ask, candidate: Stated) -> int:
     if stated.when is None or candidate.when is None or stated.when - candidate.when > SUBJECT_DAYS * DAY_MS:
         return 0
-    shared = not set(stated.people).isdisjoint(candidate.people)
+    shared = not (set(stated.people) - {NOBODY}).isdisjoint(candidate.people)
     return WEIGHTS[ask.kind] + (WEIGHTS["shared people"] if shared else 0)

@@ -24,13 +24,15 @@ GUID_HEAD = 22  # [MS-OXOMSG] 2.2.1.3: 1 reserved byte, 5 of FILETIME, 16 of GUI
 def evidence(record: Record) -> Stated:
     """Everything that a message states. The same record states the same, wherever and whenever it is asked."""
     message = record.message
-    people = tuple(dict.fromkeys(a.key for a in (*message.from_, *message.to, *message.cc) if a.key))[:MAX_PEOPLE]
+    sender = message.from_[0].key if message.from_ else ""
+    others = dict.fromkeys(a.key for a in (*message.from_, *message.to, *message.cc) if a.key not in {"", sender})
+    people = (sender, *others)[:MAX_PEOPLE]
     links = tuple(_hard(record))
     owns, asks = _clues(record, cites=any(not link.owns for link in links))
     return Stated(
         message=record.id,
         subject=short_hash("subject", record.base_subject),
-        people=tuple(short_hash("person", key) for key in people or ("",)),
+        people=tuple(short_hash("person", key) for key in people),
         when=message.date.ms,
         links=links,
         owns=owns,

@@ -1,0 +1,76 @@
+# What a developer does with Mailloom, one command each. Needs Python 3.11 or later, make and git; the rest is
+# installed into .venv from the locks in requirements/, each file checked against its hash.
+
+# The first interpreter that is new enough; `make PYTHON=/path/to/python3` decides otherwise.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+# Paths of mail for `make bench`; without it bench/peers.py chooses and says what it took.
+MAIL ?=
+ROUNDS ?= 3
+# More options for pytest: `make test ARGS="-k address"`.
+ARGS ?=
+GATED := src/mailloom/mail src/mailloom/thread src/mailloom/flow
+
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --quiet --custom-compile-command "make lock" $(UPGRADE)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fmt bench prove dist lock clean
+
+help: ## these lines
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
+
+setup: $(VENV)/dev.stamp ## make .venv with all that development needs; the other commands do it by themselves
+
+demo: $(VENV)/base.stamp ## 3,000 made-up mails become an archive: the books, a search, a thread
+	@bash .ci/demo $(BIN) demo
+
+test: $(VENV)/dev.stamp ## the tests, and the gate: 90 % of the branches of mail/, thread/ and flow/
+	@mkdir -p build
+	$(BIN)/python -m pytest -m "not prove" -n auto --maxprocesses 8 --cov --cov-report= \
+		--cov-report=json:build/coverage.json $(ARGS)
+	$(if $(ARGS),,$(BIN)/python .ci/gate.py build/coverage.json $(GATED))
+
+check: $(VENV)/dev.stamp ## lint, format, types and layers, without changing anything
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(VENV)/dev.stamp ## format, and mend what can be mended without thought
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+bench: $(VENV)/dev.stamp ## ingest beside mu and notmuch, on the same mail: MAIL="folder ..." ROUNDS=3
+	$(BIN)/python bench/peers.py --rounds $(ROUNDS) $(MAIL)
+
+prove: $(VENV)/dev.stamp ## the longer proofs: more kill points, more orders, bigger mail
+	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -m prove $(ARGS)
+
+dist: $(VENV)/dev.stamp ## sdist and wheel, and the wheel tried in an empty environment
+	@bash .ci/dist $(BIN) dist
+
+lock: $(VENV)/base.stamp ## write requirements/*.txt anew from pyproject.toml; UPGRADE=--upgrade takes newer versions
+	$(LOCK) pyproject.toml -o requirements/base.txt
+	$(LOCK) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
+	$(LOCK) requirements/tools.in -c requirements/dev.txt -o requirements/tools.txt
+
+clean: ## remove what these commands made, .venv too
+	rm -rf $(VENV) build dist demo .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+
+# pip brings uv and the build backend, uv the rest. The package itself is built with the backend already here, so
+# nothing comes without a known hash.
+$(VENV)/base.stamp: requirements/tools.txt requirements/base.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Mailloom needs Python 3.11 or later: install it, or make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "no virtual environment could be made: on Debian and Ubuntu install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/base.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/base.stamp requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,151 @@
+"""Who writes: people with a client, a language and habits, and the lists they meet on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from mailloom.synth.mime import phrase
+from mailloom.synth.shape import Shape, mix
+from mailloom.synth.words import Language, language, pick, weighted
+
+COMPANIES = (
+    "Amberlock", "Brightquay", "Coppermill", "Dovetail Freight", "Elmgate", "Fernhollow", "Gildenroute", "Hartwell Scales",
+    "Inkberry", "Juniper Cold Chain", "Kestrel Works", "Larkspur Labs", "Millrace", "Nettlefold", "Oakum Trading", "Pinwheel",
+    "Quarrystone", "Rushlight", "Saltmarsh", "Thistledown",
+)  # fmt: skip
+ENDINGS = ("example.com", "example.org", "example.net")
+ZONES = {
+    "en": (0, 60, -300, -480, 330, 600),
+    "de": (60, 120),
+    "fr": (60, 120, -300),
+    "es": (60, 120, -180, -360),
+    "pt": (-180, 60),
+    "ru": (180, 300, 420),
+    "ja": (540,),
+    "zh": (480,),
+}
+SUBJECTS_OF_LISTS = (
+    "scales",
+    "label-print",
+    "cold-chain",
+    "routing",
+    "parser-dev",
+    "ops",
+    "users",
+    "announce",
+    "field-notes",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One who writes. `mailbox` is name and address as a header holds them; `style` a number that fixes small habits;
+    `charset` what this client sends where it can; `signature` lines, or none.
+    """
+
+    name: str
+    given: str
+    address: str
+    mailbox: str
+    client: str
+    lang: Language
+    zone: int
+    charset: str
+    style: int
+    signature: tuple[str, ...]
+    disclaimer: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """A mailing list: its name and domain, and the lines at the end of every mail."""
+
+    name: str
+    domain: str
+
+    @property
+    def address(self) -> str:
+        return f"{self.name}@{self.domain}"
+
+    @property
+    def footer(self) -> str:
+        return (
+            "_______________________________________________\n"
+            f"{self.name} mailing list\n{self.address}\nhttps://{self.domain}/mailman/listinfo/{self.name}\n"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Everybody, by language, and the lists."""
+
+    people: dict[str, tuple[Person, ...]]
+    circles: tuple[Circle, ...]
+
+
+DISCLAIMER = (
+    "This message and any files with it are meant for the addressee alone. If it reached you by mistake, please tell the sender "
+    "and delete it; any use by others is not permitted."
+)
+
+
+def cast(shape: Shape, rng: Random) -> Cast:
+    """People in the languages' shares, at least two for each language, and nine lists."""
+    clients = mix("clients", shape.clients)
+    people = {
+        code: tuple(
+            person(language(code), weighted(rng, clients), number, rng)
+            for number in range(max(2, round(shape.people * part)))
+        )
+        for code, part in mix("langs", shape.langs)
+        if part > 0
+    }
+    circles = tuple(Circle(name, f"lists.{pick(rng, ENDINGS)}") for name in SUBJECTS_OF_LISTS)
+    return Cast(people, circles)
+
+
+def person(lang: Language, client: str, number: int, rng: Random) -> Person:
+    given, given_key = pick(rng, lang.given)
+    family, family_key = pick(rng, lang.family)
+    company = pick(rng, COMPANIES)
+    style = int(rng.random() * 1000)
+    host = f"{company.split()[0].lower()}.{pick(rng, ENDINGS)}"
+    if client == "gmail":
+        host = pick(rng, ("mail.example.com", "post.example.net", host))
+    name = f"{family}{given}" if lang.code == "zh" else f"{family} {given}" if lang.tight else f"{given} {family}"
+    # Companies with Exchange often show the family name first, with a comma that must be quoted.
+    if client == "outlook" and not lang.tight and style % 10 < 3:
+        name = f"{family}, {given}"
+    address = f"{given_key}.{family_key}{number if number >= 20 else ''}@{host}"
+    charset = "utf-8" if client == "gmail" else pick(rng, lang.charsets)
+    shown = f"{given} {family}" if "," in name else name
+    signature: tuple[str, ...] = ()
+    if rng.random() < 0.6:
+        signature = (
+            shown,
+            f"{pick(rng, lang.jobs)}, {company}",
+            f"+00 555 {style:03} {number:04}",
+            f"https://{host}/",
+        )[: 2 + style % 3]
+    wide = lang.tight or lang.code == "ru"
+    try:
+        name.encode(charset)
+        coded = phrase(name, charset, wide)
+    except UnicodeEncodeError:
+        coded = phrase(name, "utf-8", wide)
+    return Person(
+        name=name,
+        given=given,
+        address=address,
+        mailbox=f"{coded} <{address}>",
+        client=client,
+        lang=lang,
+        zone=pick(rng, ZONES[lang.code]),
+        charset=charset,
+        style=style,
+        signature=signature,
+        disclaimer=DISCLAIMER if client == "outlook" and lang.code == "en" and style % 7 == 0 else "",
+        host=host,
+    )
