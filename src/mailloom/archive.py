@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from mailloom.flow.transform import unseal
 from mailloom.mail.model import MessageId, Record
 from mailloom.ports import Soft, Stated
-from mailloom.schema import load_record
+from mailloom.schema import load_record, unpack
 from mailloom.stores.files import RawError
 from mailloom.stores.sqlite.threads import load_stated
+from mailloom.thread.keys import key_name
 from mailloom.thread.tree import Twig, topics, tree
 from mailloom.wire import Embedded, open_for_reading
 
@@ -66,6 +66,19 @@ class Copy:
     stored_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that answers a query. `snippet` is a line of its text around the hit, `marks` the spans of the hits in it;
+    `twins` are further answers with the same content.
+    """
+
+    record: Record
+    conversation: MessageId
+    twins: int
+    snippet: str
+    marks: tuple[tuple[int, int], ...]
+
+
 _COPY = """sources.name, path, start, length, state, message, raw_sha256, folder, labels, flags, received_at, trace, reason,
   version, read_at, stored_at from deliveries join sources on sources.id = deliveries.source"""
 _SUMMARY = "id, date, subject, sender, message_id, attachments, nested, problems from messages"
@@ -73,10 +86,12 @@ _UP = """with recursive up (name, parent) as (
     select name, parent from nodes where scope = ?1 and name = ?2
     union all select n.name, n.parent from nodes n join up on n.scope = ?1 and n.name = up.parent where up.parent <> up.name)
   select name from up where name = parent"""
+# "cross join" keeps SQLite from looking through all nodes for each one (it knows no sizes): a pool's cost is then its own size.
 _DOWN = """with recursive down (name) as (
     select ?2
-    union all select n.name from nodes n join down on n.scope = ?1 and n.parent = down.name where n.parent <> n.name)
-  select d.name from down d join nodes n on n.scope = ?1 and n.name = d.name and n.conv is null where d.name < x'01' order by d.name"""
+    union all select n.name from down cross join nodes n on n.scope = ?1 and n.parent = down.name where n.parent <> n.name)
+  select d.name from down d cross join nodes n on n.scope = ?1 and n.name = d.name and n.conv is null
+  where d.name < x'01' order by d.name"""
 
 
 class Archive:
@@ -85,7 +100,7 @@ class Archive:
     def __init__(self, stores: Embedded) -> None:
         self.stores, self.connection, self.scope = stores, stores.connection, stores.scope
 
-    def __enter__(self) -> Archive:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -131,7 +146,7 @@ class Archive:
         body = self.connection.execute(sql, (self.scope, message)).get
         if body is None:
             raise NotFoundError(f"no message has the id {message.hex()}")
-        return load_record(unseal(body))
+        return load_record(unpack(body))
 
     def copies(self, message: MessageId) -> list[Copy]:
         sql = f"select {_COPY} where deliveries.scope = ? and message = ? order by stored_at, source, path, start"
@@ -142,8 +157,9 @@ class Archive:
         mine = self.connection.execute(
             "select twin from messages where scope = ? and id = ?", (self.scope, message)
         ).get
-        sql = "select id from messages where scope = ? and twin = ? and id <> ? order by id"
-        return [MessageId(row[0]) for row in self.connection.execute(sql, (self.scope, mine, message))]
+        sql = "select message from links where scope = ? and key = ? and message <> ? order by message"
+        key = key_name("twin", mine or b"")
+        return [MessageId(row[0]) for row in self.connection.execute(sql, (self.scope, key, message))]
 
     def raw(self, message: MessageId) -> bytes:
         """The exact bytes of the first copy that has them. Raises RawError where raw mail isn't kept or was lost."""
@@ -192,12 +208,55 @@ class Archive:
         """(message, conversation, topic) of every message, in the order of conversations."""
         yield from membership(self)
 
+    # -------------------------------------------------------------------------------------------- search
+    def search(self, text: str, limit: int = 20, width: int = 200) -> list[Hit]:
+        """Messages that answer a query (mailloom.query tells the language): best first where it has words, else newest first.
+
+        Raises QueryError, and NotFoundError for a `thread:` that names nothing.
+        """
+        from mailloom.query import read
+        from mailloom.stores.sqlite.search import Search, snippet
+
+        search = Search(self.connection, self.scope)
+        with self.connection:  # a snapshot: others may write between two statements
+            found, plan = search.find(read(text), self._named_thread, limit)
+            hits = []
+            for one in found:
+                record = self.record(one.id)
+                message = record.message
+                texts = (message.reply_text, message.text, *(n.text for n in message.nested if n.kind == "attached"))
+                terms = [term for term in plan.terms if term.column == ""]
+                line, marks = snippet(search, texts, terms, width)
+                hits.append(Hit(record, self.conversation(one.id), one.twins, line, marks))
+        return hits
+
+    def count(self, text: str) -> int:
+        """How many messages answer a query, twins counted each. Raises as `search` does."""
+        from mailloom.query import read
+        from mailloom.stores.sqlite.search import Search
+
+        return Search(self.connection, self.scope).count(read(text), self._named_thread)
+
+    def short(self, message: MessageId) -> str:
+        """The shortest beginning of an id, of 8 digits at least, that names no other message: what `find` takes."""
+        near = "select id from messages where scope = ? and id {} ? order by id {} limit 1"
+        digits = message.hex()
+        need = 8
+        for sql in (near.format("<", "desc"), near.format(">", "asc")):
+            if other := self.connection.execute(sql, (self.scope, message)).get:
+                same = next(n for n, (a, b) in enumerate(zip(digits, other.hex(), strict=True)) if a != b)
+                need = max(need, same + 1)
+        return digits[:need]
+
+    def _named_thread(self, name: str) -> list[MessageId]:
+        return self.members(self.conversation(self.find(name)))
+
     # -------------------------------------------------------------------------------------------- everything
     def records(self) -> Iterator[Record]:
         """Every message, in the order of storing."""
         sql = "select body from messages join bodies using (seq) where scope = ? order by seq"
         for (body,) in self.connection.execute(sql, (self.scope,)):
-            yield load_record(unseal(body))
+            yield load_record(unpack(body))
 
     def __len__(self) -> int:
         return int(self.connection.execute("select count(*) from messages where scope = ?", (self.scope,)).get)

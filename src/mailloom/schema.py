@@ -6,16 +6,20 @@ docs/schema.md tells each column's meaning and stability.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
+import zstandard
 
 from mailloom.mail.model import Address, Attachment, Date, Message, MessageId, Nested, Problem, Record, Segment, Trace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+LEVEL = 3  # zstd: level 9 saves 5 % of the bytes and costs 4 times the CPU
+MAX_JSON = 1 << 30  # no record is larger: the mail it was made of has at most 150 MB
 VERSION = "1"
 """The transform's version: raised whenever the same mail may give another record. Each delivery says which made it."""
 
@@ -98,6 +102,21 @@ def load_record(body: bytes | str) -> Record:
         base_subject=d["base_subject"],
         message=message,
     )
+
+
+def pack_record(record: Record) -> bytes:
+    """The record's JSON in one zstd frame: how stores keep it."""
+    return _compressor().compress(dump_record(record))
+
+
+def unpack(body: bytes) -> bytes:
+    """The record's JSON out of what pack_record made."""
+    return zstandard.ZstdDecompressor().decompress(body, max_output_size=MAX_JSON)
+
+
+@cache
+def _compressor() -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
 
 
 def text_id(message: bytes) -> str:

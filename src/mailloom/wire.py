@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mailloom.flow.transform import unseal
 from mailloom.mail.model import Origin
 from mailloom.ports import Frame
+from mailloom.schema import unpack
 from mailloom.stores import parquet
 from mailloom.stores.files import Packs
 from mailloom.stores.sqlite import ArchiveError, Connection, SqliteRecords, SqliteThreads, connect
@@ -94,7 +94,7 @@ class Embedded:
             from messages where seq between ? and ? order by month, id, scope"""  # noqa: S608  constants only
         body = self.connection.cursor()
         for month, seq in self.connection.execute(sql, (first, last)):
-            yield month, unseal(body.execute("select body from bodies where seq = ?", (seq,)).get)
+            yield month, unpack(body.execute("select body from bodies where seq = ?", (seq,)).get)
 
     def _sweep(self, root: Path) -> None:
         """Remove Parquet files that a crash left unnamed."""

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 from typing import NamedTuple
 
 import orjson
-import zstandard
 
 from mailloom.mail.identity import identify
 from mailloom.mail.model import Address, Message, Origin, Record
 from mailloom.mail.parse import read
 from mailloom.ports import Row, Stated, Words
-from mailloom.schema import VERSION, dump_record
+from mailloom.schema import VERSION, pack_record
 from mailloom.thread.evidence import evidence
-
-BODY_LEVEL = 3  # zstd: what is kept hot; level 9 saves 5 % of the bytes and costs 4 times the CPU
-MAX_BODY = 1 << 30  # no record is larger: the mail it was made of has at most 150 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +116,8 @@ def _row(outcome: Outcome, record: Record) -> Row:
         attachments=len(message.attachments),
         nested=len(message.nested),
         problems=_clean(",".join(sorted({p.kind for p in message.problems}))),
-        body=_compressor().compress(dump_record(record)),
+        body=pack_record(record),
     )
-
-
-@cache
-def _compressor() -> zstandard.ZstdCompressor:
-    return zstandard.ZstdCompressor(level=BODY_LEVEL, write_content_size=True)
-
-
-def unseal(body: bytes) -> bytes:
-    """The record's JSON out of a row's body."""
-    return zstandard.ZstdDecompressor().decompress(body, max_output_size=MAX_BODY)
 
 
 def _words(message: Message) -> Words:

@@ -79,7 +79,8 @@ class Attachment:
 @dataclass(frozen=True, slots=True)
 class Nested:
     """A message inside a message. `path` counts siblings from 1 ("2.1": the first child of the second); `part` is the index of
-    the attached part in its carrier's mime structure, -1 where it stood inline; start and end are its span in the carrier's text."""
+    the attached part in its carrier's mime structure, -1 where it stood inline; start and end are its span in the carrier's text.
+    """
 
     path: str
     kind: NestedKind

@@ -56,7 +56,7 @@ class Pool(Generic[Job, Result]):
         """Give a job to the worker with the fewest. Call it where `room` is true."""
         pipe = min(self.pending, key=lambda p: len(self.pending[p]))
         self.pending[pipe][number] = job
-        with suppress(BrokenPipeError, ConnectionResetError):  # it died: `results` finds the pipe's end
+        with suppress(OSError):  # it died: `results` finds the pipe's end
             pipe.send((number, job))
 
     def results(self, timeout: float | None = None) -> Iterator[tuple[int, Result | WorkerDied]]:
@@ -65,7 +65,7 @@ class Pool(Generic[Job, Result]):
             assert isinstance(pipe, Connection)
             try:
                 number, result = pipe.recv()
-            except (EOFError, ConnectionResetError):
+            except (EOFError, OSError):
                 yield from self._bury(pipe)
             else:
                 if isinstance(result, Exception):
@@ -119,13 +119,13 @@ def _serve(pipe: Connection, work: Callable[[Job], Result]) -> None:
             result = RuntimeError(f"{type(error).__name__}: {error}")
         try:
             pipe.send((number, result))
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:  # the parent is gone
             return
 
 
 def _receive(pipe: Connection, jobs: SimpleQueue[tuple[int, Job] | None]) -> None:
-    try:
+    """Jobs until the pipe ends, be it in the middle of one (an OSError that has no name of its own)."""
+    with suppress(EOFError, OSError):
         while True:
             jobs.put(pipe.recv())
-    except (EOFError, ConnectionResetError):
-        jobs.put(None)
+    jobs.put(None)

@@ -101,9 +101,14 @@ class SqliteRecords:
         sql = """select sources.name, path, start, length, size, mtime_ns, received_at, folder, labels, flags, generation, raw_sha256
           from deliveries join sources on sources.id = source
           where deliveries.scope = ? and state = 'rejected' and length(raw_sha256) > 0 order by 1, 2, 3"""
+        rows = self.connection.execute(sql, (self.scope,))
         return [
-            (Origin(*place, received_at, folder, tuple(labels.split()), flags), generation, sha)
-            for *place, received_at, folder, labels, flags, generation, sha in self.connection.execute(sql, (self.scope,))
+            (
+                Origin(source, path, start, length, size, mtime, at, folder, tuple(labels.split()), flags),
+                generation,
+                sha,
+            )
+            for source, path, start, length, size, mtime, at, folder, labels, flags, generation, sha in rows
         ]
 
     # -------------------------------------------------------------------------------------------- places

@@ -1,0 +1,256 @@
+"""`mailloom stats`, `sql`, `export`, `digest`, `doctor`: what an archive holds as a whole, and whether it is sound."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+import orjson
+
+from mailloom.analyse import TABLES, Analysis, Answer
+from mailloom.archive import open_archive
+from mailloom.cli import archive_option, draw, json_option
+from mailloom.digest import digest as digests
+from mailloom.digest import overall
+from mailloom.doctor import Finding, examine, mend
+from mailloom.export import Evidence, Format, What
+from mailloom.export import export as write
+from mailloom.stats import stats as count
+
+ROWS = 1000
+"""Rows of a query that are drawn as a table: they are held in memory to find the widths. --csv and --json print all."""
+
+
+# ------------------------------------------------------------------------------------------------ stats
+@click.command()
+@archive_option
+@json_option
+@click.option("--top", type=click.IntRange(1, 1000), default=10, help="How many domains, charsets, ... (default: 10).")
+def stats(archive: Path, as_json: bool, top: int) -> None:
+    """Figures: messages by month, sender, size, charset and problem; threads; attachments."""
+    with open_archive(archive) as opened:
+        counted, disk = count(opened, top), opened.stores.disk()
+    if as_json:
+        rows = {name: [row._asdict() for row in getattr(counted, name)] for name in ("longest", "types")}
+        click.echo(orjson.dumps({**asdict(counted), **rows, "disk": disk}, option=orjson.OPT_NON_STR_KEYS))
+        return
+    from mailloom.cli.stats_view import page
+
+    for line in page(counted, disk):
+        draw.say(line)
+
+
+# ------------------------------------------------------------------------------------------------ digest
+@click.command()
+@archive_option
+@json_option
+@click.option(
+    "--raw", is_flag=True, help="Also the raw bytes' hashes, which differ between an mbox and the files of one."
+)
+def digest(archive: Path, as_json: bool, raw: bool) -> None:
+    """One hash a table over everything the archive says.
+
+    Two archives of the same mail have the same digest, in whatever order, by however many jobs and from whatever kind of
+    container it came. Sources, times of arrival and the ledger are not in it.
+    """
+    with open_archive(archive) as opened:
+        tables = digests(opened, raw=raw)
+    if as_json:
+        for table in tables:
+            draw.say_json(table._asdict())
+        draw.say_json({"table": "all", "rows": sum(t.rows for t in tables), "sha256": overall(tables)})
+        return
+    for table in tables:
+        draw.say(f"{table.sha256}  {table.table:<13} {table.rows:>12,}")
+    draw.say(f"{overall(tables)}  all")
+
+
+# ------------------------------------------------------------------------------------------------ sql
+@click.command(epilog="\b\nTables:\n" + "\n".join(f"  {name:<12} {what}" for name, what in TABLES.items()))
+@click.argument("query", metavar='"select ..."')
+@archive_option
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
+def sql(query: str, archive: Path, as_json: bool, as_csv: bool) -> None:
+    """Ask the archive in SQL (DuckDB's). QUERY - reads it from standard input.
+
+    Only queries that read are answered, and only from the archive. `describe messages` lists a table's columns.
+    """
+    if as_json and as_csv:
+        raise click.UsageError("--json or --csv, not both")
+    query = sys.stdin.read() if query == "-" else query
+    with open_archive(archive) as opened, Analysis(opened) as analysis:
+        answer = analysis.ask(query)
+        if as_json:
+            for row in answer.rows:
+                click.echo(orjson.dumps(dict(zip(answer.columns, row, strict=True)), default=_plain))
+        elif as_csv:
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerow(answer.columns)
+            writer.writerows([_cell(value) for value in row] for row in answer.rows)
+        else:
+            _print_answer(answer)
+
+
+def _plain(value: Any) -> Any:
+    """What orjson doesn't know by itself: bytes in hex, the rest as text."""
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (list, dict)):
+        return orjson.dumps(value, default=_plain).decode()
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _print_answer(answer: Answer) -> None:
+    rows = list(islice(answer.rows, ROWS))
+    numbers = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(answer.columns))]
+    texts = [[_shown(value) for value in row] for row in rows]
+    for line in draw_table([draw.safe(name) for name in answer.columns], texts, numbers):
+        draw.say(line)
+    more = sum(1 for _ in answer.rows)
+    draw.say(
+        draw.dim(
+            f"{draw.several(len(rows) + more, 'row')}"
+            + (f", the first {ROWS:,} shown: --csv or --json prints all" if more else "")
+        )
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return draw.safe(_cell(value))
+
+
+def draw_table(head: list[str], rows: list[list[str]], right: list[bool]) -> Iterator[str]:
+    """Lines of a table that is as wide as the terminal at most: the widest columns give way first. Cells are safe text."""
+    widths = fitted([max(draw.cells(row[i]) for row in [head, *rows]) for i in range(len(head))], draw.width())
+
+    def line(cells: Iterable[str]) -> str:
+        placed = []
+        for text, room, to_right in zip(cells, widths, right, strict=True):
+            shown = draw.clip(text, room)
+            blank = " " * (room - draw.cells(shown))
+            placed.append(blank + shown if to_right else shown + blank)
+        return "  ".join(placed).rstrip()
+
+    yield draw.bold(line(head))
+    for row in rows:
+        yield line(row)
+
+
+def fitted(wanted: list[int], room: int, least: int = 6) -> list[int]:
+    """Widths of columns, each at most what it wants, all of them with two blanks between in `room` where that can be: what is
+    over is taken from the widest.
+    """
+    over = sum(wanted) + 2 * (len(wanted) - 1) - room
+    if over <= 0:
+        return wanted
+    limit = max(wanted)
+    while limit > least and sum(min(w, limit) for w in wanted) + 2 * (len(wanted) - 1) > room:
+        limit -= 1
+    return [min(w, limit) for w in wanted]
+
+
+# ------------------------------------------------------------------------------------------------ export
+@click.command()
+@click.argument("what", type=click.Choice(["messages", "threads", "people"]))
+@archive_option
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "parquet", "csv"]), default="jsonl", help="Default: jsonl."
+)
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path, dir_okay=False), help="The file (default: standard output)."
+)
+@click.option(
+    "--evidence",
+    type=click.Choice(["all", "headers"]),
+    default="all",
+    help="Threads by everything that is known (default), or by ids and Thread-Index alone.",
+)
+def export(what: What, archive: Path, form: Format, out: Path | None, evidence: Evidence) -> None:
+    """Write all messages, threads or people as JSON lines, Parquet or CSV.
+
+    `threads` is a line a message: its Message-ID (id), its conversation (thread), its id here (message), its topic.
+    """
+    if out is None and form == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("Parquet is no text: name a file with --out, or pipe the output somewhere")
+    with open_archive(archive) as opened, _written(out) as file:
+        rows = write(opened, what, form, file, evidence)
+    if out is not None:
+        draw.say(f"{out}: {rows:,} {what if what != 'threads' else 'messages with their threads'}", error=True)
+
+
+@contextmanager
+def _written(out: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that gets its name when it is complete: a stopped export leaves what was there before."""
+    if out is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = out.with_name(out.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------------------------------------ doctor
+@click.command()
+@archive_option
+@json_option
+@click.option("--deep", is_flag=True, help="Read all raw mail, records and Parquet columns, not a sample.")
+@click.option("--repair", is_flag=True, help="Mend what can be mended from what is still there.")
+def doctor(archive: Path, as_json: bool, deep: bool, repair: bool) -> int:
+    """Check everything that an archive promises, and say how to mend what is broken.
+
+    Ends with 1 where a fault is left. --repair makes records again from raw mail, and search, threads and Parquet again from
+    records; it removes no mail.
+    """
+    seed = os.urandom(4)
+    findings = _examined(archive, as_json, deep=deep, seed=seed)
+    faults = [finding.check for finding in findings if not finding.ok]
+    if faults and repair:
+        for step in mend(archive, faults):
+            draw.say(f"mended  {step}", error=as_json)
+        findings = _examined(archive, as_json, deep=deep, seed=seed)
+        faults = [finding.check for finding in findings if not finding.ok]
+    if not as_json:
+        state = f"has {draw.several(len(faults), 'fault')}: {', '.join(faults)}" if faults else "is sound"
+        draw.say(draw.bold(f"{archive} {state}"))
+    return 1 if faults else 0
+
+
+def _examined(archive: Path, as_json: bool, *, deep: bool, seed: bytes) -> list[Finding]:
+    findings = []
+    with open_archive(archive) as opened:
+        for finding in examine(opened, deep=deep, seed=seed):
+            findings.append(finding)
+            if as_json:
+                draw.say_json(finding._asdict())
+                continue
+            mark = click.style("ok   ", fg="green") if finding.ok else click.style("FAULT", fg="red", bold=True)
+            draw.say(f"{mark}  {finding.check:<13}  {draw.safe(finding.found)}")
+            if finding.mend:
+                draw.say(f"{'':<22}{finding.mend}")
+    return findings

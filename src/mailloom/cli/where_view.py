@@ -1,0 +1,172 @@
+"""What became of each delivery of a mail, step by step, with its times: the ledger in words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mailloom.archive import Archive, NotFoundError
+from mailloom.cli import draw
+from mailloom.mail.model import MessageId
+from mailloom.schema import text_id
+from mailloom.wire import FIRST_MONTH, LAST_MONTH
+
+SHOWN = 20  # deliveries that are told of a mailbox with thousands
+
+
+class Arrival(NamedTuple):
+    """One row of the ledger."""
+
+    source: str
+    path: str
+    start: int
+    generation: int
+    length: int
+    state: str
+    message: MessageId | None
+    raw_sha256: bytes
+    folder: str
+    labels: str
+    flags: str
+    received_at: int | None
+    reason: str
+    version: str
+    read_at: int
+    stored_at: int
+
+
+_COLUMNS = """sources.name, path, start, generation, length, state, message, raw_sha256, folder, labels, flags, received_at, reason,
+  version, read_at, stored_at from deliveries join sources on sources.id = deliveries.source"""
+
+
+def of_message(archive: Archive, message: MessageId) -> list[Arrival]:
+    sql = f"select {_COLUMNS} where deliveries.scope = ? and message = ? order by stored_at, source, path, start"
+    return [Arrival(*row) for row in archive.connection.execute(sql, (archive.scope, message))]
+
+
+def of_path(archive: Archive, name: str) -> list[Arrival]:
+    """The deliveries of a file: by its path on disk, its path inside a source, or the end of one. Oldest first."""
+    sources = list(archive.connection.execute("select id, name from sources where scope = ?", (archive.scope,)))
+    sql = f"select {_COLUMNS} where deliveries.scope = ? and source = ? and path = ? order by start, generation"
+    found: list[Any] = []
+    for number, source in sources:
+        for path in dict.fromkeys(_inside(source, name)):
+            found += archive.connection.execute(sql, (archive.scope, number, path))
+    if not found:
+        like = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        ends = f"""select {_COLUMNS} where deliveries.scope = ?1
+          and (path like '%/' || ?2 escape '\\' or path like '%!' || ?2 escape '\\') order by source, path, start, generation"""
+        found = list(archive.connection.execute(ends, (archive.scope, like)))
+    return [Arrival(*row) for row in found]
+
+
+def _inside(source: str, name: str) -> Iterator[str]:
+    """How a source may call this file: as given, or by what lies behind the source's own path; a Maildir's mail without cur/ and flags."""
+    whole = os.path.abspath(name)  # noqa: PTH100  Path.resolve would follow links, which sources do not
+    for path in (
+        name,
+        whole[len(source) :].lstrip("/") if whole == source or whole.startswith(source.rstrip("/") + "/") else name,
+    ):
+        yield path
+        folder, _, file = path.rpartition("/")
+        if folder.rpartition("/")[2] in {"cur", "new"}:
+            yield f"{folder.rpartition('/')[0]}/{file.partition(':2,')[0]}".lstrip("/")
+
+
+def arrivals(archive: Archive, name: str) -> list[Arrival]:
+    """What a name means: a path first where it looks like one or is one, else an id or Message-ID. Raises NotFoundError."""
+    as_path = "/" in name or Path(name).exists()
+    if as_path and (found := of_path(archive, name)):
+        return found
+    try:
+        return of_message(archive, archive.find(name))
+    except NotFoundError:
+        if not as_path and (found := of_path(archive, name)):
+            return found
+        raise NotFoundError(
+            f"nothing here is called {name!r}: give a path as it was ingested, an id or a Message-ID; `mailloom search in:SOURCE`"
+            " lists a source, `mailloom rejected` what was not stored"
+        ) from None
+
+
+def steps(archive: Archive, one: Arrival) -> list[dict[str, Any]]:
+    """What happened to a delivery, in order: {step, at (ISO, "" where no time is kept), detail}."""
+    told: list[tuple[str, int | None, str]] = []
+    if one.received_at is not None:
+        told.append(("received", one.received_at, "by its mailbox, as the mailbox says"))
+    told.append(("read", one.read_at, f"{draw.several(one.length, 'byte')}, sha256 {one.raw_sha256.hex() or 'none'}"))
+    if one.message is None:
+        told.append((one.state, one.stored_at, f"{one.reason} (version {one.version})"))
+    else:
+        what = "as" if one.state == "stored" else "of"
+        told.append((one.state, one.stored_at, f"{what} {text_id(one.message)} (version {one.version})"))
+    told.append(("raw", None, _raw(archive, one)))
+    if one.message is not None:
+        told += _message_steps(archive, one.message)
+    return [{"step": step, "at": draw.iso(at), "detail": detail} for step, at, detail in told]
+
+
+def _raw(archive: Archive, one: Arrival) -> str:
+    where = archive.stores.records.located([one.raw_sha256]).get(one.raw_sha256)
+    if where is None:
+        return "its bytes are not kept"
+    return f"raw/{where.pack:06}.zst, frame at {where.frame:,}, bytes {where.start:,}-{where.start + where.length:,} inside"
+
+
+def _message_steps(archive: Archive, message: MessageId) -> Iterator[tuple[str, int | None, str]]:
+    row = archive.connection.execute(
+        f"""select seq, case when date >= unixepoch('{FIRST_MONTH}-01-01') * 1000 and date < unixepoch('{LAST_MONTH}-01-01') * 1000
+          then strftime('%Y-%m', date / 1000, 'unixepoch') else 'other' end from messages where scope = ? and id = ?""",  # noqa: S608
+        (archive.scope, message),
+    ).fetchone()
+    if row is None:
+        return
+    name = archive.connection.execute("select name from files where first <= ?1 and last >= ?1 and month = ?2", row).get
+    yield (
+        "parquet",
+        None,
+        f"messages/{name}" if name else "not yet: the next ingest, or the end of the running one, writes it",
+    )
+    for at, new, why in archive.connection.execute(
+        "select at, new, why from feed where scope = ? and old = ? order by seq", (archive.scope, message)
+    ):
+        yield "thread renamed", at, f"{why}: the conversation it named is in {new[:16].hex()} now"
+    marked = archive.connection.execute(
+        "select 1 from marks where scope = ? and message = ?", (archive.scope, message)
+    ).get
+    state = "waits for settle (the next ingest does it)" if marked else "settled"
+    yield "thread", None, f"{text_id(archive.conversation(message))}, {state}"
+
+
+def lines(archive: Archive, found: list[Arrival], *, room: int) -> Iterator[str]:
+    for one in found[:SHOWN]:
+        place = f"{one.source}{'/' if one.path else ''}{one.path}"
+        yield draw.bold(draw.safe(place)) + (f" bytes {one.start:,}-{one.start + one.length:,}" if one.start else "")
+        more = [f"folder {one.folder}" if one.folder else "", f"labels {one.labels}" if one.labels else ""]
+        more += [
+            f"flags {one.flags}" if one.flags else "",
+            f"content number {one.generation + 1}" if one.generation else "",
+        ]
+        if any(more):
+            yield f"  {draw.safe(', '.join(part for part in more if part))}"
+        for step in steps(archive, one):
+            head = f"  {step['at']:<24}  {step['step']:<14}  "
+            for number, line in enumerate(draw.wrap(draw.safe(step["detail"]), max(30, room - len(head)))):
+                yield (draw.dim(head) if number == 0 else " " * len(head)) + line
+        yield ""
+    if len(found) > SHOWN:
+        yield draw.dim(f"… {len(found) - SHOWN:,} more (--json has all)")
+
+
+def value(archive: Archive, one: Arrival) -> dict[str, Any]:
+    return {
+        **one._asdict(),
+        "message": text_id(one.message) if one.message else None,
+        "raw_sha256": one.raw_sha256.hex(),
+        "received_at": draw.iso(one.received_at) or None,
+        "read_at": draw.iso(one.read_at),
+        "stored_at": draw.iso(one.stored_at),
+        "steps": steps(archive, one),
+    }

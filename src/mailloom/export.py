@@ -1,0 +1,253 @@
+"""An archive's messages, threads or people as JSON lines, CSV or Parquet, written as they are read.
+
+JSON lines and Parquet hold everything, CSV of messages what fits into cells: lists are joined by "; ".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
+
+import orjson
+
+from mailloom.analyse import CHUNK, Analysis
+from mailloom.archive import Archive
+from mailloom.mail.model import Address, MessageId, Record
+from mailloom.schema import arrow_lines, arrow_schema, load_record, text_id, unpack
+from mailloom.stores.sqlite.threads import load_stated
+from mailloom.thread.batch import derive
+from mailloom.thread.tree import topics
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+What = Literal["messages", "threads", "people"]
+Format = Literal["jsonl", "parquet", "csv"]
+Evidence = Literal["all", "headers"]
+Member: TypeAlias = tuple[bytes, bytes, bytes]
+Row: TypeAlias = dict[str, Any]
+
+MEMORY = "400MB"  # for DuckDB, which follows the paths of threads
+GROUP_BYTES = 8 << 20  # JSON bytes that become one row group of Parquet
+_JOINED = "; "
+
+
+def export(archive: Archive, what: What, form: Format, file: BinaryIO, evidence: Evidence = "all") -> int:
+    """Write all of one kind to a file; how many rows. Messages and threads are in the order of message ids, which is that of
+    dates. With evidence "headers" a thread is what message ids and Thread-Index say: that is derived anew, in memory.
+    """
+    with Analysis(archive, memory=MEMORY) as analysis:
+        if what == "people":
+            return _write(file, form, "key", _people(archive))
+        members = _derived(archive) if evidence == "headers" else _members(analysis)
+        if what == "threads":
+            return _write(file, form, "id", _threads(archive, members))
+        return _messages(archive, members, form, file)
+
+
+# ------------------------------------------------------------------------------------------------ membership
+def _members(analysis: Analysis) -> Iterator[Member]:
+    """(message, thread, topic) in the order of messages."""
+    analysis.load(["threads"])
+    result = analysis.duck.execute("select message, thread, topic from _threads order by message")
+    while rows := result.fetchmany(CHUNK):
+        yield from rows
+
+
+def _derived(archive: Archive) -> Iterator[Member]:
+    rows = archive.connection.cursor().execute("select message, body from stated where scope = ?", (archive.scope,))
+    threads, _ = derive([load_stated(MessageId(message), body) for message, body in rows], soft=False)
+    subjects = "select id, base_subject from messages where scope = ?"
+    groups: dict[bytes, list[tuple[MessageId, bytes]]] = defaultdict(list)
+    for message, subject in archive.connection.cursor().execute(subjects, (archive.scope,)):
+        groups[threads.get(message, message)].append((message, subject.encode()))
+    topic = {message: first for members in groups.values() for message, first in topics(members).items()}
+    return ((message, threads.get(message, message), topic[message]) for message in sorted(topic))
+
+
+# ------------------------------------------------------------------------------------------------ threads, people
+def _threads(archive: Archive, members: Iterable[Member]) -> Iterator[Row]:
+    named = archive.connection.cursor().execute(
+        "select id, message_id from messages where scope = ? order by id", (archive.scope,)
+    )
+    for (_, message_id), (message, thread, topic) in zip(named, members, strict=True):
+        ids = {"thread": text_id(thread), "message": text_id(message), "topic": text_id(topic)}
+        yield {"id": message_id, **ids}
+
+
+def _people(archive: Archive) -> Iterator[Row]:
+    """One row an address: in how many mails it stands in each role, and under which names, the most frequent first. A mail that
+    names somebody in two roles counts for both.
+    """
+    sql = "select key, name, role, mails from people where scope = ? order by key"
+    for key, rows in groupby(archive.connection.cursor().execute(sql, (archive.scope,)), itemgetter(0)):
+        names: dict[str, int] = defaultdict(int)
+        roles = {"from": 0, "to": 0, "cc": 0}
+        for _, name, role, mails in rows:
+            roles[role] += mails
+            if name:
+                names[name] += mails
+        by_count = sorted(names.items(), key=lambda item: (-item[1], item[0]))
+        yield {
+            "key": key,
+            "name": by_count[0][0] if by_count else "",
+            **roles,
+            "mails": sum(roles.values()),
+            "names": [{"name": name, "mails": mails} for name, mails in by_count],
+        }
+
+
+def _write(file: BinaryIO, form: Format, key: str, rows: Iterator[Row]) -> int:
+    if form == "jsonl":
+        return _write_lines(file, (orjson.dumps(row) for row in rows))
+    if form == "csv":
+        return _write_csv(file, rows, list(_PEOPLE if key == "key" else _THREADS))
+    schema = _arrow(_PEOPLE if key == "key" else _THREADS)
+    return _write_parquet(file, schema, (orjson.dumps(row) for row in rows), _reader(schema))
+
+
+_THREADS = {"id": "text", "thread": "text", "message": "text", "topic": "text"}
+_PEOPLE = {
+    "key": "text",
+    "name": "text",
+    "from": "count",
+    "to": "count",
+    "cc": "count",
+    "mails": "count",
+    "names": "names",
+}
+
+
+def _arrow(columns: dict[str, str]) -> pa.Schema:
+    import pyarrow as pa
+
+    names = pa.list_(pa.struct([("name", pa.string()), ("mails", pa.int64())]))
+    kinds = {"text": pa.string(), "count": pa.int64(), "names": names}
+    return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+
+
+# ------------------------------------------------------------------------------------------------ messages
+def _messages(archive: Archive, members: Iterable[Member], form: Format, file: BinaryIO) -> int:
+    sql = "select body from messages join bodies using (seq) where scope = ? order by id"
+    bodies = archive.connection.cursor().execute(sql, (archive.scope,))
+    paired = ((load_record(unpack(body)), member) for (body,), member in zip(bodies, members, strict=True))
+    if form == "csv":
+        return _write_csv(file, (_flat(record, member) for record, member in paired), _CSV)
+    lines = (_with_thread(record, member) for record, member in paired)
+    if form == "jsonl":
+        return _write_lines(file, lines)
+    import pyarrow as pa
+
+    schema = arrow_schema().append(pa.field("thread", pa.string())).append(pa.field("topic", pa.string()))
+    return _write_parquet(file, schema, lines, _reader(schema))
+
+
+def _with_thread(record: Record, member: Member) -> bytes:
+    _, thread, topic = member
+    return arrow_lines(record)[:-1] + f',"thread":"{text_id(thread)}","topic":"{text_id(topic)}"}}'.encode()
+
+
+_CSV = ["id", "thread", "topic", "message_id", "date", "from", "to", "cc", "subject", "list_id", "reply_text", "attachments",
+        "nested", "problems"]  # fmt: skip
+
+
+def _flat(record: Record, member: Member) -> Row:
+    m = record.message
+    _, thread, topic = member
+    return {
+        "id": text_id(record.id),
+        "thread": text_id(thread),
+        "topic": text_id(topic),
+        "message_id": m.message_id,
+        "date": _iso(m.date.ms),
+        "from": _written(m.from_),
+        "to": _written(m.to),
+        "cc": _written(m.cc),
+        "subject": m.subject,
+        "list_id": m.list_id,
+        "reply_text": m.reply_text,
+        "attachments": _JOINED.join(a.name or a.type for a in m.attachments),
+        "nested": len(m.nested),
+        "problems": _JOINED.join(sorted({p.kind for p in m.problems})),
+    }
+
+
+def _written(people: tuple[Address, ...]) -> str:
+    return _JOINED.join(f"{a.name} <{a.address}>" if a.name else a.address for a in people)
+
+
+def _iso(ms: int | None) -> str:
+    """ISO 8601 in UTC, "" for none and for years that datetime lacks."""
+    try:
+        return "" if ms is None else (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)).isoformat()
+    except OverflowError:
+        return ""
+
+
+# ------------------------------------------------------------------------------------------------ forms
+def _write_lines(file: BinaryIO, lines: Iterable[bytes]) -> int:
+    count = 0
+    for line in lines:
+        file.write(line + b"\n")
+        count += 1
+    return count
+
+
+def _write_csv(file: BinaryIO, rows: Iterable[Row], columns: list[str]) -> int:
+    """RFC 4180 in UTF-8. A cell that a spreadsheet would take for a formula gets an apostrophe in front: mail is not trusted."""
+    count = 0
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_csv_cell(row[column]) for column in columns])
+        count += 1
+    text.detach()
+    return count
+
+
+def _csv_cell(value: Any) -> str:
+    if isinstance(value, list):
+        return _csv_cell(_JOINED.join(str(item["name"]) for item in value))
+    cell = str(value).replace("\0", " ")
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not isinstance(value, int) else cell
+
+
+def _reader(schema: pa.Schema) -> Callable[[bytes], pa.Table]:
+    import pyarrow.json as pj
+
+    options = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+
+    def read(lines: bytes) -> pa.Table:
+        block = pj.ReadOptions(
+            block_size=len(lines) + 1, use_threads=False
+        )  # one block: a line may be as long as it likes
+        return pj.read_json(io.BytesIO(lines), block, options).select(schema.names).cast(schema)
+
+    return read
+
+
+def _write_parquet(file: BinaryIO, schema: pa.Schema, lines: Iterator[bytes], read: Callable[[bytes], pa.Table]) -> int:
+    import pyarrow.parquet as pq
+
+    count = 0
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for first in lines:
+            group, size = [first], len(first)
+            for line in islice(lines, CHUNK):
+                group.append(line)
+                size += len(line)
+                if size >= GROUP_BYTES:
+                    break
+            writer.write_table(read(b"\n".join(group)))
+            count += len(group)
+    return count
+
+
+__all__ = ["Evidence", "Format", "What", "export"]

@@ -1,0 +1,341 @@
+"""Address fields -> mailboxes, as RFC 5322 section 3.4 has them and as clients write them.
+
+The usual forms are read by one regular expression; everything else by a scanner that takes one token at a time and never looks
+back, so that fifty thousand open brackets cost no more than fifty thousand letters. What was written is kept; keys are for joining.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from mailloom.mail import header
+from mailloom.mail.model import Address
+
+# Per field. Providers stop at some hundred to two thousand recipients (RFC 5321 section 4.5.3.1.8 asks for a hundred).
+RECIPIENTS = 10_000
+# RFC 5321 section 4.5.3.1: 64 for the local part, 255 for the domain. Local parts of bounce and tracking addresses are longer.
+KEY_LENGTH, DOMAIN_LENGTH, LABEL_LENGTH = 998, 255, 63
+
+_ATOM = r"[\w!#$%&'*+\-/=?^`{|}~.]++"
+_USUAL = re.compile(
+    rf"""\s*+(?:(?:"([^"\\]*+)"|([^"<>(),:;@\\\[\]]*+))\s*+<({_ATOM}@[\w.\-]++)>|({_ATOM}@[\w.\-]++))\s*+(?:,\s*+|$)"""
+)
+# Each alternative is bounded or ends where the next token may begin, so that a failed try is never repeated over the same text.
+_TOKEN = re.compile(
+    r"""(?P<word>=\?[^?\s"<>]{1,80}\?[bBqQ]\?(?:[^?"<>]|\?(?!=)){0,500}+\?=)|(?P<blank>\s++)|(?P<quoted>"(?:[^"\\]|\\.){0,1000}+")"""
+    r"""|(?P<comment>\()|(?P<mailto>\[\s*+mailto:[^\[\]\s]*+\s*+\])|(?P<angle><[^<>]*+>?)|(?P<mark>[,;:>")]|\\.?)"""
+    r"""|(?P<text>[^\s"(<>,;:)\\\[=]++|.)""",
+    re.DOTALL | re.IGNORECASE,
+)
+_COMMENT = re.compile(r"\([^()]*+\)")
+_PAREN = re.compile(r"\\.|[()]", re.DOTALL)
+_ROUTE = re.compile(r"@[^:<>]*+:")
+_SWALLOWED = re.compile(r"<[^<>@\s]+@[^<>\s]+>\s*+[,;]")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_DOTS = re.compile("[\u3002\uff0e\uff61]")
+_UNUSABLE = re.compile(r"[\s\x00-\x1f\x7f<>(),;]")
+
+
+def addresses(value: str, limit: int = RECIPIENTS) -> tuple[Address, ...]:
+    """The mailboxes of a From, To, Cc... field, at most `limit`.
+
+    `value` is unfolded but its encoded words (RFC 2047) are not decoded yet: they are decoded here, in names only, where a comma
+    or a bracket inside can do no harm. A group's members carry its name; an empty group is one mailbox without an address.
+    """
+    return _short(value) if len(value) <= 200 and limit == RECIPIENTS else _addresses(value, limit)
+
+
+def _addresses(value: str, limit: int) -> tuple[Address, ...]:
+    found: list[Address] = []
+    at, size = 0, len(value)
+    while at < size:
+        usual = _USUAL.match(value, at)
+        if not usual:
+            found.extend(_Scanner(value, at, limit - len(found)).run())
+            break
+        quoted, name, angle, bare = usual.groups()
+        name = quoted or name or ""
+        if "=?" in name:
+            name = header.words(name)
+        address = angle or bare
+        found.append(Address(_tidy(name), address, key(address)))
+        at = usual.end()
+        if len(found) >= limit:
+            break
+    if "=?" in value and not any("@" in one.address for one in found):
+        # Some programs encode the whole field, brackets and all.
+        plain = header.words(value)
+        if "@" in plain and "=?" not in plain:
+            return _addresses(plain, limit)
+    return tuple(found[:limit])
+
+
+@lru_cache(maxsize=4096)
+def _short(value: str) -> tuple[Address, ...]:
+    return _addresses(value, RECIPIENTS)
+
+
+def _tidy(name: str) -> str:
+    return " ".join(name.split()) if "  " in name or name[:1].isspace() or name[-1:].isspace() or "\t" in name else name
+
+
+@dataclass(slots=True)
+class _Box:
+    """A mailbox being read: the words of its name, the same as written (an address may be among them), an address in brackets."""
+
+    words: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+    angle: str = ""
+    bracketed: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return not (self.bracketed or self.comments or "".join(self.written).strip())
+
+
+class _Scanner:
+    def __init__(self, value: str, at: int, limit: int) -> None:
+        self.value, self.at, self.limit = value, at, limit
+        self.found: list[Address] = []
+        self.box = _Box()
+        self.group = ""
+        self.in_group = False
+        self.members = 0
+        self.surname = ""  # of "Smith, Ann <ann@example.org>" without the quotes
+        self.closing = _closing_parens(value, at) if "(" in value else {}
+        self.words_end = value.rfind("?=")
+
+    def run(self) -> list[Address]:
+        value, size = self.value, len(self.value)
+        while self.at < size and len(self.found) < self.limit:
+            token = _TOKEN.match(value, self.at)
+            if not token:  # pragma: no cover - the last alternative takes any character
+                break
+            start, self.at = self.at, token.end()
+            self._take(token.lastgroup or "text", token.group(), start)
+        self._finish("")
+        if self.in_group and not self.members:
+            self._empty_group()
+        return self.found
+
+    def _take(self, kind: str, text: str, start: int) -> None:
+        box = self.box
+        if kind == "blank":
+            box.words.append(" ")
+            box.written.append(" ")
+        elif kind == "word":
+            box.words.append(text)
+            box.written.append(text)
+        elif kind == "quoted":
+            self._quoted(text, start)
+        elif kind == "comment":
+            end = self.closing.get(start)
+            if end is not None:
+                box.comments.append(self.value[start + 1 : end])
+                self.at = end + 1
+                box.words.append(" ")
+        elif kind == "mailto":
+            self._address(text[1:-1].strip()[7:])
+        elif kind == "angle":
+            self._angle(text, start)
+        elif kind == "mark":
+            self._mark(text)
+        else:
+            box.words.append(text)
+            box.written.append(text)
+
+    def _quoted(self, text: str, start: int) -> None:
+        inner = text[1:-1]
+        if _SWALLOWED.search(inner):  # the quote was never closed and met the next mailbox's
+            self.at = start + 1
+            return
+        self.box.written.append(text)
+        self.box.words.append(_ESCAPE.sub(r"\1", inner) if "\\" in inner else inner)
+
+    def _angle(self, text: str, start: int) -> None:
+        if text.endswith(">"):
+            self._address(text[1:-1])
+            return
+        # No closing bracket: the address ends where the next mailbox may begin.
+        inner = text[1:]
+        cut = min((at for at in (inner.find(","), inner.find(";")) if at >= 0), default=len(inner))
+        if "@" in inner[:cut]:
+            self._address(inner[:cut])
+            self.at = start + 1 + cut
+        else:
+            self.at = start + 1
+
+    def _address(self, inner: str) -> None:
+        box = self.box
+        if (
+            box.bracketed and "@" in box.angle
+        ):  # a second one without a comma between: "<a@example.org> <b@example.org>"
+            if "@" not in inner:
+                return
+            self._finish(" ")
+            box = self.box
+        box.angle, box.bracketed = inner, True
+
+    def _mark(self, mark: str) -> None:
+        if mark == ",":
+            self._finish(",")
+        elif mark == ";":
+            self._finish(";")
+            if self.in_group:
+                if not self.members:
+                    self._empty_group()
+                self.in_group, self.group = False, ""
+        elif mark == ":":
+            self._colon()
+        # A lone quote, bracket or backslash is dropped.
+
+    def _colon(self) -> None:
+        box = self.box
+        # A group's name has few words; in a field of colons each would be looked at again.
+        written = "".join(box.written).strip() if len(box.written) <= 40 else ""
+        if written.lower() == "mailto":
+            box.words.clear()
+            box.written.clear()
+        elif written and not box.bracketed and not self.in_group and "@" not in written and "/" not in written:
+            self.group, self.in_group, self.members = _named("".join(box.words)), True, 0
+            self.surname = ""
+            self.box = _Box()
+        else:
+            box.words.append(":")
+            box.written.append(":")
+
+    def _finish(self, by: str) -> None:
+        """The end of a mailbox, by a separator."""
+        box, self.box = self.box, _Box()
+        surname, self.surname = self.surname, ""
+        if box.empty:
+            if surname:
+                self._add(surname, "")
+            return
+        name = _named("".join(box.words))
+        if box.bracketed:
+            if surname:
+                name = f"{surname}, {name}" if name else surname
+            self._add(name or _comment_name(box.comments), _clean(box.angle))
+            return
+        if surname:
+            self._add(surname, "")
+        written = "".join(box.written)
+        if "@" in written:
+            self._add(*_bare(written, box.comments))
+        elif by == "," and name and "=?" not in name:
+            self.surname = name  # perhaps a surname: the next mailbox tells
+        else:
+            self._add(name or _comment_name(box.comments), "")
+
+    def _add(self, name: str, address: str) -> None:
+        if name or address:
+            self.members += 1
+            self.found.append(Address(name, address, key(address), self.group))
+
+    def _empty_group(self) -> None:
+        self.found.append(Address("", "", "", self.group))
+
+
+def _closing_parens(value: str, at: int) -> dict[int, int]:
+    """Where each comment that is closed at all closes (comments nest, RFC 5322 section 3.2.2); only outermost ones are asked for."""
+    opened: list[int] = []
+    closing: dict[int, int] = {}
+    for paren in _PAREN.finditer(value, at):
+        if paren.group() == "(":
+            opened.append(paren.start())
+        elif paren.group() == ")" and opened:
+            closing[opened.pop()] = paren.start()
+    return closing
+
+
+def _named(text: str) -> str:
+    if "=?" in text:
+        text = header.words(text)
+    return " ".join(text.split()).strip("'") if text.strip()[:1] == "'" else " ".join(text.split())
+
+
+def _comment_name(comments: list[str]) -> str:
+    return _named(_ESCAPE.sub(r"\1", comments[0])) if comments else ""
+
+
+def _bare(written: str, comments: list[str]) -> tuple[str, str]:
+    """An address without brackets: the word with the @, or the words around a lone one; other words are a name."""
+    tokens = written.split()
+    place = next(i for i, token in enumerate(tokens) if "@" in token)
+    first = last = place
+    token = tokens[place]
+    # Blanks may stand around the @ and the dots (RFC 5322 section 4.4).
+    while first and (tokens[first][0] in "@." or tokens[first - 1][-1] == "."):
+        first -= 1
+    while last + 1 < len(tokens) and (tokens[last][-1] in "@." or tokens[last + 1][0] == "."):
+        last += 1
+    if written.lstrip().startswith('"') and token.count('"') == 1:  # "ann smith"@example.org
+        first = 0
+    address = (" " if '"' in tokens[first] else "").join(tokens[first : last + 1])
+    name = _named(" ".join(tokens[:first] + tokens[last + 1 :]).replace('"', ""))
+    return name or _comment_name(comments), _clean(address)
+
+
+def _clean(address: str) -> str:
+    """The address of brackets: without comments, blanks around the dots and the @, an old route (RFC 5322 section 4.4),
+    "mailto:", and the quotes that Outlook puts around.
+    """
+    if "(" in address:
+        address = _COMMENT.sub("", address)
+    address = address.strip()
+    if address[:7].lower() == "mailto:":
+        address = address[7:]
+    route = _ROUTE.match(address)
+    if route:
+        address = address[route.end() :]
+    address = address.strip(" \t'`,;")
+    if " " in address and "@" in address and '"' not in address:
+        address = "".join(address.split())
+    return address
+
+
+def key(address: str) -> str:
+    """What mailboxes are joined by: the domain in lower case and IDNA-normal (A-labels, RFC 5890), the local part as it is.
+
+    "" for what can't be delivered to by RFC 5321: no local part, no domain, blanks, longer than any address.
+    """
+    local, at, domain = address.rpartition("@")
+    if not at or not local or len(address) > KEY_LENGTH:
+        return ""
+    plain = _plain_domain(domain)
+    if not plain or (_UNUSABLE.search(local) and not (local.startswith('"') and local.endswith('"'))):
+        return ""
+    return f"{local}@{plain}"
+
+
+def folded(key: str) -> str:
+    """What people match by: the local part in lower case too, as every large provider delivers."""
+    return key.lower()
+
+
+@lru_cache(maxsize=4096)
+def _plain_domain(domain: str) -> str:
+    domain = domain.strip().rstrip(".").lower()
+    if not domain or len(domain) > DOMAIN_LENGTH or _UNUSABLE.search(domain):
+        return ""
+    if domain.isascii():
+        return domain
+    domain = unicodedata.normalize("NFKC", _DOTS.sub(".", domain)).lower()
+    if _UNUSABLE.search(domain) or "@" in domain:  # some letters fall apart into blanks and signs
+        return ""
+    labels = [_a_label(label) for label in domain.split(".")]
+    plain = ".".join(labels)
+    return plain if all(labels) and len(plain) <= DOMAIN_LENGTH else ""
+
+
+def _a_label(label: str) -> str:
+    # RFC 5891 section 4.4, without the table of letters it allows: a key must not depend on a Unicode version more than it has to.
+    if label.isascii():
+        return label
+    coded = "xn--" + label.encode("punycode").decode("ascii")
+    return coded if len(coded) <= LABEL_LENGTH else ""

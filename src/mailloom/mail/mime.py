@@ -1,0 +1,203 @@
+"""A mail's raw bytes and its parts; payloads and texts decoded when asked for.
+
+Nothing raises, whatever the bytes: what is odd becomes a Problem. structure.py finds the parts.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import Error as BinasciiError
+from binascii import a2b_base64, a2b_qp, a2b_uu
+from collections.abc import Iterable
+
+from mailloom.mail import charset, header
+from mailloom.mail.model import Problem
+from mailloom.mail.structure import GUESS_BYTES, LIMITS, Limits, Part, Scanner
+
+__all__ = ["LIMITS", "Limits", "Mime", "Part", "safe_name", "scan"]
+
+_LONE_CR = re.compile(rb"\r(?!\n)")
+_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
+_PADS = re.compile(rb"=[=\s]*+")
+_META_CHARSET = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w.:\-]{1,64})""", re.IGNORECASE)
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NOISE = bytes(set(range(256)) - set(_ALPHABET))
+
+
+# Payloads up to this size are kept, as a body is asked for by its readers and for its hash; attachments are not.
+KEPT_BYTES = 1 << 16
+
+
+class Mime:
+    """A mail's raw bytes and its parts, in document order (a parent before its children). Payloads are decoded when asked."""
+
+    __slots__ = ("_limits", "_notes", "_small", "_view", "parts", "raw")
+
+    def __init__(
+        self, raw: bytes, view: bytes, parts: tuple[Part, ...], limits: Limits, problems: Iterable[Problem]
+    ) -> None:
+        self.raw = raw
+        self.parts = parts
+        self._view = (
+            view  # the same bytes with "\n" for a bare CR where that is the mail's line break: offsets are equal
+        )
+        self._limits = limits
+        self._notes = dict.fromkeys(problems)
+        self._small: dict[int, bytes] = {}
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was odd so far: decoding a payload may add to it."""
+        return tuple(self._notes)
+
+    def head(self, index: int) -> bytes:
+        """The header block of a part, as much of it as the limit lets read."""
+        part = self.parts[index]
+        return self._view[part.start : min(part.body_start, part.start + self._limits.header_bytes)]
+
+    def fields(self, index: int) -> list[tuple[str, bytes]]:
+        """The header fields of a part in order: lower-case name, value as in the raw bytes (still folded)."""
+        return [(name.lower().decode("ascii"), value) for name, value in header.raw_fields(self.head(index))]
+
+    def payload(self, index: int) -> bytes:
+        r"""The body of a part with its transfer encoding undone; base64 keeps what decodes.
+
+        Line breaks of an encoding made of lines are "\n": between CRLF and LF copies of a mail they are no content (RFC 2045
+        section 2.7). A part that ends with the mail loses its trailing line breaks, which mailbox files add and eat.
+        """
+        kept = self._small.get(index)
+        if kept is None:
+            kept = self._decoded(self.parts[index])
+            if len(kept) <= KEPT_BYTES:
+                self._small[index] = kept
+        return kept
+
+    def _decoded(self, part: Part) -> bytes:
+        data = self._view[part.body_start : part.end]
+        if part.encoding == "base64":
+            return self._base64(data, part)
+        if part.encoding == "binary":
+            return self.raw[part.body_start : part.end]
+        if b"\r" in data and (part.encoding or b"\0" not in data):
+            data = data.replace(b"\r\n", b"\n")
+        if part.end == len(self.raw):
+            data = data.rstrip(b"\r\n")
+        if part.encoding == "quoted-printable":
+            return _quoted_printable(data)
+        if part.encoding == "uuencode":
+            return self._uuencoded(data, part)
+        return data
+
+    def text(self, index: int) -> str:
+        r"""The payload as text, with "\n" for every line break. The charset is the part's, an HTML meta's, or found out."""
+        part = self.parts[index]
+        data = self.payload(index)
+        label = part.charset
+        if not label and part.type == "text/html":
+            meta = _META_CHARSET.search(data, 0, GUESS_BYTES)
+            label = meta.group(1).decode("ascii", "replace") if meta else ""
+        text, note = charset.decode(data, label)
+        if note:
+            self._note("charset", part, note)
+        if "\r" in text:
+            text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
+        return text
+
+    def _note(self, kind: str, part: Part, detail: str = "") -> None:
+        self._notes[Problem(kind, f"part {part.index}", detail)] = None
+
+    def _base64(self, data: bytes, part: Part) -> bytes:
+        if data.find(b"=", 0, len(data.rstrip(b"\r\n ="))) < 0:
+            letters = len(data) - data.count(b"\n") - data.count(b"\r") - data.count(b"=")
+            try:
+                found = a2b_base64(data)
+            except BinasciiError:
+                found = b""
+            if len(found) == letters * 3 // 4:  # else something was skipped
+                return found
+        # A pad inside: several encodings in a row are all decoded, but not the plain text that a list put behind one.
+        pieces = _PADS.split(data)
+        if pieces[1:] and b"".join(pieces[1:]).translate(None, _ALPHABET).strip():
+            self._note("base64", part, "text after the end")
+            pieces = pieces[:1]
+        out = []
+        for piece in pieces:
+            letters = piece.translate(None, _NOISE)
+            if len(letters) != len(piece) - piece.count(b"\n") - piece.count(b"\r"):
+                self._note("base64", part, "characters that are not base64")
+            if len(letters) % 4 == 1:
+                self._note("base64", part, "cut off")
+                letters = letters[:-1]
+            out.append(a2b_base64(letters + b"=" * (-len(letters) % 4)))
+        return b"".join(out)
+
+    def _uuencoded(self, data: bytes, part: Part) -> bytes:
+        lines = iter(data.split(b"\n"))
+        if not any(line.startswith(b"begin ") for line in lines):
+            self._note("uuencode", part, "no begin line")
+            return data
+        out = []
+        for line in lines:
+            if line.rstrip() == b"end":
+                break
+            if not line:
+                continue
+            try:
+                out.append(a2b_uu(line))
+            except BinasciiError:
+                # Some encoders pad a line with too much; what its first character promises is good.
+                length = ((line[0] - 32 & 63) * 4 + 5) // 3
+                try:
+                    out.append(a2b_uu(line[:length]))
+                except BinasciiError:
+                    self._note("uuencode", part, "broken line")
+        return b"".join(out)
+
+
+def _quoted_printable(data: bytes) -> bytes:
+    if b"= " in data or b"=\t" in data:
+        data = _SOFT_BREAK.sub(b"=", data)
+    if b"=\r" in data:  # a2b_qp would drop all up to the next line break
+        data = data.replace(b"=\r", b"=\n")
+    return a2b_qp(data)
+
+
+def scan(raw: bytes, limits: Limits = LIMITS) -> Mime:
+    """The parts of a mail. Accepts any bytes: without a header all is body, an empty mail is one empty text part."""
+    view = _with_line_feeds(raw)
+    scanner = Scanner(view, limits)
+    parts = scanner.run()
+    return Mime(raw, view, parts, limits, scanner.problems)
+
+
+def _with_line_feeds(raw: bytes) -> bytes:
+    first = raw.find(b"\r")
+    if first < 0:
+        return raw
+    feed = raw.find(b"\n")
+    if feed < 0 or (first < feed and raw[first:feed].strip(b"\r")):
+        return _LONE_CR.sub(b"\n", raw)
+    return raw
+
+
+# 255 bytes is the longest name that usual file systems hold; the rest is for a number and a suffix.
+SAFE_NAME_BYTES = 200
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+')
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
+
+
+def safe_name(name: str) -> str:
+    """A name under which an attachment may be saved on any system: no folder, no control or direction character, no device of
+    Windows, not hidden, at most `SAFE_NAME_BYTES` long with its suffix kept. "attachment" where nothing is left.
+    """
+    name = name.replace("\\", "/").rsplit("/", 1)[-1]
+    name = _UNSAFE.sub("_", name).strip(" .")
+    if _DEVICES.match(name):
+        name = "_" + name
+    if len(name.encode("utf-8", "replace")) > SAFE_NAME_BYTES:
+        stem, dot, suffix = name.rpartition(".")
+        suffix = suffix if dot and len(suffix.encode("utf-8", "replace")) <= 20 else ""
+        room = SAFE_NAME_BYTES - len(suffix.encode("utf-8", "replace")) - 1
+        cut = (stem or name).encode("utf-8", "replace")[:room].decode("utf-8", "ignore").rstrip(" .")
+        name = f"{cut}.{suffix}" if suffix else cut
+    return name or "attachment"

@@ -1,0 +1,127 @@
+"""The words of phrases.toml, loaded once and made into tables that are looked up or searched in linear time."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.resources import files
+from typing import Any, Final
+
+_TOML: dict[str, Any] = tomllib.loads(files(__package__).joinpath("phrases.toml").read_text(encoding="utf-8"))
+
+
+def _longest_first(words: list[str]) -> str:
+    return "|".join(re.escape(w) for w in sorted(set(words), key=lambda w: (-len(w), w)))
+
+
+FORWARD_LINES: Final = frozenset(_TOML["forward"]["lines"])
+FORWARD_STARTS: Final = tuple(_TOML["forward"]["starts"])
+ORIGINAL_LINES: Final = frozenset(_TOML["original"]["lines"])
+ABOVE_LINES: Final = frozenset(_TOML["footer"]["above"])
+DEVICE_STARTS: Final = tuple(_TOML["device"]["starts"])
+DEVICE_OPENINGS: Final = frozenset(start[:2] for start in DEVICE_STARTS)
+"""Most lines are told by their first two letters to be none of them."""
+DEVICE_OWN: Final = tuple(_TOML["device"]["own"])
+DEVICE_ENDS: Final = tuple(_TOML["device"]["ends"])
+LIST_FOOTERS: Final = tuple(_TOML["footer"]["list"])
+LEGAL_ROWS: Final = tuple(tuple(row) for row in _TOML["footer"]["legal"])
+LEGAL_ASCII: Final = tuple(word for word in LEGAL_ROWS[0] if word.isascii())
+"""The first row for ASCII text: the rest need not be looked for."""
+SUBJECT_FORWARD: Final = frozenset(_TOML["subject"]["forward"])
+SUBJECT_REPLY: Final = frozenset(_TOML["subject"]["reply"])
+
+VERB: Final = re.compile(
+    rf"(?<!\w)(?:{_longest_first(_TOML['attribution']['verbs'])})(?!\w)|{_longest_first(_TOML['attribution']['joined'])}",
+    re.IGNORECASE,
+)
+"""What "wrote" is called, to take it out of a line."""
+_VERB_WORDS: Final = frozenset(w for w in _TOML["attribution"]["verbs"] if " " not in w)
+_VERBS: Final = _VERB_WORDS | {
+    max(phrase.split(), key=len)
+    for phrase in _TOML["attribution"]["verbs"]
+    if not _VERB_WORDS.intersection(phrase.split())
+}
+_VERBS_WITH: Final = {
+    word: sorted((v for v in _TOML["attribution"]["verbs"] if word in v.split()), key=len, reverse=True)
+    for word in _VERBS
+}
+AROUND: Final = frozenset(_TOML["attribution"]["around"])
+"""Words beside a name in an attribution that are no part of it."""
+_JOINED_VERBS: Final = tuple(_TOML["attribution"]["joined"])
+
+
+def _words(low: str) -> list[str]:
+    return low.replace(":", " ").replace(">", " ").replace(",", " ").replace("*", " ").replace("：", " ").split()
+
+
+def says_wrote(text: str) -> bool:
+    """Does a line hold a word for "wrote" in any language? Words are looked up: a search for each would cost more."""
+    low = text.lower()
+    return not _VERBS.isdisjoint(_words(low)) or (not low.isascii() and any(w in low for w in _JOINED_VERBS))
+
+
+def without_wrote(text: str) -> str:
+    """A line with the phrase for "wrote" replaced by a NUL, which parts what stands around it."""
+    low = text.lower()
+    if not low.isascii():
+        return VERB.sub("\0", text)
+    # The last one: "Said" is a name, too.
+    for word in reversed(_words(low)):
+        for verb in _VERBS_WITH.get(word, ()):
+            at = low.rfind(verb)
+            if at >= 0:
+                return f"{text[:at]}\0{text[at + len(verb) :]}"
+    return text
+
+
+LEAD: Final = re.compile(rf"(?:{_longest_first(_TOML['attribution']['leads'])})(?![^\W\d_])", re.IGNORECASE)
+"""What an attribution line opens with, for `match`."""
+
+LABELS: Final[dict[str, str]] = {}
+"""Label in lower case -> from, to, cc, bcc, date, subject, reply_to or other. A label that two languages use differently
+("an", "do") keeps its first meaning here; LANGUAGE_LABELS tells them apart."""
+LANGUAGE_LABELS: Final[dict[str, dict[str, str]]] = {}
+LANGUAGES_OF_FROM: Final[dict[str, tuple[str, ...]]] = {}
+"""What "From" is called -> the languages that call it so."""
+
+
+def _fill() -> None:
+    from_words: dict[str, list[str]] = {}
+    for language, table in _TOML["labels"].items():
+        own = LANGUAGE_LABELS[language] = {}
+        for name, words in table.items():
+            for word in words:
+                own.setdefault(word, name)
+                LABELS.setdefault(word, name)
+                if name == "from":
+                    from_words.setdefault(word, []).append(language)
+    LANGUAGES_OF_FROM.update({word: tuple(languages) for word, languages in from_words.items()})
+
+
+_fill()
+LONGEST_LABEL: Final = max(map(len, LABELS))
+
+
+MAX_TAGS = 4
+"""Names in brackets before a subject's prefix: of a list, and of the list that it feeds."""
+
+
+def subject_says(subject: str) -> str:
+    """What the first prefix of a subject says that this mail is: "forward", "reply" or ""."""
+    subject = subject.lstrip()
+    for _ in range(MAX_TAGS):
+        # Lists put their name in front.
+        if subject[:1] != "[" or "]" not in subject:
+            break
+        subject = subject.partition("]")[2].lstrip()
+    head, colon, _ = subject.replace("：", ":").partition(":")
+    word = head.strip().lower()
+    if not colon or len(word) > 20:
+        return ""
+    if word.endswith("]"):
+        word = word.partition("[")[0].strip()
+    forward, reply = word in SUBJECT_FORWARD, word in SUBJECT_REPLY
+    if forward == reply:
+        # "VS" is a forward in Danish and a reply in Finnish.
+        return ""
+    return "forward" if forward else "reply"

@@ -1,0 +1,184 @@
+"""Which lines of a text are quoted, and how deep: by `>` signs, and by the marks that HTML left.
+
+A Layout is read once and then only looked at. Everything in it is a list by line number or a short list of line numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from mailloom.mail.html import Mark
+
+MAX_QUOTE_LEVEL = 1000
+"""`>` signs that are counted: a line of a million of them is one quote like any other."""
+MIN_WRAPPED = 60
+"""Characters of a quoted line whose end may have been wrapped to the next: clients wrap between 65 and 80."""
+FEW = 40
+"""Drawn lines up to which looking each up costs less than looking at every line."""
+
+DRAWN = frozenset("-_=*~#—–─━<")
+"""What lines are drawn with."""
+
+
+@dataclass(slots=True)
+class Layout:
+    """`ends` holds the sum of the lengths of the lines before each, without line breaks: line n begins at ends[n] + n.
+
+    `drawn` are the lines that open with two characters of DRAWN; `marked` the lines at which a mark begins, quotes last;
+    `regions` (first line, line after the last) of what a client put there; `signed` the same for its signatures.
+    """
+
+    lines: list[str]
+    ends: list[int]
+    levels: list[int]
+    drawn: list[int]
+    last_quoted: int
+    marked: dict[int, Mark] = field(default_factory=dict)
+    regions: list[tuple[int, int]] = field(default_factory=list)
+    signed: dict[int, int] = field(default_factory=dict)
+
+    def quote_end(self, at: int) -> int:
+        """The line after a quote that begins at `at`: blank lines between quoted lines, and the rest of a quoted line that
+        was wrapped on the way, belong to it.
+        """
+        levels, lines, end = self.levels, self.lines, len(self.lines)
+        at += 1
+        while at < end:
+            if levels[at]:
+                at += 1
+                continue
+            ahead = at
+            while ahead < end and not levels[ahead] and not lines[ahead].strip():
+                ahead += 1
+            if ahead > at and ahead < end and levels[ahead]:
+                at = ahead
+            elif ahead == at and at + 1 < end and levels[at + 1] and _is_wrapped(lines[at - 1], lines[at]):
+                at += 1
+            else:
+                break
+        return at
+
+    def region_end(self, at: int) -> int:
+        """The line after the innermost region around a line, or after the text."""
+        regions = self.regions
+        # Regions lie inside each other or apart. A client's own are few; more than these around one line are hostile.
+        for first, last in regions[max(0, (here := bisect_right(regions, (at, len(self.lines)))) - 32) : here][::-1]:
+            if first <= at < last:
+                return last
+        return len(self.lines)
+
+    def blank_above(self, at: int, first: int) -> int:
+        """The line after the last one before `at` that is not blank, no further up than `first`."""
+        lines = self.lines
+        while at > first and not lines[at - 1].strip(" \t\xa0"):
+            at -= 1
+        return at
+
+    def blank_below(self, at: int) -> int:
+        lines, end = self.lines, len(self.lines)
+        while at < end and not lines[at].strip(" \t\xa0"):
+            at += 1
+        return at
+
+
+def layout(text: str, marks: Sequence[Mark] = ()) -> Layout:
+    lines = text.split("\n")
+    ends = list(accumulate(map(len, lines), initial=0))
+    levels = _levels(text, lines)
+    page = Layout(lines, ends, levels, _drawn_lines(text, lines, ends), -1)
+    if marks:
+        _add_marks(page, marks)
+    here = len(lines) - 1
+    if marks or ">" in text:
+        while here >= 0 and not levels[here]:
+            here -= 1
+        page.last_quoted = here
+    return page
+
+
+def unquote(line: str) -> str:
+    """A line without its first `>` and the blank after it."""
+    bare = line.lstrip(" \t")
+    if bare[:1] != ">":
+        return line
+    return bare[2:] if bare[1:2] == " " else bare[1:]
+
+
+# ---------------------------------------------------------------- `>`
+
+_INDENTED = re.compile(r"\n[ \t]{1,3}>").search
+_SIGNS = frozenset("> \t")
+
+
+def _levels(text: str, lines: list[str]) -> list[int]:
+    if ">" not in text:
+        return [0] * len(lines)
+    if text[:1] in " \t" or _INDENTED(text):
+        return [_level(x) if x[:1] in _SIGNS else 0 for x in lines]
+    # What nearly every mail has: a sign, a blank and a word.
+    return [
+        (1 if x == ">" or (x[1] == " " and x[2:3] not in _SIGNS) else _level(x)) if x[:1] == ">" else 0 for x in lines
+    ]
+
+
+def _level(line: str) -> int:
+    """How many `>` open a line, blanks between them or not. Four blanks before the first are code, not a quote."""
+    level = line.count(">", 0, len(line) - len(line.lstrip("> \t")))
+    if level == 1 and (line[:6] == ">From " or line[:4] == "    "):
+        # mbox writers put a ">" before lines that begin with "From ": no quote (RFC 4155, appendix A).
+        return 0
+    return min(MAX_QUOTE_LEVEL, level)
+
+
+def _is_wrapped(above: str, line: str) -> bool:
+    """Was `line` the end of the quoted line above it, before something wrapped it?"""
+    text = line.strip()
+    last = above.rstrip()[-1:]
+    return len(above) >= MIN_WRAPPED and len(text) < len(above) and text[:1].islower() and last not in ".!?:;>"
+
+
+_DRAWN_LINE = re.compile(r"\n[ \t\xa0]{0,40}[-_=*~#—–─━<][-_=*~#—–─━<> ]")
+
+
+def _drawn_lines(text: str, lines: list[str], ends: list[int]) -> list[int]:
+    """Numbers of the lines that open with something drawn, in order."""
+    found = [0] if _DRAWN_LINE.match("\n" + lines[0][:50]) else []
+    offsets = [m.start() + 1 for m in _DRAWN_LINE.finditer(text)]
+    if len(offsets) > FEW:
+        return [n for n, x in enumerate(lines) if x.lstrip()[:1] in DRAWN]
+    return found + [bisect_left(range(len(lines)), offset, key=lambda n: ends[n] + n) for offset in offsets]
+
+
+# ---------------------------------------------------------------- marks
+
+
+def _add_marks(page: Layout, marks: Sequence[Mark]) -> None:
+    """Marks as lines: one that begins inside a line counts from the next line on."""
+    starts = [end + n for n, end in enumerate(page.ends[:-1])]
+    count = len(page.lines)
+    quoted = [0] * (count + 1)
+    for mark in marks:
+        first = bisect_left(starts, mark.start)
+        last = min(bisect_right(starts, max(mark.start, mark.end - 1)), count)
+        if first >= last:
+            continue
+        if mark.kind == "quote":
+            quoted[first] += 1
+            quoted[last] -= 1
+            page.marked.setdefault(first, mark)
+        elif mark.kind == "signature":
+            page.signed.setdefault(first, last)
+        else:
+            if mark.kind != "region":
+                page.marked[first] = mark
+            if mark.kind != "attribution":
+                page.regions.append((first, last))
+    page.regions.sort()
+    levels = page.levels
+    for at, deep in enumerate(accumulate(quoted[:-1])):
+        if deep:
+            levels[at] += deep

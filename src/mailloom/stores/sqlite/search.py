@@ -1,0 +1,348 @@
+"""A Query in SQL: full text ranked by bm25, filters on columns and deliveries, and where in a text the hits are.
+
+Words reach FTS5 as strings in quotes, everything else as bound values: nothing that a user types is ever read as syntax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import apsw
+import orjson
+
+from mailloom.mail.model import MessageId
+from mailloom.query import All, Either, Filter, Node, Not, Query, QueryError, Word
+from mailloom.stores.sqlite.connection import Connection
+from mailloom.thread.keys import key_name
+
+RANK = "bm25(words, 8.0, 4.0, 1.5, 3.0, 0.5, 2.0)"
+"""Weights of subject, sender, recipients, new, old, names. A word that its author wrote counts six times as much as one that was
+quoted: a busy thread repeats each word in every reply, and its answer would drown."""
+
+Members = Callable[[str], Sequence[MessageId]]
+"""What an id in `thread:` names -> the messages of its conversation. Raises for an id that names nothing."""
+
+
+class Found(NamedTuple):
+    """A message that answers a query; `twins` are others that answer it with the same content."""
+
+    id: MessageId
+    twins: int
+
+
+@dataclass(slots=True)
+class Plan:
+    """A query, ready to run: `match` is an FTS5 expression or "", `where` and `values` SQL over messages m; `terms` are the words to
+    mark in texts, in the index's own form.
+    """
+
+    match: str = ""
+    where: list[str] = field(default_factory=list)
+    values: list[object] = field(default_factory=list)
+    terms: list[Term] = field(default_factory=list)
+
+
+class Term(NamedTuple):
+    """A word or phrase in the form of the index: lower case, without diacritics. `column` is "" for all."""
+
+    tokens: tuple[str, ...]
+    prefix: bool
+    column: str
+
+
+class Search:
+    """Queries over one scope of an archive."""
+
+    def __init__(self, connection: Connection, scope: str = "") -> None:
+        self.connection, self.scope = connection, scope
+        self.tokenizer = connection.fts5_tokenizer("unicode61", ["remove_diacritics", "2"])
+
+    def find(self, query: Query, members: Members, limit: int) -> tuple[list[Found], Plan]:
+        """At most `limit` messages: best first where there are words, else newest first. Twins count once, by the oldest.
+
+        Raises QueryError where nothing is left to search for.
+        """
+        plan = self.plan(query, members)
+        found: dict[bytes, list[MessageId]] = {}
+        for message, twin in self._rows(plan):
+            if twin not in found and len(found) >= limit:
+                break
+            found.setdefault(twin, []).append(message)
+        return [self._folded(twin, messages, plan) for twin, messages in found.items()], plan
+
+    def count(self, query: Query, members: Members) -> int:
+        """How many messages answer, twins counted each."""
+        plan = self.plan(query, members)
+        source = "words join messages m on m.seq = words.rowid" if plan.match else "messages m"
+        return int(self.connection.execute(f"select count(*) from {source} where {self._where(plan)}", plan.values).get)  # noqa: S608
+
+    # -------------------------------------------------------------------------------------------- running
+    def _where(self, plan: Plan) -> str:
+        return " and ".join((["words match ?"] if plan.match else []) + plan.where)
+
+    def _rows(self, plan: Plan) -> Iterator[tuple[MessageId, bytes]]:
+        if plan.match:
+            sql = f"""select m.id, m.twin from words join messages m on m.seq = words.rowid where {self._where(plan)}
+              order by {RANK}, m.id"""  # noqa: S608  made of constants
+            yield from self.connection.execute(sql, plan.values)
+            return
+        # Ids are in the order of dates, so the index gives the newest first; undated mail has the highest ids and comes last.
+        sql = f"select m.id, m.twin from messages m where {self._where(plan)} and m.id {{}} order by m.id desc"  # noqa: S608
+        undated = b"\xff" * 6
+        yield from self.connection.execute(sql.format("< ?"), [*plan.values, undated])
+        yield from self.connection.execute(sql.format(">= ?"), [*plan.values, undated])
+
+    def _folded(self, twin: bytes, messages: list[MessageId], plan: Plan) -> Found:
+        """Twins have one rank and one date, but may lie behind the rows that were read."""
+        source = "words join messages m on m.seq = words.rowid" if plan.match else "messages m"
+        sql = f"""select m.id from {source} where {self._where(plan)}
+          and m.id in (select message from links where scope = ? and key = ?) order by m.id"""  # noqa: S608
+        key = key_name("twin", twin)
+        several = "select count(*) from links where scope = ? and key = ?"
+        if int(self.connection.execute(several, (self.scope, key)).get) > 1:
+            messages = [row[0] for row in self.connection.execute(sql, [*plan.values, self.scope, key])] or messages
+        return Found(MessageId(messages[0]), len(messages) - 1)
+
+    # -------------------------------------------------------------------------------------------- planning
+    def plan(self, query: Query, members: Members) -> Plan:
+        plan = Plan()
+        nodes = [pruned for node in query.all if (pruned := self._pruned(node)) is not None]
+        if query.all and not nodes:
+            raise QueryError(
+                f"there is nothing to search for in {query.text.strip()!r}: a word has a letter or a digit", 0
+            )
+        wanted = [match for node in nodes if (match := _match(node))]
+        refused = [match for node in nodes if isinstance(node, Not) and (match := _match(node.of))]
+        plan.match = " AND ".join(f"({match})" for match in wanted)
+        if plan.match and refused:
+            plan.match = f"({plan.match}) NOT ({' OR '.join(f'({match})' for match in refused)})"
+        if plan.match:
+            plan.values.append(plan.match)
+        plan.where.append("m.scope = ?")
+        plan.values.append(self.scope)
+        for node in nodes:
+            if not (plan.match and (_match(node) or (isinstance(node, Not) and _match(node.of)))):
+                plan.where.append(self._condition(node, plan.values, members))
+        plan.terms = [self._term(word) for node in nodes for word in _words(node)]
+        return plan
+
+    def _pruned(self, node: Node) -> Node | None:
+        """Without words in which the index sees no token, such as "&": they are in every mail and in none."""
+        if isinstance(node, Word):
+            if self.tokens(node.text):
+                return node
+            if node.column:
+                raise QueryError(f"there is no letter or digit to search for in {node.text!r}", node.at)
+            return None
+        if isinstance(node, Not):
+            inner = self._pruned(node.of)
+            return None if inner is None else Not(inner)
+        if isinstance(node, Filter):
+            return node
+        kept = tuple(pruned for part in node.of if (pruned := self._pruned(part)) is not None)
+        return type(node)(kept) if len(kept) > 1 else (kept[0] if kept else None)
+
+    def _condition(self, node: Node, values: list[object], members: Members) -> str:
+        if match := _match(node):
+            values.append(match)
+            return "m.seq in (select rowid from words where words match ?)"
+        if isinstance(node, Not):
+            return f"not {self._condition(node.of, values, members)}"
+        if isinstance(node, Filter):
+            return self._filter(node, values, members)
+        assert isinstance(node, All | Either)
+        joint = " and " if isinstance(node, All) else " or "
+        return f"({joint.join(self._condition(part, values, members) for part in node.of)})"
+
+    def _filter(self, item: Filter, values: list[object], members: Members) -> str:
+        if item.name == "date":
+            return _dated(item, values)
+        if item.name == "has":
+            return {"attachment": "m.attachments > 0", "nested": "m.nested > 0", "problem": "m.problems <> ''"}[
+                item.text
+            ]
+        if item.name == "problem":
+            values.append(f",{item.text},")
+            return "instr(lower(',' || m.problems || ','), lower(?)) > 0"
+        if item.name == "list":
+            values.append(item.text)
+            return "instr(lower(m.list_id), lower(?)) > 0"
+        if item.name == "thread":
+            values.append(orjson.dumps([message.hex() for message in members(item.text)]).decode())
+            return "m.id in (select unhex(value) from json_each(?))"
+        if item.name == "id":
+            return _named(item.text, values)
+        return self._place(item.text, values)
+
+    def _place(self, name: str, values: list[object]) -> str:
+        """in: a folder (all of its path, or its first or last names), a label, or a source by its name or its last part."""
+        plain = name.rstrip("/")
+        sources = self.connection.execute("select id, name from sources where scope = ?", (self.scope,))
+        numbers = [number for number, source in sources if _is_source(source, plain)]
+        like = plain.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        values += [plain, f"{like}/%", f"%/{like}", f"%/{like}/%", f"% {like} %"]
+        return f"""exists (select 1 from deliveries d where d.scope = m.scope and d.message = m.id and (
+          d.folder = ? collate nocase or d.folder like ? escape '\\' or d.folder like ? escape '\\' or d.folder like ? escape '\\'
+          or ' ' || d.labels || ' ' like ? escape '\\' or d.source in ({", ".join(map(str, numbers))})))"""  # noqa: S608  numbers
+
+    # -------------------------------------------------------------------------------------------- tokens
+    def tokens(self, text: str) -> list[tuple[int, int, str]]:
+        """What the index sees in a text: (start, end, token), offsets in its UTF-8 bytes."""
+        data = text.encode("utf-8", "replace")
+        return self.tokenizer(data, apsw.FTS5_TOKENIZE_DOCUMENT, None, include_colocated=False)  # type: ignore[return-value]
+
+    def _term(self, word: Word) -> Term:
+        tokens = tuple(token for _, _, token in self.tokens(word.text))
+        return Term(tokens[:MARKED], word.prefix and len(tokens) <= MARKED, word.column)
+
+
+def _is_source(source: str, name: str) -> bool:
+    return name.casefold() in (source.casefold(), source.rsplit("/", 1)[-1].casefold())
+
+
+def _dated(item: Filter, values: list[object]) -> str:
+    """Undated mail is in no span, and so outside of each: no NULL may come out of this."""
+    parts = ["m.date is not null"]
+    if item.since is not None:
+        parts.append("m.date >= ?")
+        values.append(item.since)
+    if item.until is not None:
+        parts.append("m.date < ?")
+        values.append(item.until)
+    return f"({' and '.join(parts)})"
+
+
+def _named(name: str, values: list[object]) -> str:
+    """id: the beginning of an id, or a Message-ID."""
+    plain = name.strip().strip("<>")
+    digits = plain.replace("-", "").lower()
+    if 0 < len(digits) <= 32 and all(c in "0123456789abcdef" for c in digits):
+        values += [bytes.fromhex(digits.ljust(32, "0")), bytes.fromhex(digits.ljust(32, "f"))]
+        return "m.id between ? and ?"
+    values.append(plain)
+    return "m.message_id = ?"
+
+
+def _match(node: Node) -> str:
+    """The FTS5 expression of a tree that is made of words alone and refuses none, else ""."""
+    if isinstance(node, Word):
+        text = '"' + node.text.replace('"', '""') + '"' + ("*" if node.prefix else "")
+        return f"{node.column} : {text}" if node.column else text
+    if isinstance(node, All | Either):
+        parts = [_match(part) for part in node.of]
+        joint = " AND " if isinstance(node, All) else " OR "
+        return joint.join(f"({part})" for part in parts) if all(parts) else ""
+    return ""
+
+
+def _words(node: Node) -> Iterator[Word]:
+    """The words that a hit may show."""
+    if isinstance(node, Word):
+        yield node
+    elif isinstance(node, All | Either):
+        for part in node.of:
+            yield from _words(part)
+
+
+# ------------------------------------------------------------------------------------------------ snippets
+LOOK_BYTES = 1 << 20  # of one text that are searched for a hit: beyond that the snippet is the text's beginning
+MANY = 200  # hits that compete for the snippet
+MARKED = 30  # words of a phrase that are compared to find it again
+
+
+def hits(search: Search, text: str, terms: Sequence[Term]) -> list[tuple[int, int, int]]:
+    """Where the terms are in a text: (start, end, which term), offsets in characters, in order. Linear, but for terms that are
+    phrases: each is compared where its first word stands.
+    """
+    if not terms:
+        return []
+    data = text.encode("utf-8", "replace")[:LOOK_BYTES]
+    seen = search.tokens(data.decode("utf-8", "ignore"))
+    begins: dict[str, list[int]] = {}
+    starts: list[tuple[str, int]] = []
+    for number, term in enumerate(terms):
+        if term.prefix and len(term.tokens) == 1:
+            starts.append((term.tokens[0], number))
+        else:
+            begins.setdefault(term.tokens[0], []).append(number)
+    found = []
+    for at, (start, end, token) in enumerate(seen):
+        for number in begins.get(token, ()):
+            tokens = terms[number].tokens
+            if _is_phrase(seen, at, tokens, terms[number].prefix):
+                found.append((start, seen[at + len(tokens) - 1][1], number))
+        found += [(start, end, number) for beginning, number in starts if token.startswith(beginning)]
+    return _in_characters(data, found) if len(data) != len(text) else found
+
+
+def _is_phrase(seen: Sequence[tuple[int, int, str]], at: int, tokens: tuple[str, ...], prefix: bool) -> bool:
+    if at + len(tokens) > len(seen):
+        return False
+    here = [token for _, _, token in seen[at : at + len(tokens)]]
+    return here[:-1] == list(tokens[:-1]) and (here[-1].startswith(tokens[-1]) if prefix else here[-1] == tokens[-1])
+
+
+def _in_characters(data: bytes, found: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Offsets in UTF-8 bytes -> offsets in characters, each stretch decoded once."""
+    known: dict[int, int] = {}
+    at = count = 0
+    for place in sorted({place for start, end, _ in found for place in (start, end)}):
+        count += len(data[at:place].decode("utf-8", "replace"))
+        at, known[place] = place, count
+    return [(known[start], known[end], number) for start, end, number in found]
+
+
+def snippet(
+    search: Search, texts: Sequence[str], terms: Sequence[Term], width: int
+) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """At most `width` characters on one line from the first of the texts that has a hit, and the spans of the hits in it.
+
+    The stretch that shows the most different terms is taken. Without a hit it is the first text's beginning.
+    """
+    text, start = next((text for text in texts if text), ""), 0
+    for candidate in texts:
+        if found := hits(search, candidate, terms)[:MANY]:
+            text, start = candidate, _window(found, width) - width // 4
+            break
+    if start > 0:  # begin with a whole word, where one is near
+        gap = text.find(" ", start, start + width // 8)
+        start = gap + 1 if gap >= 0 else start
+    start = max(0, start)
+    # Blanks fold, so more is taken than is shown; a page of nothing but blanks gives a short snippet.
+    line = " ".join(text[start : start + 4 * width].split())
+    before, after = "… " if start > 0 else "", "" if len(line) <= width and start + 4 * width >= len(text) else " …"
+    room = width - len(before) - len(after)
+    if len(line) > room:
+        line = line[:room].rsplit(" ", 1)[0] if " " in line[room // 2 : room] else line[:room]
+    line = f"{before}{line}{after}"
+    return line, _joined(hits(search, line, terms))
+
+
+def _window(found: Sequence[tuple[int, int, int]], width: int) -> int:
+    """Where the stretch of `width` characters begins that holds the most different terms; the first of equal ones."""
+    best, most = found[0][0], 0
+    inside: dict[int, int] = {}
+    last = 0
+    for start, _, number in found:
+        while last < len(found) and found[last][1] <= start + width * 3 // 4:
+            inside[found[last][2]] = inside.get(found[last][2], 0) + 1
+            last += 1
+        if len(inside) > most:
+            best, most = start, len(inside)
+        if inside.get(number, 0) <= 1:
+            inside.pop(number, None)
+        else:
+            inside[number] -= 1
+    return best
+
+
+def _joined(found: Sequence[tuple[int, int, int]]) -> tuple[tuple[int, int], ...]:
+    spans: list[tuple[int, int]] = []
+    for start, end, _ in sorted(found):
+        if spans and start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+        else:
+            spans.append((start, end))
+    return tuple(spans)
