@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from mailloom.archive import Archive
-from mailloom.schema import arrow_lines, arrow_schema, load_record, unpack
+from mailloom.schema import arrow_line, arrow_schema, unpack
 from mailloom.stores.parquet import table as arrow_table
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class Analysis:
           where scope = ? and seq > (select coalesce(max(last), 0) from files) order by seq"""
         bodies = self.archive.connection.cursor().execute(sql, (self.archive.scope,))
         while chunk := list(islice(bodies, WAITING_CHUNK)):
-            lines = b"\n".join(arrow_lines(load_record(unpack(body))) for (body,) in chunk)
+            lines = b"\n".join(arrow_line(unpack(body)) for (body,) in chunk)
             yield from arrow_table(lines).to_batches()
 
     def _threads(self) -> None:

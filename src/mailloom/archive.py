@@ -263,10 +263,11 @@ class Archive:
 
     def to_arrow(self) -> pa.Table:
         """Every message as one Arrow table (schema.arrow_schema). For archives larger than memory, read messages/ by DuckDB."""
-        from mailloom.schema import arrow_lines, arrow_schema
+        from mailloom.schema import arrow_line, arrow_schema
         from mailloom.stores.parquet import table
 
-        lines = b"\n".join(arrow_lines(record) for record in self.records())
+        sql = "select body from messages join bodies using (seq) where scope = ? order by seq"
+        lines = b"\n".join(arrow_line(unpack(body)) for (body,) in self.connection.execute(sql, (self.scope,)))
         return table(lines) if lines else arrow_schema().empty_table()
 
 

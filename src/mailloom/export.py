@@ -19,7 +19,7 @@ import orjson
 from mailloom.analyse import CHUNK, Analysis
 from mailloom.archive import Archive
 from mailloom.mail.model import Address, MessageId, Record
-from mailloom.schema import arrow_lines, arrow_schema, load_record, text_id, unpack
+from mailloom.schema import arrow_line, arrow_schema, load_record, text_id, unpack
 from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.batch import derive
 from mailloom.thread.tree import topics
@@ -136,10 +136,10 @@ def _arrow(columns: dict[str, str]) -> pa.Schema:
 def _messages(archive: Archive, members: Iterable[Member], form: Format, file: BinaryIO) -> int:
     sql = "select body from messages join bodies using (seq) where scope = ? order by id"
     bodies = archive.connection.cursor().execute(sql, (archive.scope,))
-    paired = ((load_record(unpack(body)), member) for (body,), member in zip(bodies, members, strict=True))
+    paired = ((unpack(body), member) for (body,), member in zip(bodies, members, strict=True))
     if form == "csv":
-        return _write_csv(file, (_flat(record, member) for record, member in paired), _CSV)
-    lines = (_with_thread(record, member) for record, member in paired)
+        return _write_csv(file, (_flat(load_record(body), member) for body, member in paired), _CSV)
+    lines = (_with_thread(body, member) for body, member in paired)
     if form == "jsonl":
         return _write_lines(file, lines)
     import pyarrow as pa
@@ -148,9 +148,9 @@ def _messages(archive: Archive, members: Iterable[Member], form: Format, file: B
     return _write_parquet(file, schema, lines, _reader(schema))
 
 
-def _with_thread(record: Record, member: Member) -> bytes:
+def _with_thread(body: bytes, member: Member) -> bytes:
     _, thread, topic = member
-    return arrow_lines(record)[:-1] + f',"thread":"{text_id(thread)}","topic":"{text_id(topic)}"}}'.encode()
+    return arrow_line(body)[:-1] + f',"thread":"{text_id(thread)}","topic":"{text_id(topic)}"}}'.encode()
 
 
 _CSV = ["id", "thread", "topic", "message_id", "date", "from", "to", "cc", "subject", "list_id", "reply_text", "attachments",

@@ -116,7 +116,7 @@ _SAYS = {
     "message-id": "its Message-ID",
     "in-reply-to": "it answers",
     "references": "it refers to",
-    "resent": "it was resent from",
+    "alias": "it was also sent as",
     "thread-index": "its Thread-Index",
     "twin": "the same content under another id",
 }

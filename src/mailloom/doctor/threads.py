@@ -165,7 +165,7 @@ def _clues(x: Examination, evidence_of: Sequence[Stated], items: Mapping[bytes, 
     asks = set(x.rows("select clue, message from asks where scope = ?1"))
     asked_keys = {key for (key,) in x.rows("select name from nodes where scope = ?1 and asked")}
     nobody: tuple[frozenset[bytes], int] = (frozenset(), 0)
-    lost = []
+    lost: list[bytes] = []
     for s in evidence_of:
         found = all(
             s.message in owners or len(owners) >= MAX_OWNERS

@@ -23,7 +23,7 @@ def identify(mime: Mime, message: Message) -> Record:
     """The Record of a message.
 
     The content hash is SHA-256 over what its author and its author's client made (design: docs/ARCHITECTURE.md, "Identity"):
-    the headers that a reader sees, ids, and every part with its place, type, charset, name and decoded bytes. It leaves out
+    the headers that a reader sees, ids (also those that resending adds), and every part with its place, type, charset, name and decoded bytes. It leaves out
     all that a copy picks up on its way. `twin` is the same without the ids.
     """
     parts = _parts(mime, message)
@@ -53,12 +53,24 @@ def message_id(date: Date, content: bytes) -> MessageId:
 
 def _said(message: Message) -> bytes:
     people = (message.from_, message.sender, message.reply_to, message.to, message.cc)
-    fields = [*map(_people, people), _fold(message.subject), _when(message.date), _fold(message.list_id), _fold(message.auto_submitted)]
+    fields = [
+        *map(_people, people),
+        _fold(message.subject),
+        _when(message.date),
+        _fold(message.list_id),
+        _fold(message.auto_submitted),
+    ]
     return _SEPARATOR.join(field.encode("utf-8", "surrogatepass") for field in fields)
 
 
 def _ids(message: Message) -> bytes:
-    lists = ((message.message_id,), message.in_reply_to, message.references, (message.in_reply_to_text,))
+    lists = (
+        (message.message_id,),
+        message.in_reply_to,
+        message.references,
+        (message.in_reply_to_text,),
+        message.aliases,
+    )
     stated = [" ".join(ids).encode("utf-8", "surrogatepass") for ids in lists]
     return _SEPARATOR.join((*stated, message.thread_index))
 
@@ -84,7 +96,17 @@ def _parts(mime: Mime, message: Message) -> bytes:
         digest = (known.get(part.index) or sha256(mime.payload(part.index)).hexdigest()) if leaf else ""
         flowed = f"{part.params.get('format', '')};{part.params.get('delsp', '')}" if part.type == "text/plain" else ""
         report = part.params.get("report-type", "") if part.type == "multipart/report" else ""
-        place = (str(part.parent), part.type, part.charset, part.name, part.disposition, part.content_id, flowed, report, digest)
+        place = (
+            str(part.parent),
+            part.type,
+            part.charset,
+            part.name,
+            part.disposition,
+            part.content_id,
+            flowed,
+            report,
+            digest,
+        )
         hashed.append("\x1f".join(place).encode("utf-8", "surrogatepass"))
     return b"\x1d".join(hashed)
 
@@ -103,8 +125,12 @@ _LEADER = re.compile(
     re.IGNORECASE,
 )
 _TRAILER = re.compile(r"\s*\((?:fwd?|forwarded|was:[^()]{0,200})\)\s*$", re.IGNORECASE)
-REPLY = re.compile(rf"\s*(?:\[[^\[\]]{{0,60}}\]\s*)?(?:{_PREFIX})\s?(?:[\[(]\d{{1,4}}[\])]|\^\d{{1,4}})?\s?[:：]", re.IGNORECASE)
-MAX_PREFIXES = 50  # a ping-pong of two clients' prefixes is rarely over 20 long; the bound keeps a hostile subject cheap
+REPLY = re.compile(
+    rf"\s*(?:\[[^\[\]]{{0,60}}\]\s*)?(?:{_PREFIX})\s?(?:[\[(]\d{{1,4}}[\])]|\^\d{{1,4}})?\s?[:：]", re.IGNORECASE
+)
+MAX_PREFIXES = (
+    50  # a ping-pong of two clients' prefixes is rarely over 20 long; the bound keeps a hostile subject cheap
+)
 MAX_SUBJECT = 1000  # RFC 5322 section 2.1.1 allows 998 characters a line; what comes after tells no two threads apart
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mailloom.schema import arrow_lines, arrow_schema, load_record
+from mailloom.schema import arrow_line, arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,13 +53,14 @@ def write(folder: Path, rows: Iterable[tuple[str, bytes]], label: str) -> list[W
 
 
 def table(lines: bytes) -> pa.Table:
-    """JSON lines (schema.arrow_lines) -> an Arrow table of the schema."""
+    """JSON lines (schema.arrow_line) -> an Arrow table of the schema."""
+    import pyarrow as pa
     import pyarrow.json as pj
 
-    block = max(len(lines), 1) + 1  # one block: a record larger than a block would be an error
     schema = arrow_schema()
-    options = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
-    return pj.read_json(io.BytesIO(lines), pj.ReadOptions(block_size=block, use_threads=False), options).cast(schema)
+    reading = pj.ReadOptions(block_size=len(lines) + 2, use_threads=False)  # one block: no record may be larger than it
+    read = pj.read_json(io.BytesIO(lines), reading, pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"))
+    return pa.Table.from_arrays([read.column(name) for name in schema.names], schema=schema)
 
 
 def _groups(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes, int]]:
@@ -70,17 +71,22 @@ def _groups(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes, int
             yield month, b"\n".join(lines), len(lines)
             lines, size = [], 0
         month = row_month
-        lines.append(arrow_lines(load_record(body)))
+        lines.append(arrow_line(body))
         size += len(lines[-1])
     if lines:
         yield month, b"\n".join(lines), len(lines)
 
 
+_FEW_VALUES = ["text_origin", "list_id", "marks.list.element", "segments.list.element.kind", "segments.list.element.rule"]
+"""Columns worth a dictionary. The others have a value a mail, where a dictionary is work for larger files."""
+
+
 def _writer(path: Path) -> pa.parquet.ParquetWriter:
+    """Without Arrow's own copy of the schema in each file: a third of a small one, and readers need none to get these types."""
     import pyarrow.parquet as pq
 
     return pq.ParquetWriter(
-        path, arrow_schema(), compression="zstd", write_statistics=["id", "date", "subject", "message_id"]
+        path, arrow_schema(), compression="zstd", use_dictionary=_FEW_VALUES, write_statistics=["id", "date"], store_schema=False
     )
 
 

@@ -1,6 +1,6 @@
 """A record -> what it states of its thread: hard links with their keys, clues that it owns, clues that it asks for.
 
-Which headers are trusted, in this order: Message-ID, In-Reply-To, References, ids that resending tools keep, the
+Which headers are trusted, in this order: Message-ID, In-Reply-To, References, ids that resending or rewriting tools keep (names of the same mail), the
 Thread-Index of Outlook and Exchange, and the content hash without ids. Hygiene first: an id that can't be one is no key.
 """
 
@@ -43,14 +43,16 @@ def evidence(record: Record) -> Stated:
 def _hard(record: Record) -> Iterator[Link]:
     message = record.message
     people = {a.address.casefold() for a in (*message.from_, *message.to, *message.cc)}
-    own = clean_id(message.message_id, people)
-    if own:
-        yield Link("message-id", key_name("id", own), True, own)
+    owned = {}
+    for kind, stated in (("message-id", message.message_id), *(("alias", alias) for alias in message.aliases)):
+        owned.setdefault(clean_id(stated, people), kind)
+    owned.pop("", None)
+    for name, kind in owned.items():
+        yield Link(kind, key_name("id", name), True, name)
     replies = message.in_reply_to or tuple(_ids_inside(message.in_reply_to_text))
-    for kind, ids in (("in-reply-to", replies), ("references", _ends(message.references)), ("resent", message.aliases)):
-        cleaned = dict.fromkeys(clean_id(stated, people) for stated in _ends(ids))
-        for cited in cleaned:
-            if cited and cited != own:
+    for kind, ids in (("in-reply-to", replies), ("references", message.references)):
+        for cited in dict.fromkeys(clean_id(stated, people) for stated in _ends(ids)):
+            if cited and cited not in owned:
                 yield Link(kind, key_name("id", cited), False, cited)
     if guid := index_guid(message.thread_index):
         owns = len(message.thread_index) == GUID_HEAD
