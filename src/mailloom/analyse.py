@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from mailloom.archive import Archive
+from mailloom.ports import UserError
 from mailloom.schema import arrow_line, arrow_schema, unpack
 from mailloom.stores.parquet import table as arrow_table
 
@@ -26,7 +27,7 @@ WAITING_CHUNK = 1_000  # the same for whole records, which are some 10 KB each
 MAX_JUMPS = 64  # each jump halves every path, so 2 ** 64 nodes; only a damaged archive has a cycle
 
 
-class QueryError(Exception):
+class QueryError(UserError):
     """The query is not one that can be answered; the message says what is wrong with it."""
 
 

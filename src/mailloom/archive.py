@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from mailloom.mail.model import MessageId, Record
-from mailloom.ports import Soft, Stated
+from mailloom.ports import Soft, Stated, UserError
 from mailloom.schema import load_record, unpack
 from mailloom.stores.files import RawError
 from mailloom.stores.sqlite.threads import load_stated
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class NotFoundError(Exception):
+class NotFoundError(UserError):
     """Nothing, or more than one thing, goes by that name; the message says which and what to do."""
 
 
@@ -80,7 +80,7 @@ class Hit:
 
 
 _COPY = """sources.name, path, start, length, state, message, raw_sha256, folder, labels, flags, received_at, trace, reason,
-  version, read_at, stored_at from deliveries join sources on sources.id = deliveries.source"""
+  version, read_at, stored_at from deliveries indexed by deliveries_message join sources on sources.id = deliveries.source"""
 _SUMMARY = "id, date, subject, sender, message_id, attachments, nested, problems from messages"
 _UP = """with recursive up (name, parent) as (
     select name, parent from nodes where scope = ?1 and name = ?2
@@ -276,7 +276,7 @@ def membership(archive: Archive) -> list[tuple[MessageId, MessageId, MessageId]]
     parent: dict[bytes, bytes] = {}
     conv: dict[bytes, bytes] = {}
     rows = archive.connection.execute(
-        "select name, parent, conv from nodes where scope = ? order by name", (archive.scope,)
+        "select name, parent, conv from nodes where scope = ? and name < x'01' order by name", (archive.scope,)
     )
     for name, above, override in rows:
         # In the order of names a parent comes before its children, so its root is known already.

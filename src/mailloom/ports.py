@@ -22,11 +22,15 @@ ClueName = bytes
 """16 bytes of a hash over the clue's kind and value."""
 
 
+class UserError(Exception):
+    """Something about an input or an archive that its owner can mend: the message says what happened, to which, and what to do."""
+
+
 class Fenced(Exception):
     """Another settle has taken the lease; nothing more may be written under this one."""
 
 
-class Transient(Exception):
+class Transient(UserError):
     """A store is slow, busy or away: the same call may succeed later."""
 
 

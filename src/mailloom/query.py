@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeAlias
 
+from mailloom.ports import UserError
+
 MAX_TEXT = 10_000  # characters; what people type has some hundred, and a list of more is better joined in SQL
 MAX_LEAVES = 200  # words and filters; SQLite's parser stops at an expression 1,000 deep
 MAX_DEPTH = 20  # parentheses inside each other
@@ -33,7 +35,7 @@ EXAMPLES = {
 }  # fmt: skip
 
 
-class QueryError(Exception):
+class QueryError(UserError):
     """The query can't be understood; the message says what, where, and what to write instead. `at` counts characters from 0."""
 
     def __init__(self, what: str, at: int) -> None:

@@ -72,7 +72,17 @@ def test_stats_are_drawn_without_control_characters(room: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------ sql
 def test_sql_answers_from_every_table(room: Path) -> None:
-    for table in ["messages", "threads", "nested", "attachments", "segments", "problems", "people", "deliveries", "copies"]:
+    for table in [
+        "messages",
+        "threads",
+        "nested",
+        "attachments",
+        "segments",
+        "problems",
+        "people",
+        "deliveries",
+        "copies",
+    ]:
         answer = lines(printed(room, "sql", f"select count(*) as n from {table}", "--json"))
         assert answer[0]["n"] or table == "problems"
         printed(room, "sql", f"select * from {table} limit 2")

@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from mailloom.ports import UserError
+
 COMMANDS = {
     "ingest": "ingest",
     "search": "find",
@@ -92,15 +94,9 @@ def main() -> None:
     except BrokenPipeError:  # `mailloom search ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception as error:
-        if not _known(error):
+    except (UserError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is None:
             raise
         click.echo(f"mailloom: {error}", err=True)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _known(error: Exception) -> bool:
-    """Errors whose message is written for people."""
-    names = {"ArchiveError", "NotFoundError", "SourceError", "QueryError", "RawError", "SynthError", "ShapeError"}
-    return type(error).__name__ in names or (isinstance(error, OSError) and error.errno is not None)

@@ -13,7 +13,7 @@ import orjson
 from mailloom.cli import archive_option
 from mailloom.run.ingest import Books
 from mailloom.run.ingest import ingest as run
-from mailloom.sources import Options
+from mailloom.sources import Options, survey
 from mailloom.wire import Embedded, open_for_writing
 
 
@@ -42,7 +42,7 @@ def ingest(sources: tuple[str, ...], archive: Path, jobs: int, mbox: str, as_jso
     """
     began = time.monotonic()
     with open_for_writing(archive) as stores:
-        show = _Bar(began) if sys.stderr.isatty() and not quiet else None
+        show = _Bar(began, sources) if sys.stderr.isatty() and not quiet else None
         try:
             books = run(sources, stores, jobs=jobs, options=Options(mbox=mbox), progress=show)  # type: ignore[arg-type]
         finally:
@@ -98,31 +98,25 @@ def _print(books: Books, threads: int, stores: Embedded, seconds: float) -> None
 
 
 class _Bar:
-    """The live line on standard error: mails, rate, bytes, problems."""
+    """The live line on standard error: how far, mails, rates, problems, time left (as far as sizes on disk tell)."""
 
-    def __init__(self, began: float) -> None:
+    def __init__(self, began: float, sources: tuple[str, ...]) -> None:
         from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         self.began = began
-        self.progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            console=Console(stderr=True),
-            transient=True,
-            refresh_per_second=5,
-        )
-        self.task = self.progress.add_task("reading ...", total=None)
+        total = sum(survey(source)[1] for source in sources)
+        bar = (BarColumn(24), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn(compact=True))
+        self.progress = Progress(*bar, console=Console(stderr=True), transient=True, refresh_per_second=5)
+        self.task = self.progress.add_task("reading ...", total=total or None)
         self.progress.start()
 
     def __call__(self, books: Books) -> None:
         seconds = time.monotonic() - self.began
-        problems = f", {books.problems.total():,} problems" if books.problems else ""
-        rejected = f", {books.rejected:,} rejected" if books.rejected else ""
-        self.progress.update(
-            self.task,
-            description=f"{books.received:,} mails, {books.received / seconds:,.0f}/s, {books.bytes / 1e6 / seconds:,.1f} MB/s{rejected}{problems}",
-        )
+        done = [f"{books.received:,} mails, {books.received / seconds:,.0f}/s, {books.bytes / 1e6 / seconds:,.1f} MB/s"]
+        done += [f"{books.rejected:,} rejected"] if books.rejected else []
+        done += [f"problems {books.problems.total():,}"] if books.problems else []
+        self.progress.update(self.task, description=", ".join(done), completed=books.bytes + books.unchanged_bytes)
 
     def stop(self) -> None:
         self.progress.stop()

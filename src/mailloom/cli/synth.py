@@ -10,13 +10,14 @@ from pathlib import Path
 import click
 
 from mailloom.cli import draw
+from mailloom.ports import UserError
 from mailloom.synth import DEFAULT, Counts, Form, Mail, Shape, generate, shape_of
 from mailloom.synth import write as write_mails
 
 EVERY = 200  # mails between two looks at the clock
 
 
-class SynthError(Exception):
+class SynthError(UserError):
     """The place to write to can't be used; the message says why and what to do."""
 
 

@@ -4,6 +4,8 @@ so what a container's ledger row says was read is always a prefix of it, and a r
 
 from __future__ import annotations
 
+import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from mailloom.flow.commit import Arrived, Committed, commit
+from mailloom.flow.retry import Backoff, persist
 from mailloom.flow.transform import Sealed, refuse, seal, transform
 from mailloom.mail.model import Origin
 from mailloom.ports import Frame
@@ -22,6 +25,7 @@ from mailloom.wire import Embedded, now_ms
 
 BATCH_MAILS = 256  # one transaction: enough to pay for its fsync, small enough that a kill costs little
 BATCH_BYTES = 4 << 20
+BACKOFF = Backoff()
 COPY_AT = 50_000  # messages that wait for Parquet: a file of a month is then worth its name
 
 
@@ -36,6 +40,7 @@ class Books:
     duplicate: int = 0
     rejected: int = 0
     unchanged: int = 0
+    unchanged_bytes: int = 0
     foreign: int = 0
     nested: int = 0
     bytes: int = 0
@@ -137,13 +142,15 @@ def retry(stores: Embedded) -> Books:
 
 
 def _commit(batch: Batch, arrived: list[Arrived], packed: list[Frame], stores: Embedded) -> Committed:
-    with stores.unit():
-        done = commit(arrived, packed, stores)
-        for read in batch.read.values():
-            stores.records.read_to(
-                read.place, read.generation, read.upto, read.complete, fingerprint(read.place, read.upto)
-            )
-    return done
+    def work() -> Committed:
+        with stores.unit():
+            done = commit(arrived, packed, stores)
+            for read in batch.read.values():
+                mark = fingerprint(read.place, read.upto)
+                stores.records.read_to(read.place, read.generation, read.upto, read.complete, mark)
+        return done
+
+    return persist(work, BACKOFF, time.sleep, random.random)
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -179,6 +186,7 @@ class _Reader:
     def take(self, found: Found) -> None:
         if isinstance(found, Unchanged):
             self.books.unchanged += 1
+            self.books.unchanged_bytes += found.place.size
             return
         if isinstance(found, Finished):
             if self.upto:  # it held several mails

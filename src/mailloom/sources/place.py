@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from mailloom.mail.model import Origin
+from mailloom.ports import UserError
 
 MB = 1 << 20
 
@@ -40,7 +41,7 @@ RefusedKind = Literal[
 ]
 
 
-class SourceError(Exception):
+class SourceError(UserError):
     """The source as a whole can't be read; the message has its path and what to do."""
 
 
@@ -63,7 +64,8 @@ class Item:
     """One mail. Either `raw` holds its bytes, or `file` names a plain file on disk to be read whole (see `load`).
 
     `upto` is what `known` may answer for this place to go on right after this mail: in a plain or compressed mbox the offset
-    of the next From_ line in the decompressed bytes, in an archive a count of the bytes of all members up to here.
+    of the next From_ line in the decompressed bytes, in an archive a count of the bytes of all members up to here; 0 for a mail
+    that is the whole file.
     """
 
     origin: Origin

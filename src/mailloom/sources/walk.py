@@ -127,8 +127,7 @@ def _small(reading: Reading, descriptor: int) -> Iterator[Found]:
     is_message = place.kind == "maildir message"
     usual = not reading.done and len(raw) <= reading.options.max_mail and not raw.startswith(b"From ")
     if usual and (is_message or detect.kind_of(raw[: detect.HEAD], name)[0] == "message"):  # without the machinery
-        reading.seen = len(raw) + 1
-        yield Item(place.origin(len(raw)), raw, upto=reading.seen)
+        yield Item(place.origin(len(raw)), raw)
         return
     content = Content(
         bytes_stream(raw),
@@ -161,9 +160,7 @@ def _large(reading: Reading, descriptor: int) -> Iterator[Found]:
         kind = "message" if is_message else detect.kind_of(head, name)[0]
         if kind == "message" and place.size <= reading.options.max_mail and not head.startswith(b"From "):
             # Whoever works on it reads it: a large mail should not pass from process to process.
-            reading.seen = place.size + 1
-            if reading.seen > reading.done:
-                yield Item(place.origin(place.size), None, place.file, reading.seen)
+            yield Item(place.origin(place.size), None, place.file)
             return
         content = Content(
             stream, "", name, place.folder, is_message=is_message, seek=seekable(file, place.size), file=file

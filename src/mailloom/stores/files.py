@@ -13,7 +13,7 @@ from pathlib import Path
 
 import zstandard
 
-from mailloom.ports import Frame, Located
+from mailloom.ports import Frame, Located, UserError
 
 PACK_BYTES = (
     1 << 30
@@ -24,7 +24,7 @@ FRAME_BYTES = (
 LEVEL = 3  # zstd's default: 4 times as fast as level 9 on mail for 6 % more bytes
 
 
-class RawError(Exception):
+class RawError(UserError):
     """Raw mail that should be there is not, or is not what it was; the message says where."""
 
 

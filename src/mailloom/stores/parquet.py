@@ -59,7 +59,9 @@ def table(lines: bytes) -> pa.Table:
 
     schema = arrow_schema()
     reading = pj.ReadOptions(block_size=len(lines) + 2, use_threads=False)  # one block: no record may be larger than it
-    read = pj.read_json(io.BytesIO(lines), reading, pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"))
+    read = pj.read_json(
+        io.BytesIO(lines), reading, pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    )
     return pa.Table.from_arrays([read.column(name) for name in schema.names], schema=schema)
 
 
@@ -77,7 +79,13 @@ def _groups(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes, int
         yield month, b"\n".join(lines), len(lines)
 
 
-_FEW_VALUES = ["text_origin", "list_id", "marks.list.element", "segments.list.element.kind", "segments.list.element.rule"]
+_FEW_VALUES = [
+    "text_origin",
+    "list_id",
+    "marks.list.element",
+    "segments.list.element.kind",
+    "segments.list.element.rule",
+]
 """Columns worth a dictionary. The others have a value a mail, where a dictionary is work for larger files."""
 
 
@@ -86,7 +94,12 @@ def _writer(path: Path) -> pa.parquet.ParquetWriter:
     import pyarrow.parquet as pq
 
     return pq.ParquetWriter(
-        path, arrow_schema(), compression="zstd", use_dictionary=_FEW_VALUES, write_statistics=["id", "date"], store_schema=False
+        path,
+        arrow_schema(),
+        compression="zstd",
+        use_dictionary=_FEW_VALUES,
+        write_statistics=["id", "date"],
+        store_schema=False,
     )
 
 

@@ -43,7 +43,7 @@ def evidence(record: Record) -> Stated:
 def _hard(record: Record) -> Iterator[Link]:
     message = record.message
     people = {a.address.casefold() for a in (*message.from_, *message.to, *message.cc)}
-    owned = {}
+    owned: dict[str, str] = {}
     for kind, stated in (("message-id", message.message_id), *(("alias", alias) for alias in message.aliases)):
         owned.setdefault(clean_id(stated, people), kind)
     owned.pop("", None)

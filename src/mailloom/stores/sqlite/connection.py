@@ -9,14 +9,18 @@ from pathlib import Path
 
 import apsw
 
+from mailloom.ports import Transient, UserError
+
 Connection = apsw.Connection
 
 APPLICATION_ID = 0x4D4C4F4D  # "MLOM"
 VERSION = 1
 BUSY_MS = 30_000  # a reader or another writer holds the file for as long as a batch takes, not longer
 
+FULL = "free some space and run the same command again; what was stored before is safe"
 
-class ArchiveError(Exception):
+
+class ArchiveError(UserError):
     """The archive can't be opened or written; the message says which, why, and what to do."""
 
 
@@ -80,12 +84,22 @@ def _create(connection: Connection) -> None:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """BEGIN IMMEDIATE, so that what is read inside can't be changed before it is written; COMMIT or, on any exception, ROLLBACK."""
-    connection.execute("begin immediate")
+    """BEGIN IMMEDIATE, so that what is read inside can't be changed before it is written; COMMIT or, on any exception, ROLLBACK.
+
+    Raises Transient where another writer held the file for longer than BUSY_MS, ArchiveError where the disk is full.
+    """
+    try:
+        connection.execute("begin immediate")
+    except apsw.BusyError as error:
+        raise Transient(f"{connection.filename} is being written by another process: {error}") from None
     try:
         yield
+        connection.execute("commit")
+    except apsw.FullError as error:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise ArchiveError(f"the disk of {connection.filename} is full ({error}): {FULL}") from None
     except BaseException:
         if connection.in_transaction:
             connection.execute("rollback")
         raise
-    connection.execute("commit")
