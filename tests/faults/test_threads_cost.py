@@ -23,7 +23,7 @@ def _low() -> Iterator[None]:
 
 def test_without_soft_evidence_and_dead_keys_nothing_is_ever_dirty() -> None:
     r = Random(9)
-    for _ in range(800):
+    for _ in range(250):
         everything = [stated(mail) for mail in any_mails(r, r.randrange(2, 9), soft=False, bogus=False)]
         r.shuffle(everything)
         store = MemoryThreads()
@@ -35,7 +35,7 @@ def test_without_soft_evidence_and_dead_keys_nothing_is_ever_dirty() -> None:
 
 def test_replies_with_quotes_and_attributions_after_their_parents_are_never_dirty() -> None:
     r = Random(10)
-    for _ in range(800):
+    for _ in range(250):
         mails: list[Mail] = []
         store = MemoryThreads()
         for number in range(1, r.randrange(3, 9)):

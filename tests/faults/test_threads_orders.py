@@ -75,12 +75,12 @@ def any_batches(r: Random, runs: int) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_every_order_of_small_sets_ends_alike(seed: int) -> None:
-    every_order(Random(seed), 10)
+    every_order(Random(seed), 5)
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_any_batches_and_replays_end_alike(seed: int) -> None:
-    any_batches(Random(seed), 1200)
+    any_batches(Random(seed), 500)
 
 
 @pytest.mark.prove

@@ -11,7 +11,7 @@ from mailloom.mail.mime import scan
 from mailloom.mail.parse import message
 from mailloom.ports import KeyItem, Link, Stated
 from mailloom.thread.decide import is_asking
-from mailloom.thread.evidence import MAX_PEOPLE, MAX_REFERENCES, clean_id, evidence, index_guid
+from mailloom.thread.evidence import FIRST_REFERENCES, LAST_REFERENCES, MAX_PEOPLE, clean_id, evidence, index_guid
 from mailloom.thread.keys import clue_name, key_name, short_hash
 
 GUID = bytes(range(16, 32))
@@ -91,8 +91,8 @@ def test_one_id_is_one_key_wherever_it_stands() -> None:
 def test_of_very_many_references_the_first_and_the_last_are_kept() -> None:
     ids = [f"{n:05}@example.org" for n in range(300)]
     cited = [i for kind, i in hard(of("References: " + "\n ".join(f"<{i}>" for i in ids))) if kind == "references"]
-    assert len(cited) == MAX_REFERENCES
-    assert cited == ids[: MAX_REFERENCES // 2] + ids[-MAX_REFERENCES // 2 :]
+    assert len(cited) == FIRST_REFERENCES + LAST_REFERENCES
+    assert cited == ids[:FIRST_REFERENCES] + ids[-LAST_REFERENCES:]
 
 
 @pytest.mark.parametrize(

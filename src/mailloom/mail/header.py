@@ -51,14 +51,27 @@ NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 def fields(block: bytes, hint: str = "") -> list[tuple[str, str]]:
     """The fields of a header block in order: lower-case name, value unfolded with its encoded words as they stand."""
     # All at once for the usual block: a mail has thirty to a hundred fields, and half its lines are folds.
-    if block.isascii():
-        plain = block.replace(b"\r\n", b"\n") if b"\r" in block else block
-        if len(plain.translate(None, _ASCII_CONTROLS)) == len(plain) and b" \n" not in plain:
-            text = _FOLD.sub(" ", plain.decode("ascii").rstrip())
-            found = _FIELD.findall(text)
-            if len(found) == text.count("\n") + 1 and "\t" not in text:
-                return [(name.lower(), value) for name, value in found]
+    text = _unfolded_block(block)
+    if text and (found := _FIELD.findall(text)) and len(found) == text.count("\n") + 1:
+        return [(name.lower(), value) for name, value in found]
     return [(name.lower().decode("ascii"), unfolded(value, hint)) for name, value in raw_fields(block)]
+
+
+def _unfolded_block(block: bytes) -> str:
+    """The usual header block with one field a line, as `unfolded` would leave each; "" for a block that needs that."""
+    if not block.isascii():
+        return ""
+    plain = block.replace(b"\r\n", b"\n") if b"\r" in block else block
+    if len(plain.translate(None, _ASCII_CONTROLS)) != len(plain):
+        return ""
+    text = plain.decode("ascii").rstrip()
+    if " \n" in text:
+        # Exchange and many list servers leave one blank at the end of a line that they fold.
+        text = text.replace(" \n", "\n")
+        if " \n" in text or "\n\n" in text:
+            return ""
+    text = _FOLD.sub(" ", text)
+    return text if "\t" not in text else ""
 
 
 def raw_fields(block: bytes) -> list[tuple[bytes, bytes]]:
@@ -104,6 +117,10 @@ def words(text: str) -> str:
     """Text with its encoded words decoded. Neighbours in one charset are joined as bytes first: many writers split in
     the middle of a character (against RFC 2047 section 5), and some in the middle of four base64 letters.
     """
+    return _short_words(text) if len(text) <= 300 else _words(text)
+
+
+def _words(text: str) -> str:
     out: list[str] = []
     run: list[tuple[str, str]] = []
     run_label, at = "", 0
@@ -129,6 +146,10 @@ def words(text: str) -> str:
     out.extend((_joined(run, run_label), text[at:]))
     whole = "".join(out)
     return whole if whole.isprintable() else _printable(whole)
+
+
+# A subject is asked for as a field and for the list of all; names recur from mail to mail.
+_short_words = lru_cache(maxsize=1024)(_words)
 
 
 def _joined(run: list[tuple[str, str]], label: str) -> str:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from os.path import abspath
 from typing import NamedTuple, TypeAlias
 
 from mailloom.flow.commit import Arrived, Committed, commit
@@ -18,7 +19,7 @@ from mailloom.flow.transform import Sealed, refuse, seal, transform
 from mailloom.mail.model import Origin
 from mailloom.ports import Frame
 from mailloom.run.pool import AHEAD, Pool, WorkerDied
-from mailloom.sources import Finished, Found, Item, Options, Place, Refused, Unchanged, fingerprint, load, walk
+from mailloom.sources import STDIN, Finished, Found, Item, Options, Place, Refused, Unchanged, fingerprint, load, walk
 from mailloom.stores.files import frames
 from mailloom.thread.settle import settle
 from mailloom.wire import Embedded, now_ms
@@ -146,19 +147,27 @@ def _commit(batch: Batch, arrived: list[Arrived], packed: list[Frame], stores: E
         with stores.unit():
             done = commit(arrived, packed, stores)
             for read in batch.read.values():
-                mark = fingerprint(read.place, read.upto)
+                mark = _fingerprint(read.place, read.upto)
                 stores.records.read_to(read.place, read.generation, read.upto, read.complete, mark)
         return done
 
     return persist(work, BACKOFF, time.sleep, random.random)
 
 
+def _fingerprint(place: Place, upto: int) -> bytes:
+    """As far as the file is still there: what was read of it is stored all the same."""
+    try:
+        return fingerprint(place, upto)
+    except OSError:
+        return b""
+
+
 # ------------------------------------------------------------------------------------------------ reading
 def _batches(sources: Sequence[str], stores: Embedded, options: Options, books: Books) -> Iterator[Batch]:
     """Everything that the sources hold and the ledger doesn't know, in batches. Counts what is unchanged into the books."""
     batch = Batch()
-    for source in sources:
-        reader = _Reader(stores, batch, books)
+    for source in _once(sources):
+        reader = _Reader(source, stores, batch, books)
         for found in walk(source, known=reader.known, options=options):
             reader.take(found)
             if batch.full:
@@ -168,37 +177,78 @@ def _batches(sources: Sequence[str], stores: Embedded, options: Options, books: 
         yield batch
 
 
+def _once(sources: Sequence[str]) -> list[str]:
+    """Each source once, however it is written: a place has one row in the ledger."""
+    return list({source if source == STDIN else abspath(source): source for source in sources}.values())  # noqa: PTH100 - as `walk` names it
+
+
 class _Reader:
     """What a walk yields -> the batch that is being filled. Knows which file on disk is being read, and how far."""
 
-    def __init__(self, stores: Embedded, batch: Batch, books: Books) -> None:
+    def __init__(self, source: str, stores: Embedded, batch: Batch, books: Books) -> None:
         self.records, self.batch, self.books = stores.records, batch, books
         self.place: Place | None = None
-        self.generation = 0
-        self.upto = 0
+        # Standard input is another file each time.
+        self.generation = self.records.next_generation(source) if source == STDIN else 0
+        self.resumed = self.upto = 0
+        self.damaged_from: int | None = None
+        self.unreadable = False
 
     def known(self, place: Place) -> int | None:
         """What `walk` asks once per file on disk: None to read it all, -1 to leave it, else where to go on."""
-        self.place, self.upto = place, 0
         self.generation, answer = self.records.known(place, fingerprint)
+        self.place = place
+        self.resumed = self.upto = max(answer or 0, 0)
+        self.damaged_from, self.unreadable = None, False
         return answer
 
     def take(self, found: Found) -> None:
         if isinstance(found, Unchanged):
             self.books.unchanged += 1
             self.books.unchanged_bytes += found.place.size
-            return
-        if isinstance(found, Finished):
-            if self.upto:  # it held several mails
-                self._read_to(complete=True)
-            return
-        if found.upto:
-            self.upto = found.upto
-            self._read_to(complete=False)
-        if isinstance(found, Refused):
-            self._add(Given(found.origin, found.raw, None, found.reason, found.kind == "not mail", self.generation))
+        elif isinstance(found, Finished):
+            self._finish()
         else:
-            self._add(Given(found.origin, found.raw, found.file, "", False, self.generation))
+            generation = self._generation(found.origin)
+            if found.upto:
+                self._go_on(found)
+            if isinstance(found, Refused):
+                given = Given(found.origin, found.raw, None, found.reason, found.kind == "not mail", generation)
+            else:
+                given = Given(found.origin, found.raw, found.file, "", False, generation)
+            self._add(given)
+
+    def _generation(self, origin: Origin) -> int:
+        place = self.place
+        if place is None:
+            return self.generation
+        if origin.path != place.path:  # a member of an archive, or what the walk didn't ask about, as a link
+            return self.generation if origin.path.startswith(place.path + "!") else 0
+        if origin.start < self.resumed:
+            # An mbox that had ended inside its last mail: from here on it is another file.
+            self.generation += 1
+            self.resumed = 0
+        return self.generation
+
+    def _go_on(self, found: Item | Refused) -> None:
+        """Note how far the reading is. If nothing whole comes after what was damaged, a file that has grown is read from there:
+        it was still being written or copied.
+        """
+        if isinstance(found, Refused) and found.kind in {"damaged", "unreadable"}:
+            self.unreadable |= found.kind == "unreadable"
+            if self.damaged_from is None:
+                self.damaged_from = self.upto
+        else:
+            self.damaged_from = None
+        self.upto = found.upto
+        self._read_to(complete=False)
+
+    def _finish(self) -> None:
+        if not self.upto:  # the file was one mail
+            return
+        if self.damaged_from is not None:
+            self.upto = self.damaged_from
+        self._read_to(complete=not self.unreadable)
 
     def _read_to(self, *, complete: bool) -> None:
         if self.place is not None:
@@ -261,13 +311,21 @@ def _in_order(batches: Iterator[Batch], pool: Pool[Sequence[Given], Worked]) -> 
                 pool.submit(number, batch.mails)
         if first not in done and given:
             for number, result in pool.results():
-                done[number] = _alone(given[number].mails, str(result)) if isinstance(result, WorkerDied) else result
+                done[number] = _alone(given[number].mails) if isinstance(result, WorkerDied) else result
         while first in done:
             yield given.pop(first), done.pop(first)
             first += 1
 
 
-def _alone(mails: Sequence[Given], why: str) -> Worked:
+def _deadly(given: Given, why: str) -> Worked:
+    """A mail that ended the process which worked on it: rejected, its bytes kept."""
+    item = load(Item(given.origin, given.raw, given.file))
+    sealed = seal(refuse(given.origin, f"bug: {why}", item.raw))
+    kept = [] if item.raw is None else frames([(sealed.raw_sha256, item.raw)])
+    return [Arrived(sealed, given.generation, now_ms())], kept
+
+
+def _alone(mails: Sequence[Given]) -> Worked:
     """A batch whose worker died: each mail in a process of its own, so that only the one it died of is rejected."""
     arrived: list[Arrived] = []
     packed: list[Frame] = []
@@ -276,11 +334,9 @@ def _alone(mails: Sequence[Given], why: str) -> Worked:
         for number, given in enumerate(mails):
             pool.submit(number, [given])
             for _, result in pool.results():
-                if isinstance(result, WorkerDied):
-                    sealed = seal(refuse(given.origin, f"bug: {why if len(mails) == 1 else result}", given.raw))
-                    result = [Arrived(sealed, given.generation, now_ms())], []  # noqa: PLW2901
-                arrived += result[0]
-                packed += result[1]
+                worked = _deadly(given, str(result)) if isinstance(result, WorkerDied) else result
+                arrived += worked[0]
+                packed += worked[1]
     finally:
         pool.close()
     return arrived, packed

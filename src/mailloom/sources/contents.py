@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO, TypeAlias
 
 from mailloom.mail.model import Origin
@@ -26,7 +26,7 @@ class Reading:
     options: Options
     done: int = 0
     seen: int = 0
-    boxes: set[str] = field(default_factory=set)
+    names: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +74,15 @@ def mails(reading: Reading, content: Content) -> Mails:
         yield from _mbox(reading, content, head)
     elif content.depth >= reading.options.max_depth:
         yield from _failed(reading, content, Fault("too deep", f"packed more than {reading.options.max_depth} deep"))
-    elif kind == "zip":
-        yield from _zip(reading, content)
-    elif kind == "tar":
-        yield from _tar(reading, content)
+    elif kind in {"zip", "tar"}:
+        content = replace(content, member=_unique(reading.names, content.member))
+        yield from (_zip if kind == "zip" else _tar)(reading, content)
     else:
         assert kind in PACKINGS
         inner = inflate(kind, stream, reading.options)
         name = inner_name(content.name)
-        yield from mails(reading, Content(inner, content.member, name, content.folder, content.depth + 1))
+        deeper = Content(inner, content.member, name, content.folder, content.depth + 1, content.offset)
+        yield from mails(reading, deeper)
 
 
 def _origin(
@@ -227,13 +227,20 @@ def _piece_fault(piece: mbox.Piece, stream: Stream, options: Options) -> Fault |
 
 def _box_label(reading: Reading, content: Content) -> tuple[str, str]:
     """An mbox's label, made unique where an archive holds the name twice, and the name of the folder that it is."""
-    member = content.member
-    count = 1
-    while member in reading.boxes:
-        count += 1
-        member = f"{content.member}#{count}"
-    reading.boxes.add(member)
-    return member, box_folder(content.folder, content.name)
+    return _unique(reading.names, content.member), box_folder(content.folder, content.name)
+
+
+def _unique(names: dict[str, int], name: str) -> str:
+    """The name, or with a number where it was given before. `names` has the last number given for each."""
+    count = names.get(name, 0) + 1
+    if count > 1:
+        while f"{name}#{count}" in names:
+            count += 1
+    names[name] = count
+    if count == 1:
+        return name
+    names[f"{name}#{count}"] = 1
+    return f"{name}#{count}"
 
 
 def box_folder(parent: str, name: str) -> str:
@@ -289,8 +296,7 @@ def _zip(reading: Reading, content: Content) -> Mails:
     names: dict[str, int] = {}
     try:
         for member in zipped.members(file, reading.options):
-            names[member.name] = count = names.get(member.name, 0) + 1
-            written = label(member.name) + (f"#{count}" if count > 1 else "")
+            written = _unique(names, label(member.name))
             inner = _member(content, label(member.name), member.data, 0, written)
             if inner is None:
                 continue

@@ -87,11 +87,14 @@ def _maildir(source: str, directory: str, path: str, folder: str) -> Iterator[Pl
         except OSError as error:
             yield _refused(source, _join(path, box), folder, "unreadable", why(error, os.path.join(directory, box)))
     found.sort()
+    before = ""
     for unique, box, name in found:
         if name.startswith("."):  # by the definition of Maildir not a message
             continue
         file = os.path.join(directory, box, name)
-        own = _join(path, label(unique))
+        # What should be unique may be there twice, as after a move that was cut short.
+        own = _join(path, label(unique) if unique != before else label(f"{box}/{name}"))
+        before = unique
         try:
             status = os.lstat(file)
         except OSError as error:

@@ -146,6 +146,8 @@ _CONTROL = {n: f"\\x{n:02x}" for n in (*range(32), 127)}
 def label(name: str | bytes) -> str:
     """A file's or member's name as text that can be stored and printed: what is no UTF-8 or a control character is escaped."""
     raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
+    if b"\\x" in raw:  # else a name that holds what looks like an escape would be that of another file
+        raw = raw.replace(b"\\x", b"\\x5cx")
     return raw.decode("utf-8", "backslashreplace").translate(_CONTROL)
 
 

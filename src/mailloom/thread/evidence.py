@@ -16,7 +16,7 @@ from mailloom.thread.keys import clue_name, key_name, short_hash
 
 MIN_ID = 5  # "a@b.c" is the shortest thing that can be unique; "y" and "n" are answers to a mail client's question
 MAX_ID = 998  # RFC 5322 section 2.1.1: the longest line
-MAX_REFERENCES = 100  # clients cut at 10-30; lists of 100,000 exist only to hurt. The first and the last ones are kept
+FIRST_REFERENCES, LAST_REFERENCES = 10, 90  # clients cut at 10-30; lists of 100,000 exist only to hurt
 MAX_PEOPLE = 50  # participants that are compared; more than that is an announcement
 GUID_HEAD = 22  # [MS-OXOMSG] 2.2.1.3: 1 reserved byte, 5 of FILETIME, 16 of GUID; each reply adds 5
 
@@ -81,9 +81,9 @@ def index_guid(thread_index: bytes) -> bytes:
 
 def _ends(ids: tuple[str, ...]) -> tuple[str, ...]:
     """The first ids name the thread's start, the last ones the parents: a cut in the middle loses least."""
-    if len(ids) <= MAX_REFERENCES:
+    if len(ids) <= FIRST_REFERENCES + LAST_REFERENCES:
         return ids
-    return ids[: MAX_REFERENCES // 2] + ids[-MAX_REFERENCES // 2 :]
+    return ids[:FIRST_REFERENCES] + ids[-LAST_REFERENCES:]
 
 
 _ID_INSIDE = re.compile(r"[A-Za-z0-9][\w.$+=%/!#&'*-]{3,200}@[\w.-]{1,200}")

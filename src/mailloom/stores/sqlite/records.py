@@ -11,7 +11,13 @@ from mailloom.ports import Delivery, Located, Row, Words
 from mailloom.stores.sqlite.connection import Connection
 
 _MESSAGE = f"insert into messages values ({', '.join('?' * 18)})"  # noqa: S608  question marks only
-_DELIVERY = f"insert or replace into deliveries values ({', '.join('?' * 20)})"  # noqa: S608
+_WHAT = (
+    """length size mtime_ns message raw_sha256 folder labels flags received_at trace reason version read_at stored_at"""
+)
+# A delivery that is read again after it was stored is still the one that was stored.
+_DELIVERY = f"""insert into deliveries values ({", ".join("?" * 20)}) on conflict do update set
+  {", ".join(f"{name} = excluded.{name}" for name in _WHAT.split())},
+  state = case when state = 'stored' and message = excluded.message then state else excluded.state end"""  # noqa: S608
 
 _CONTAINER = """select generation, size, mtime_ns, read_to, complete, fingerprint from containers
   where scope = ? and source = ? and path = ?"""
@@ -135,6 +141,11 @@ class SqliteRecords:
         if (size, mtime_ns) != same:
             return generation + 1, None
         return generation, -1 if kept else None  # what couldn't be read before is tried again
+
+    def next_generation(self, source: str) -> int:
+        """The generation of a source whose content nobody has seen before."""
+        sql = "select coalesce(max(generation) + 1, 0) from deliveries where scope = ? and source = ?"
+        return int(self.connection.execute(sql, (self.scope, self.source(source))).get)
 
     def read_to(self, place: Seen, generation: int, upto: int, complete: bool, fingerprint: bytes) -> None:
         """How far a container was read, in the transaction that stores what was read."""
