@@ -28,13 +28,16 @@ DRAWN = frozenset("-_=*~#—–─━<")
 class Layout:
     """`ends` holds the sum of the lengths of the lines before each, without line breaks: line n begins at ends[n] + n.
 
-    `drawn` are the lines that open with two characters of DRAWN; `marked` the lines at which a mark begins, quotes last;
+    `quoted` has one byte a line, 1 where its level is not 0: what it is searched for is found without looking at each line.
+    `turns` are the lines at which the level may differ from the line above. `drawn` are the lines that open with two characters of DRAWN; `marked` the lines at which a mark begins, quotes last;
     `regions` (first line, line after the last) of what a client put there; `signed` the same for its signatures.
     """
 
     lines: list[str]
     ends: list[int]
     levels: list[int]
+    quoted: bytes
+    turns: list[int]
     drawn: list[int]
     last_quoted: int
     marked: dict[int, Mark] = field(default_factory=dict)
@@ -45,22 +48,26 @@ class Layout:
         """The line after a quote that begins at `at`: blank lines between quoted lines, and the rest of a quoted line that
         was wrapped on the way, belong to it.
         """
-        levels, lines, end = self.levels, self.lines, len(self.lines)
+        quoted, lines, end = self.quoted, self.lines, len(self.lines)
         at += 1
         while at < end:
-            if levels[at]:
-                at += 1
+            if quoted[at]:
+                at = _found(quoted.find(0, at), end)
                 continue
             ahead = at
-            while ahead < end and not levels[ahead] and not lines[ahead].strip():
+            while ahead < end and not quoted[ahead] and not lines[ahead].strip():
                 ahead += 1
-            if ahead > at and ahead < end and levels[ahead]:
+            if ahead > at and ahead < end and quoted[ahead]:
                 at = ahead
-            elif ahead == at and at + 1 < end and levels[at + 1] and _is_wrapped(lines[at - 1], lines[at]):
+            elif ahead == at and at + 1 < end and quoted[at + 1] and _is_wrapped(lines[at - 1], lines[at]):
                 at += 1
             else:
                 break
         return at
+
+    def gap_end(self, at: int) -> int:
+        """The first quoted line from `at` on, or the end."""
+        return _found(self.quoted.find(1, at), len(self.lines))
 
     def region_end(self, at: int) -> int:
         """The line after the innermost region around a line, or after the text."""
@@ -88,16 +95,17 @@ class Layout:
 def layout(text: str, marks: Sequence[Mark] = ()) -> Layout:
     lines = text.split("\n")
     ends = list(accumulate(map(len, lines), initial=0))
-    levels = _levels(text, lines)
-    page = Layout(lines, ends, levels, _drawn_lines(text, lines, ends), -1)
+    levels, turns = _levels(text, len(lines))
+    page = Layout(lines, ends, levels, b"", turns, _drawn_lines(text, lines), -1)
     if marks:
         _add_marks(page, marks)
-    here = len(lines) - 1
-    if marks or ">" in text:
-        while here >= 0 and not levels[here]:
-            here -= 1
-        page.last_quoted = here
+    page.quoted = bytes(map(bool, levels)) if marks or turns else bytes(len(lines))
+    page.last_quoted = page.quoted.rfind(1)
     return page
+
+
+def _found(at: int, end: int) -> int:
+    return at if at >= 0 else end
 
 
 def unquote(line: str) -> str:
@@ -110,28 +118,38 @@ def unquote(line: str) -> str:
 
 # ---------------------------------------------------------------- `>`
 
-_INDENTED = re.compile(r"\n[ \t]{1,3}>").search
-_SIGNS = frozenset("> \t")
+_RUN = re.compile(
+    r"\n(?!>From )([ \t]{0,3}+>(?:[ \t]*+>)*+)[^\n]*+(?:\n\1(?![ \t]*+>|From )[^\n]*+)*+",
+)
+"""Neighbouring lines that open with the same signs, blanks between them or not. Four blanks before the first are code, not a
+quote. mbox writers put a ">" before lines that begin with "From ": no quote (RFC 4155, appendix A).
+"""
 
 
-def _levels(text: str, lines: list[str]) -> list[int]:
+def _levels(text: str, count: int) -> tuple[list[int], list[int]]:
+    """How many `>` open each line, and the lines at which that may change."""
     if ">" not in text:
-        return [0] * len(lines)
-    if text[:1] in " \t" or _INDENTED(text):
-        return [_level(x) if x[:1] in _SIGNS else 0 for x in lines]
-    # What nearly every mail has: a sign, a blank and a word.
-    return [
-        (1 if x == ">" or (x[1] == " " and x[2:3] not in _SIGNS) else _level(x)) if x[:1] == ">" else 0 for x in lines
-    ]
-
-
-def _level(line: str) -> int:
-    """How many `>` open a line, blanks between them or not. Four blanks before the first are code, not a quote."""
-    level = line.count(">", 0, len(line) - len(line.lstrip("> \t")))
-    if level == 1 and (line[:6] == ">From " or line[:4] == "    "):
-        # mbox writers put a ">" before lines that begin with "From ": no quote (RFC 4155, appendix A).
-        return 0
-    return min(MAX_QUOTE_LEVEL, level)
+        return [0] * count, []
+    text = "\n" + text
+    levels: list[int] = []
+    turns: list[int] = []
+    at = line = 0
+    for run in _RUN.finditer(text):
+        start, end = run.span()
+        gap = text.count("\n", at, start)
+        if gap:
+            levels += [0] * gap
+            turns.append(line)
+            line += gap
+        size = text.count("\n", start, end)
+        levels += [min(MAX_QUOTE_LEVEL, run[1].count(">"))] * size
+        turns.append(line)
+        line += size
+        at = end
+    if turns:
+        turns.append(line)
+    levels += [0] * (count - line)
+    return levels, turns
 
 
 def _is_wrapped(above: str, line: str) -> bool:
@@ -144,13 +162,18 @@ def _is_wrapped(above: str, line: str) -> bool:
 _DRAWN_LINE = re.compile(r"\n[ \t\xa0]{0,40}[-_=*~#—–─━<][-_=*~#—–─━<> ]")
 
 
-def _drawn_lines(text: str, lines: list[str], ends: list[int]) -> list[int]:
+def _drawn_lines(text: str, lines: list[str]) -> list[int]:
     """Numbers of the lines that open with something drawn, in order."""
     found = [0] if _DRAWN_LINE.match("\n" + lines[0][:50]) else []
-    offsets = [m.start() + 1 for m in _DRAWN_LINE.finditer(text)]
-    if len(offsets) > FEW:
-        return [n for n, x in enumerate(lines) if x.lstrip()[:1] in DRAWN]
-    return found + [bisect_left(range(len(lines)), offset, key=lambda n: ends[n] + n) for offset in offsets]
+    at = line = 0
+    for one in _DRAWN_LINE.finditer(text):
+        start = one.start() + 1
+        line += text.count("\n", at, start)
+        at = start
+        found.append(line)
+        if len(found) > FEW + 1:
+            return [n for n, x in enumerate(lines) if x.lstrip()[:1] in DRAWN]
+    return found
 
 
 # ---------------------------------------------------------------- marks
@@ -182,3 +205,4 @@ def _add_marks(page: Layout, marks: Sequence[Mark]) -> None:
     for at, deep in enumerate(accumulate(quoted[:-1])):
         if deep:
             levels[at] += deep
+    page.turns = [at for at in range(1, count) if levels[at] != levels[at - 1]]

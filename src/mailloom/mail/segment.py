@@ -11,6 +11,7 @@ Everything is a scan over lines with a bounded look around: linear in the size o
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -68,15 +69,13 @@ class _Knife:
 
     def cut_lines(self) -> None:
         at = gap_end = 0
-        end, levels = len(self.lines), self.levels
+        end, quoted = len(self.lines), self.page.quoted
         while at < end:
-            if levels[at]:
+            if quoted[at]:
                 at = self._cut_quote(at)
                 continue
             if gap_end <= at:
-                gap_end = at
-                while gap_end < end and not levels[gap_end]:
-                    gap_end += 1
+                gap_end = self.page.gap_end(at)
             at = self._cut_gap(at, gap_end)
 
     # ------------------------------------------------------------ quotes
@@ -144,10 +143,10 @@ class _Knife:
 
     def _add_quote(self, at: int, end: int, kind: SegmentKind, rule: str, confidence: int = 950) -> None:
         """One span for each run of lines of one level; blank lines and strays keep the level above them."""
-        levels = self.levels
+        levels, turns = self.levels, self.page.turns
         start, level = at, max(1, levels[at])
         if kind == "quote":
-            for here in range(at + 1, end):
+            for here in turns[bisect_right(turns, at) : bisect_left(turns, end)]:
                 now = levels[here]
                 if now != level and now:
                     self.spans.append((start, here, kind, level, rule, confidence))

@@ -42,9 +42,9 @@ def connect(path: Path, *, write: bool, create: bool = False) -> Connection:
                 _create(connection)
         elif version == 0:
             raise ArchiveError(f"{path} is empty: an ingest that made it was stopped at once; run it again")
-        connection.execute("pragma cache_size=-65536; pragma mmap_size=268435456; pragma temp_store=memory")
-        if not write:
-            connection.execute("pragma query_only=1")
+        connection.execute("pragma cache_size=-65536; pragma temp_store=memory")
+        if not write:  # the writer maps nothing: its memory is to be bounded, whatever the archive's size
+            connection.execute("pragma mmap_size=268435456; pragma query_only=1")
     except apsw.NotADBError:
         raise ArchiveError(f"{path} is not an archive of mailloom (not an SQLite file)") from None
     except apsw.CantOpenError as error:
