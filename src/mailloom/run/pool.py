@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+READY = -1  # what a worker says when it has begun
 AHEAD = 2  # jobs a worker has at hand: it never waits for the parent, and no more is in memory
 
 
@@ -33,6 +34,7 @@ class Pool(Generic[Job, Result]):
         self.work, self.size = work, size
         self.context = multiprocessing.get_context("spawn")
         self.pending: dict[Connection, dict[int, Job]] = {}
+        self.ready: set[Connection] = set()
         self.processes: dict[Connection, SpawnProcess] = {}
         for _ in range(size):
             self._start()
@@ -70,14 +72,23 @@ class Pool(Generic[Job, Result]):
             else:
                 if isinstance(result, Exception):
                     raise result
-                del self.pending[pipe][number]
-                yield number, result
+                if number == READY:
+                    self.ready.add(pipe)
+                else:
+                    del self.pending[pipe][number]
+                    yield number, result
 
     def _bury(self, pipe: Connection) -> Iterator[tuple[int, WorkerDied]]:
         """A worker died: its first job is the one it died of, as jobs are done in order; the others are given out again."""
         process, jobs = self.processes.pop(pipe), self.pending.pop(pipe)
         process.join(5)
         pipe.close()
+        if pipe not in self.ready:
+            raise RuntimeError(
+                f"a worker process ended with {_how(process.exitcode)} before it began: a script that calls ingest needs"
+                ' `if __name__ == "__main__":` around its work, as processes are started by importing it; or use jobs=1'
+            )
+        self.ready.remove(pipe)
         self._start()
         for position, (number, job) in enumerate(jobs.items()):
             if position == 0:
@@ -92,6 +103,7 @@ class Pool(Generic[Job, Result]):
             process.terminate()
         for process in self.processes.values():
             process.join(5)
+        self.ready.clear()
         self.pending.clear()
         self.processes.clear()
 
@@ -111,6 +123,8 @@ def _serve(pipe: Connection, work: Callable[[Job], Result]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     jobs: SimpleQueue[tuple[int, Job] | None] = SimpleQueue()
     Thread(target=_receive, args=(pipe, jobs), daemon=True).start()
+    with suppress(OSError):
+        pipe.send((READY, None))
     while (given := jobs.get()) is not None:
         number, job = given
         try:

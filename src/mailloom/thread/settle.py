@@ -58,8 +58,8 @@ class _Pass:
     dirty: set[MessageId]
     choose: Decide
     before: dict[MessageId, MessageId]
+    stated: dict[MessageId, Stated]
     wrote: bool = False
-    stated: dict[MessageId, Stated] = field(default_factory=dict)
     affected: set[MessageId] = field(default_factory=set)
     dead_now: dict[NodeName, bool] = field(default_factory=dict)
     flips: set[NodeName] = field(default_factory=set)
@@ -228,8 +228,9 @@ class _Pass:
 
 def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Decide) -> Settled:
     before: dict[MessageId, MessageId] = {}
+    stated: dict[MessageId, Stated] = {}  # what a message states never changes
     while True:
-        one = _Pass(threads, set(marks), choose, before)
+        one = _Pass(threads, set(marks), choose, before, stated)
         one.run()
         if not one.wrote:
             break
