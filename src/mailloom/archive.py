@@ -14,10 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+import apsw
+
 from mailloom.mail.model import MessageId, Record
 from mailloom.ports import Soft, Stated, UserError
 from mailloom.schema import load_record, unpack
 from mailloom.stores.files import RawError
+from mailloom.stores.sqlite import told
 from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.keys import key_name
 from mailloom.thread.tree import Twig, topics, tree
@@ -107,6 +110,9 @@ class Archive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if isinstance(error, apsw.Error):
+            with told(self.stores.folder):
+                raise error
 
     def close(self) -> None:
         self.stores.close()

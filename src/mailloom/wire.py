@@ -20,7 +20,7 @@ from mailloom.ports import Frame
 from mailloom.schema import unpack
 from mailloom.stores import parquet
 from mailloom.stores.files import Packs
-from mailloom.stores.sqlite import ArchiveError, Connection, SqliteRecords, SqliteThreads, connect
+from mailloom.stores.sqlite import ArchiveError, Connection, SqliteRecords, SqliteThreads, connect, told
 
 FIRST_MONTH, LAST_MONTH = 1980, 2040
 """Years that get a Parquet partition a month; what is dated outside goes to month=other."""
@@ -143,16 +143,17 @@ def open_for_writing(folder: Path, scope: str = "") -> Iterator[Embedded]:
             f"{folder} can't be used as an archive: {error.strerror}; check the path and its permissions"
         ) from None
     try:
-        _hold(lock, folder)
-        stores = Embedded(folder, connect(folder / "archive.sqlite", write=True, create=True), scope)
-        try:
-            pack, end = stores.connection.execute(
-                "select pack, max(frame + size) from raws where pack = (select max(pack) from raws)"
-            ).get or (1, 0)
-            stores.packs.open(pack or 1, end or 0)
-            yield stores
-        finally:
-            stores.close()
+        with told(folder):
+            _hold(lock, folder)
+            stores = Embedded(folder, connect(folder / "archive.sqlite", write=True, create=True), scope)
+            try:
+                pack, end = stores.connection.execute(
+                    "select pack, max(frame + size) from raws where pack = (select max(pack) from raws)"
+                ).get or (1, 0)
+                stores.packs.open(pack or 1, end or 0)
+                yield stores
+            finally:
+                stores.close()
     finally:
         os.close(lock)
 

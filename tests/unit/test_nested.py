@@ -268,3 +268,22 @@ def test_twice_the_text_is_twice_the_work(unit):
         assert len(nested) <= MAX_NESTED
         assert all(n.depth <= MAX_DEPTH for n in nested)
     assert taken[1] < 9 * taken[0] + 0.05
+
+
+def test_a_text_says_the_same_however_often_and_however_long():
+    head = "On Thu, 3 Sep 2026 at 02:14, Ann Lee <ann@example.org> wrote:\n"
+    inner = "On Wed, 2 Sep 2026 at 01:00, Bob <bob@example.net> wrote:\n"
+    for words in ("word\n" * 10, "word\n" * 2000):
+        text = f"Hi\n\n{head}> {inner}> > deep\n> " + words.replace("\n", "\n> ") + "\n"
+        first, again = found(text), found(text)
+        assert first == again
+        assert [(n.path, n.from_[0].name) for n in first] == [("1", "Ann Lee"), ("1.1", "Bob")]
+
+
+def test_a_forward_without_a_subject_takes_each_carriers():
+    text = "Begin forwarded message:\n\nFrom: Ann <ann@example.org>\nTo: Bob <bob@example.net>\n\nold"
+    assert [found(text, subject)[0].subject for subject in ("FW: Plan", "Fwd: Budget", "Plan")] == [
+        "Plan",
+        "Budget",
+        "",
+    ]

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.mail import heading, phrases, trailer
+from mailloom.mail import heading, phrases, trailer, uncut
 from mailloom.mail.html import Mark, text_of
-from mailloom.mail.segment import cut
+from mailloom.mail.quote import MAX_QUOTE_LEVEL, layout
+from mailloom.mail.segment import cut, cut_heads
 
 
 def kinds(text, marks=(), subject=""):
@@ -136,6 +137,44 @@ def test_the_wrapped_end_of_a_quoted_line_is_quoted():
 
 def test_from_lines_of_mailboxes_are_no_quotes():
     assert kinds("text\n>From here on\ntext\n") == [("new", "text\n>From here on\ntext")]
+
+
+def test_what_is_drawn_far_from_the_margin_is_no_quote():
+    banner = "                    >> NEWS <<"
+    assert kinds(f"{banner}\n\ntext\n > said\n") == [("new", f"{banner}\n\ntext".strip()), ("quote", "> said")]
+
+
+def level(line):
+    """What mail/quote.py says of all lines at once, of one."""
+    bare = line.lstrip(" \t")
+    signs = bare[: len(bare) - len(bare.lstrip("> \t"))].count(">")
+    return 0 if len(line) - len(bare) > 3 or line.startswith(">From ") else signs
+
+
+QUOTED = st.lists(st.sampled_from([">", "> ", " ", "\t", "x", "From ", ">>", "\xa0", ":", "\r"]), max_size=7).map(
+    "".join
+)
+
+
+@given(st.lists(QUOTED, max_size=12))
+def test_levels_are_those_of_each_line(lines):
+    page = layout("\n".join(lines))
+    want = [level(x) for x in page.lines]
+    assert page.levels == want
+    assert list(page.quoted) == [level > 0 for level in want]
+    assert page.last_quoted == max((n for n, level in enumerate(want) if level), default=-1)
+
+
+@given(st.lists(st.text(max_size=4), max_size=60), st.text("-_=*~#—–─━< \xa0x\n", max_size=200))
+def test_drawn_lines_are_in_order_and_none_is_missed(lines, text):
+    page = layout("\n".join([*lines, text]))
+    want = [n for n, x in enumerate(page.lines) if re.match(r"[ \t\xa0]{0,40}[-_=*~#—–─━<][-_=*~#—–─━<> ]", x)]
+    assert page.drawn == sorted(set(page.drawn))
+    assert set(want) <= set(page.drawn)
+
+
+def test_levels_have_a_limit():
+    assert layout(">" * 5000).levels == [MAX_QUOTE_LEVEL]
 
 
 # ---------------------------------------------------------------- heads
@@ -383,6 +422,16 @@ def test_segments_cover_the_text(lines, subject):
     assert all(p.kind for p in problems)
 
 
+@given(st.lists(LINES, max_size=30))
+def test_heads_alone_are_those_of_a_whole_cut(lines):
+    text = "\n".join(lines)
+    kinds = ("attribution", "forward", "quote")
+    whole = [s for s in cut(text)[0] if s.kind in kinds and s.rule != "below-device"]
+    heads = cut_heads(text)
+    assert [s for s in heads if s.kind in kinds] == whole
+    assert "".join(text[s.start : s.end] for s in heads) == text
+
+
 @given(st.lists(LINES, max_size=12), st.data())
 def test_marks_of_any_kind_anywhere_cover_the_text(lines, data):
     text = "\n".join(lines)
@@ -407,6 +456,16 @@ def test_what_looks_quoted_and_is_not_cut_is_told():
     text = "Words\n\nand ann@example.org said in 2026 that we do as follows, which is on the whole a good thing:\n> x\n\nbob@example.org 12 2026:\n\nmore\n"
     assert [p.kind for p in cut(text)[1]] == ["uncut quote"]
     assert cut("plain\n")[1] == ()
+
+
+LIKE = st.sampled_from(["@", "x@y.example", ":", "：", "\n", " 3 2026 ", "x" * 99, "--- 2 May 2026 ---", "word "])
+
+
+@given(st.lists(LIKE, max_size=12))
+def test_what_is_told_are_the_lines_that_end_like_an_attribution(pieces):
+    text = "".join(pieces)
+    line = re.compile(r"@[^@\n]{1,200}(?<=[:：])(?=\n|$)")
+    assert sorted(at for at, _ in uncut._like_attributions(text)) == [m.start() for m in line.finditer(text)]
 
 
 HOSTILE = {
@@ -497,7 +556,7 @@ def test_what_subjects_say(subject, says):
 
 
 def test_patterns_do_not_nest_quantifiers():
-    for module in (heading, phrases, trailer):
+    for module in (heading, phrases, trailer, uncut):
         for value in vars(module).values():
             if isinstance(value, re.Pattern):
                 assert not re.search(r"[+*}]\)[+*{]", value.pattern), value.pattern[:80]

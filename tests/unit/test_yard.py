@@ -130,8 +130,6 @@ def test_each_base_dependency_is_used_and_explained() -> None:
 # Patterns with a quadratic complaint that a reader has looked at: file and name -> why it is linear all the same.
 REVIEWED = {
     "mailloom/mail/header.py:_WORD": "the search stops behind the last ?=, so whatever begins before it also ends",
-    "mailloom/mail/header.py:_ZONE": "what it reads is cut to DATE_LENGTH before",
-    "mailloom/mail/html.py:_HIDING": "a tag's attributes are read up to 8192 characters",
     "mailloom/mail/identity.py:_TRAILER": "it looks at the last 220 characters of a subject",
 }
 

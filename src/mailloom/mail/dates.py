@@ -30,7 +30,8 @@ _ZONES = {
     "jst": 540, "kst": 540, "aest": 600, "aedt": 660, "nzst": 720, "nzdt": 780,
 }  # fmt: skip
 _USUAL = re.compile(
-    r"(?:[A-Za-z]{3},? )? ?(\d{1,2}) ([A-Za-z]{3}) (\d{4}) (\d\d):(\d\d)(?::(\d\d))? ([+-])(\d\d)(\d\d)(?: \([^()]*\))?"
+    r"(?:[A-Za-z]{3},? )? ?(\d{1,2}) ([A-Za-z]{3}) (\d{4}) (\d\d):(\d\d)(?::(\d\d))?"
+    r"(?: ([+-])(\d\d)(\d\d)(?: \([^()]*\))?)?"
 )
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ,]+(\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?)?")
 _TIME = re.compile(r"\b(\d{1,2})[:.](\d\d)(?:[:.](\d\d)(?:[.,]\d+)?)?(?: ?([AaPp])\.?[Mm]\b)?")
@@ -51,7 +52,7 @@ def date(value: str) -> Date:
     usual = _USUAL.fullmatch(value)
     if usual:
         day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = usual.groups()
-        zone = _offset(sign, zone_hours, zone_minutes)
+        zone = _offset(sign, zone_hours, zone_minutes) if sign else None
         on = int(year), _MONTHS.get(month.lower(), 0), int(day)
         ms = _milliseconds(on, (int(hour), int(minute), int(second or 0)), zone)
         return Date(ms, zone if ms is not None and (zone or sign == "+") else None, value)

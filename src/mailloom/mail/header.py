@@ -25,8 +25,8 @@ ID_LENGTH = 998
 # A field: name, colon, value with its folded lines (RFC 5322 section 2.2). "--" begins a boundary even where a colon follows.
 _FIELD_BYTES = re.compile(rb"^([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
 _ASCII_CONTROLS = bytes(set(range(32)) - set(b"\t\n")) + b"\x7f"
-_FIELD = re.compile(r"^([!-9;-~]++): *+([^\n]*+)", re.MULTILINE)
-_FOLD = re.compile(r"\n[ \t]+")
+# The same in text with a line break in front, for which the engine can search.
+_FIELD = re.compile(r"\n([!-9;-~]++)[ \t]*+:(.*+(?:\n[ \t].*+)*+)")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _ID = re.compile(r"<([^<>]*)(?:>|(?=<)|$)")
 _BLANKS = re.compile(r"\s+")
@@ -50,28 +50,19 @@ NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 def fields(block: bytes, hint: str = "") -> list[tuple[str, str]]:
     """The fields of a header block in order: lower-case name, value unfolded with its encoded words as they stand."""
-    # All at once for the usual block: a mail has thirty to a hundred fields, and half its lines are folds.
-    text = _unfolded_block(block)
-    if text and (found := _FIELD.findall(text)) and len(found) == text.count("\n") + 1:
-        return [(name.lower(), value) for name, value in found]
+    if block.isascii() and len(block.translate(None, _ASCII_CONTROLS)) == len(block) - block.count(b"\r\n"):
+        return _plain_fields(block.replace(b"\r\n", b"\n") if b"\r" in block else block)
     return [(name.lower().decode("ascii"), unfolded(value, hint)) for name, value in raw_fields(block)]
 
 
-def _unfolded_block(block: bytes) -> str:
-    """The usual header block with one field a line, as `unfolded` would leave each; "" for a block that needs that."""
-    if not block.isascii():
-        return ""
-    plain = block.replace(b"\r\n", b"\n") if b"\r" in block else block
-    if len(plain.translate(None, _ASCII_CONTROLS)) != len(plain):
-        return ""
-    text = plain.decode("ascii").rstrip()
-    if " \n" in text:
-        # Exchange and many list servers leave one blank at the end of a line that they fold.
-        text = text.replace(" \n", "\n")
-        if " \n" in text or "\n\n" in text:
-            return ""
-    text = _FOLD.sub(" ", text)
-    return text if "\t" not in text else ""
+def _plain_fields(block: bytes) -> list[tuple[str, str]]:
+    """What `unfolded` says of each field, for the usual block: ASCII, without controls. A mail has thirty to a hundred fields."""
+    out = []
+    for name, written in _FIELD.findall("\n" + block.decode("ascii")):
+        value = " ".join(map(str.strip, written.split("\n"))) if "\n" in written else written
+        value = value.strip()
+        out.append((name.lower(), _printable(value) if "\t" in value else value))
+    return out
 
 
 def raw_fields(block: bytes) -> list[tuple[bytes, bytes]]:

@@ -108,12 +108,12 @@ class Mime:
 
     def _base64(self, data: bytes, part: Part) -> bytes:
         if data.find(b"=", 0, len(data.rstrip(b"\r\n ="))) < 0:
-            letters = len(data) - data.count(b"\n") - data.count(b"\r") - data.count(b"=")
+            count = len(data) - data.count(b"\n") - data.count(b"\r") - data.count(b"=")
             try:
                 found = a2b_base64(data)
             except BinasciiError:
                 found = b""
-            if len(found) == letters * 3 // 4:  # else something was skipped
+            if len(found) == count * 3 // 4:  # else something was skipped
                 return found
         # A pad inside: several encodings in a row are all decoded, but not the plain text that a list put behind one.
         pieces = _PADS.split(data)

@@ -9,19 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailloom.mail.address import addresses
 from mailloom.mail.header import date as read_date
 from mailloom.mail.heading import ADDRESS, TIME, Head, block, plain_digits
 from mailloom.mail.model import Address, Date, Nested, NestedKind, Segment
 from mailloom.mail.phrases import AROUND, LEAD, subject_says, without_wrote
-from mailloom.mail.segment import cut
+from mailloom.mail.segment import cut_heads
 
 MAX_DEPTH = 12
 """Messages inside messages. Ladders in real mail end near ten; each level is read again, so this bounds the work."""
 MAX_NESTED = 500
 """Nested messages of one text: a digest has some dozens."""
 MAX_SUBJECT = 998
+MAX_DATE = 45
+"""Characters from a date's first number to its time, words between them in any language."""
+KEPT_HEAD, KEPT_TEXT = 1000, 4000
+"""Characters up to which what a head states, and where a quoted text has heads, is kept for the next mail: replies to one
+message quote it again and again. Mail of a thread comes close together, so that few need to be kept.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +60,40 @@ def inline(
             if len(out) >= MAX_NESTED:
                 break
             name = f"{trail}.{number}" if trail else str(number)
-            fields = heading_fields(piece.head)
-            if (
-                piece.kind == "forwarded"
-                and level == depth
-                and "subject" not in fields
-                and subject_says(subject) == "forward"
-            ):
-                fields["subject"] = subject.partition(":")[2].strip()
+            stated = _short_head(piece.head) if len(piece.head) <= KEPT_HEAD else _stated(piece.head)
+            title = stated.subject
+            if title is None and piece.kind == "forwarded" and level == depth and subject_says(subject) == "forward":
+                title = subject.partition(":")[2].strip()
             inner: Sequence[Segment] = ()
             if level < MAX_DEPTH and _may_nest(piece.text):
-                inner, _ = cut(piece.text)
-            out.append(_nested(piece, fields, inner, name, level))
+                inner = _short_text(piece.text) if len(piece.text) <= KEPT_TEXT else cut_heads(piece.text)
+            out.append(
+                Nested(
+                    path=name,
+                    kind=piece.kind,
+                    depth=level,
+                    message_id=stated.message_id,
+                    from_=stated.from_,
+                    to=stated.to,
+                    cc=stated.cc,
+                    date=stated.date,
+                    subject=(title or "")[:MAX_SUBJECT],
+                    text=_own(piece.text, inner),
+                    attachments=(),
+                    part=-1,
+                    start=piece.start,
+                    end=piece.end,
+                )
+            )
             if inner:
                 deeper.append((piece.text, inner, name, level + 1))
         work.extend(reversed(deeper))
-    out.sort(key=lambda n: tuple(map(int, n.path.split("."))))
+    if len(out) > 1:
+        out.sort(key=lambda n: tuple(map(int, n.path.split("."))))
     return tuple(out)
+
+
+_short_text = lru_cache(maxsize=256)(cut_heads)
 
 
 # ---------------------------------------------------------------- the pieces
@@ -105,7 +129,7 @@ _SIGN = re.compile(r"\n[ \t]{0,3}> ?")
 
 def _unquoted(text: str) -> str:
     """quote.unquote for each line, by one search."""
-    return _SIGN.sub("\n", "\n" + text)[1:]
+    return _SIGN.sub("\n", "\n" + text)[1:] if ">" in text else text
 
 
 _LABELLED = re.compile(r"\n[^\n:：]{1,29}[:：][^\n]*\n{1,3}[^\n:：]{1,29}[:：]")
@@ -121,24 +145,10 @@ def _may_nest(text: str) -> bool:
     return "--" in text or _LABELLED.search("\n" + text) is not None
 
 
-def _nested(piece: _Piece, fields: dict[str, str], inner: Sequence[Segment], name: str, level: int) -> Nested:
-    own = "".join(piece.text[s.start : s.end] for s in inner if s.kind != "forward") if inner else piece.text
-    return Nested(
-        path=name,
-        kind=piece.kind,
-        depth=level,
-        message_id=fields.get("message-id", "").strip("<> "),
-        from_=people(fields.get("from", ""))[:1],
-        to=people(fields.get("to", "")),
-        cc=people(fields.get("cc", "")),
-        date=stated_date(fields.get("date", "")),
-        subject=fields.get("subject", "")[:MAX_SUBJECT],
-        text=own.strip(" \t\n") if piece.text[:1] not in (" ", "\t") else _dedented(own),
-        attachments=(),
-        part=-1,
-        start=piece.start,
-        end=piece.end,
-    )
+def _own(text: str, inner: Sequence[Segment]) -> str:
+    """A nested message's text without the forwards inside it."""
+    own = "".join(text[s.start : s.end] for s in inner if s.kind != "forward") if inner else text
+    return own.strip(" \t\n") if text[:1] not in (" ", "\t") else _dedented(own)
 
 
 def _dedented(text: str) -> str:
@@ -149,6 +159,33 @@ def _dedented(text: str) -> str:
 
 
 # ---------------------------------------------------------------- what a head states
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What a head says of its message; `subject` is None where it has none, which is not the same as an empty one."""
+
+    message_id: str
+    from_: tuple[Address, ...]
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    date: Date
+    subject: str | None
+
+
+def _stated(head: str) -> _Stated:
+    fields = heading_fields(head)
+    return _Stated(
+        message_id=fields.get("message-id", "").strip("<> "),
+        from_=people(fields.get("from", ""))[:1],
+        to=people(fields.get("to", "")),
+        cc=people(fields.get("cc", "")),
+        date=stated_date(fields.get("date", "")),
+        subject=fields.get("subject"),
+    )
+
+
+_short_head = lru_cache(maxsize=1024)(_stated)
 
 
 def heading_fields(head: str) -> dict[str, str]:
@@ -169,6 +206,7 @@ _BRACKETED = re.compile(r"[<\[(]\s{0,3}(?:mailto:)?([^\s<>\[\]()\"]{1,64}@[^\s<>
 _AFTER_TIME = re.compile(
     r"(?::\d{2})?(?:\.\d{1,3})?[\s\u202f]{0,2}(?:[AaPp]\.?\s?[Mm]\.?(?![A-Za-z]))?(?:[\s\u202f]{0,2}(?:\(?(?:GMT|UTC)?\s?[+-]\d{1,2}:?\d{2}\)?|\(?[A-Z]{2,5}\)?(?![A-Za-z])))?"
 )
+_APART = re.compile(r"\0|  +")
 _EDGES = " \t,;:：*_-–\"'“”«»" + "\ufeff\u200b\u200e\u200f"
 
 
@@ -176,7 +214,7 @@ def _attributed(text: str) -> dict[str, str]:
     """Who wrote when, of an attribution line in any order: what stands on the far side of the time or date is the name."""
     fields: dict[str, str] = {}
     address = ""
-    found = _BRACKETED.search(text) or ADDRESS.search(text)
+    found = (_BRACKETED.search(text) or ADDRESS.search(text)) if "@" in text else None
     if found:
         address = found[1] if found.lastindex else found[0]
         rest = text[: found.start()] + "\0" + text[found.end() :]
@@ -190,7 +228,7 @@ def _attributed(text: str) -> dict[str, str]:
         rest = rest[: span[0]] + "\0" + rest[span[1] :]
     if lead := LEAD.match(rest.lstrip(_EDGES)):
         rest = rest.lstrip(_EDGES)[lead.end() :]
-    names = [_bare_name(piece) for piece in re.split(r"\0|  +", rest)]
+    names = [_bare_name(piece) for piece in _APART.split(rest)]
     name = max((n for n in names if len(n) > 1 and any(c.isalpha() for c in n)), key=len, default="")
     if address or name:
         quoted = name.replace('"', "")
@@ -208,23 +246,26 @@ def _bare_name(text: str) -> str:
     return " ".join(words).strip(_EDGES)
 
 
+_DIGIT = re.compile(r"\d")
+_YEAR_AFTER = re.compile(r"[\s,]{0,3}(?:\d{1,2}[./ ][^\W\d]{0,12}[./ ])?\d{4}(?!\d)")
+
+
 def _date_span(text: str) -> tuple[int, int] | None:
     """Where the date stands: from the first word before its first number that can belong to it, to its time and zone."""
-    time = TIME.search(text)
-    numbers = [m.start() for m in re.finditer(r"\d", text[:MAX_SUBJECT])]
-    if not numbers:
-        return None
+    time = TIME.search(text, 0, MAX_SUBJECT)
     if time:
         end = time.end()
         after = _AFTER_TIME.match(text, end)
         end = after.end() if after else end
-        first = next((n for n in numbers if n >= time.start() - 45), time.start())
-        year = re.match(r"[\s,]{0,3}(?:\d{1,2}[./ ][^\W\d]{0,12}[./ ])?\d{4}(?!\d)", text[end:])
-        if year:
-            end += year.end()
+        day = _DIGIT.search(text, max(0, time.start() - MAX_DATE))
+        first = day.start() if day else time.start()
+        year = _YEAR_AFTER.match(text, end)
+        end = year.end() if year else end
     else:
-        first = numbers[0]
-        end = first
+        numbers = [m.start() for m in _DIGIT.finditer(text, 0, MAX_SUBJECT)]
+        if not numbers:
+            return None
+        end = first = numbers[0]
         for number in numbers:
             if number > end + 16:
                 break
@@ -275,7 +316,8 @@ def stated_date(text: str) -> Date:
         return Date(None, None, "")
     plain = plain_digits(text).replace("\u202f", " ").replace("\xa0", " ")
     plain = _AT.sub(" ", plain)
-    plain = _CLOCK.sub(lambda m: f"{m[1]}:{m[2]}" + (f":{m[3]}" if m[3] else ""), plain)
+    if "." in plain or "h" in plain:
+        plain = _CLOCK.sub(lambda m: f"{m[1]}:{m[2]}" + (f":{m[3]}" if m[3] else ""), plain)
     stated = _read_words(plain)
     return Date(stated.ms, stated.zone, text)
 

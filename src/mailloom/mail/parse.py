@@ -165,6 +165,9 @@ class _Head:
         """Decoded values of the fields of these names, in the order of the mail."""
         if self.written.keys().isdisjoint(names):
             return ()
+        present = [name for name in names if name in self.written]
+        if len(present) == 1:
+            return tuple([header.words(value) if "=?" in value else value for value in self.written[present[0]]])
         return tuple([text for name, text in self.fields if name in names])
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib.resources import files
+from pkgutil import get_data
 from typing import Any, Final
 
-_TOML: dict[str, Any] = tomllib.loads(files(__package__).joinpath("phrases.toml").read_text(encoding="utf-8"))
+# Not importlib.resources: it loads zipfile, tempfile and what they need, which takes longer than all that is done here.
+_TOML: dict[str, Any] = tomllib.loads((get_data(__package__, "phrases.toml") or b"").decode("utf-8"))
 
 
 def _longest_first(words: list[str]) -> str:
@@ -23,6 +24,7 @@ DEVICE_OPENINGS: Final = frozenset(start[:2] for start in DEVICE_STARTS)
 """Most lines are told by their first two letters to be none of them."""
 DEVICE_OWN: Final = tuple(_TOML["device"]["own"])
 DEVICE_ENDS: Final = tuple(_TOML["device"]["ends"])
+DEVICE_CLOSINGS: Final = frozenset(end[-1] for end in DEVICE_ENDS)
 LIST_FOOTERS: Final = tuple(_TOML["footer"]["list"])
 LEGAL_ROWS: Final = tuple(tuple(row) for row in _TOML["footer"]["legal"])
 LEGAL_ASCII: Final = tuple(word for word in LEGAL_ROWS[0] if word.isascii())

@@ -15,6 +15,8 @@ from mailloom.mail.html import Mark
 
 MAX_QUOTE_LEVEL = 1000
 """`>` signs that are counted: a line of a million of them is one quote like any other."""
+MAX_INDENT = 3
+"""Blanks before the first `>`."""
 MIN_WRAPPED = 60
 """Characters of a quoted line whose end may have been wrapped to the next: clients wrap between 65 and 80."""
 FEW = 40
@@ -29,7 +31,7 @@ class Layout:
     """`ends` holds the sum of the lengths of the lines before each, without line breaks: line n begins at ends[n] + n.
 
     `quoted` has one byte a line, 1 where its level is not 0: what it is searched for is found without looking at each line.
-    `turns` are the lines at which the level may differ from the line above. `drawn` are the lines that open with two characters of DRAWN; `marked` the lines at which a mark begins, quotes last;
+    `drawn` are the lines that open with two characters of DRAWN; `marked` the lines at which a mark begins, quotes last;
     `regions` (first line, line after the last) of what a client put there; `signed` the same for its signatures.
     """
 
@@ -37,7 +39,6 @@ class Layout:
     ends: list[int]
     levels: list[int]
     quoted: bytes
-    turns: list[int]
     drawn: list[int]
     last_quoted: int
     marked: dict[int, Mark] = field(default_factory=dict)
@@ -95,11 +96,11 @@ class Layout:
 def layout(text: str, marks: Sequence[Mark] = ()) -> Layout:
     lines = text.split("\n")
     ends = list(accumulate(map(len, lines), initial=0))
-    levels, turns = _levels(text, len(lines))
-    page = Layout(lines, ends, levels, b"", turns, _drawn_lines(text, lines), -1)
+    levels = _levels(text, lines)
+    page = Layout(lines, ends, levels, b"", _drawn_lines(text, lines), -1)
     if marks:
         _add_marks(page, marks)
-    page.quoted = bytes(map(bool, levels)) if marks or turns else bytes(len(lines))
+    page.quoted = bytes(map(bool, levels)) if marks or ">" in text else bytes(len(lines))
     page.last_quoted = page.quoted.rfind(1)
     return page
 
@@ -118,38 +119,26 @@ def unquote(line: str) -> str:
 
 # ---------------------------------------------------------------- `>`
 
-_RUN = re.compile(
-    r"\n(?!>From )([ \t]{0,3}+>(?:[ \t]*+>)*+)[^\n]*+(?:\n\1(?![ \t]*+>|From )[^\n]*+)*+",
-)
-"""Neighbouring lines that open with the same signs, blanks between them or not. Four blanks before the first are code, not a
-quote. mbox writers put a ">" before lines that begin with "From ": no quote (RFC 4155, appendix A).
-"""
+_SIGNS = "> \t"
 
 
-def _levels(text: str, count: int) -> tuple[list[int], list[int]]:
-    """How many `>` open each line, and the lines at which that may change."""
+def _levels(text: str, lines: list[str]) -> list[int]:
+    """How many `>` open each line, blanks between them or not. A text has few different openings: each is counted once."""
     if ">" not in text:
-        return [0] * count, []
-    text = "\n" + text
-    levels: list[int] = []
-    turns: list[int] = []
-    at = line = 0
-    for run in _RUN.finditer(text):
-        start, end = run.span()
-        gap = text.count("\n", at, start)
-        if gap:
-            levels += [0] * gap
-            turns.append(line)
-            line += gap
-        size = text.count("\n", start, end)
-        levels += [min(MAX_QUOTE_LEVEL, run[1].count(">"))] * size
-        turns.append(line)
-        line += size
-        at = end
-    if turns:
-        turns.append(line)
-    levels += [0] * (count - line)
-    return levels, turns
+        return [0] * len(lines)
+    opened = [x[: len(x) - len(x.lstrip(_SIGNS))] if x[:1] in _SIGNS else "" for x in lines]
+    known = {opening: _level(opening) for opening in set(opened)}
+    levels = [known[opening] for opening in opened]
+    if ">From " in text:
+        # mbox writers put a ">" before lines that begin with "From ": no quote (RFC 4155, appendix A).
+        levels = [0 if x.startswith(">From ") else level for x, level in zip(lines, levels, strict=True)]
+    return levels
+
+
+def _level(opening: str) -> int:
+    """Four blanks before the first sign are code or something drawn, not a quote."""
+    indent = len(opening) - len(opening.lstrip(" \t"))
+    return min(MAX_QUOTE_LEVEL, opening.count(">")) if indent <= MAX_INDENT else 0
 
 
 def _is_wrapped(above: str, line: str) -> bool:
@@ -159,7 +148,7 @@ def _is_wrapped(above: str, line: str) -> bool:
     return len(above) >= MIN_WRAPPED and len(text) < len(above) and text[:1].islower() and last not in ".!?:;>"
 
 
-_DRAWN_LINE = re.compile(r"\n[ \t\xa0]{0,40}[-_=*~#—–─━<][-_=*~#—–─━<> ]")
+_DRAWN_LINE = re.compile(r"\n[ \t\xa0]{0,40}+[-_=*~#<—–─━][-_=*~#<> —–─━]")
 
 
 def _drawn_lines(text: str, lines: list[str]) -> list[int]:
@@ -205,4 +194,3 @@ def _add_marks(page: Layout, marks: Sequence[Mark]) -> None:
     for at, deep in enumerate(accumulate(quoted[:-1])):
         if deep:
             levels[at] += deep
-    page.turns = [at for at in range(1, count) if levels[at] != levels[at - 1]]

@@ -10,17 +10,16 @@ Everything is a scan over lines with a bounded look around: linear in the size o
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mailloom.mail.heading import Head, attribution, block, has_date, label, phrase, plain_digits
+from mailloom.mail.heading import Head, attribution, block, label, phrase
 from mailloom.mail.html import Mark
 from mailloom.mail.model import Problem, Segment, SegmentKind
 from mailloom.mail.phrases import ABOVE_LINES, LABELS, subject_says
 from mailloom.mail.quote import DRAWN, Layout, layout, unquote
 from mailloom.mail.trailer import device_alone, trailer
+from mailloom.mail.uncut import uncut
 
 BLANK_LINES = 8
 """Blank lines between an attribution and its quote: HTML made into text leaves some."""
@@ -30,6 +29,8 @@ MAX_GREETING = 60
 """Characters of such a line."""
 HEAD_WINDOW = 70
 """Lines of a quote that are looked at for a head inside it: a blank or two, and heading.MAX_HEAD_LINES."""
+LABELS_APART = 5
+"""Lines from a label to the next that tells it from prose: see _may_open_block."""
 CHUNK = 512
 """Lines that are searched for candidates at a time: a search that ends at the first head must not read a whole book."""
 
@@ -42,20 +43,33 @@ def cut(text: str, marks: Sequence[Mark] = (), subject: str = "") -> tuple[tuple
 
     `subject` decides where replies and forwards look alike (Outlook): without one, a head without "wrote" is a forward.
     """
+    found = _segments(text, marks, subject_says(subject) if subject else "", trailers=True)
+    return found, uncut(text, found)
+
+
+def cut_heads(text: str) -> tuple[Segment, ...]:
+    """The same for a text in which only heads and what they introduce are looked for: what stands below an author's words
+    is not told from them.
+    """
+    return _segments(text, (), "", trailers=False)
+
+
+def _segments(text: str, marks: Sequence[Mark], says: str, trailers: bool) -> tuple[Segment, ...]:
     if not text:
-        return (), ()
+        return ()
     page = layout(text, marks)
-    knife = _Knife(page, page.lines, page.levels, subject_says(subject) if subject else "", text.isascii())
+    knife = _Knife(page, page.lines, page.levels, says, text.isascii(), trailers)
     knife.cut_lines()
-    ends, size = page.ends, len(text)
+    ends, count, size = page.ends, len(page.lines), len(text)
     out: list[Segment] = []
     for first, last, kind, level, rule, confidence in knife.spans:
-        start, end = ends[first] + first, ends[last] + last
-        out.append(Segment(kind, start, min(size, end), level, rule, confidence))
+        # The last line has no line break.
+        end = ends[last] + last if last < count else size
+        out.append(Segment(kind, ends[first] + first, end, level, rule, confidence))
     if out[-1].start >= size and len(out) > 1:
         # The empty line after the last line break has no characters.
         out.pop()
-    return tuple(out), _problems(text, out)
+    return tuple(out)
 
 
 @dataclass(slots=True)
@@ -65,6 +79,7 @@ class _Knife:
     levels: list[int]
     says: str
     ascii: bool
+    trailers: bool
     spans: list[_Span] = field(default_factory=list)
 
     def cut_lines(self) -> None:
@@ -143,10 +158,10 @@ class _Knife:
 
     def _add_quote(self, at: int, end: int, kind: SegmentKind, rule: str, confidence: int = 950) -> None:
         """One span for each run of lines of one level; blank lines and strays keep the level above them."""
-        levels, turns = self.levels, self.page.turns
+        levels = self.levels
         start, level = at, max(1, levels[at])
         if kind == "quote":
-            for here in turns[bisect_right(turns, at) : bisect_left(turns, end)]:
+            for here in range(at + 1, end):
                 now = levels[here]
                 if now != level and now:
                     self.spans.append((start, here, kind, level, rule, confidence))
@@ -234,6 +249,13 @@ class _Knife:
         for first in range(at, end, CHUNK):
             last = min(end, first + CHUNK)
             found = [n for n, x in enumerate(lines[first:last], first) if ":" in x]
+            if self.ascii and found:
+                # A colon alone is no label: one has another within five lines, or ends the line.
+                found = [
+                    n
+                    for n, following in zip(found, [*found[1:], found[-1]], strict=True)
+                    if following - n <= LABELS_APART or lines[n].rstrip()[-1:] in _ENDS
+                ]
             more = [n for n in page.drawn if first <= n < last] if len(page.drawn) < CHUNK else []
             if len(page.drawn) >= CHUNK:
                 more = [n for n in range(first, last) if lines[n].lstrip()[:1] in DRAWN]
@@ -257,7 +279,7 @@ class _Knife:
             if text[0] in DRAWN and len(text) > 2 and (text[:2] in _DRAWN_TWO or text[-1] in DRAWN):
                 if head := self._drawn(here):
                     return here, head
-            elif here >= read_to and self._may_open_block(here, text):
+            elif here >= read_to and (":" in text[:30] or "：" in text[:30]) and self._may_open_block(here, text):
                 if head := block(lines, here):
                     return here, head
                 # A run of labelled lines is read once: each of its lines would read the same again.
@@ -272,8 +294,6 @@ class _Knife:
         """A labelled line with another below it. A label that no table knows needs an address beside it: prose has colons."""
         lines = self.lines
         start = text[:30]
-        if ":" not in start and "：" not in start:
-            return False
         known = LABELS.get(start.partition(":")[0].strip("*_ \t\xa0").lower()) if "：" not in start else ""
         if known == "other" or (known is None and "@" not in text and "@" not in "".join(lines[here + 1 : here + 3])):
             return False
@@ -332,6 +352,9 @@ class _Knife:
     def _add_new(self, at: int, end: int) -> None:
         if at >= end:
             return
+        if not self.trailers:
+            self.spans.append((at, end, "new", 0, "author", 1000))
+            return
         signed = self.page.signed
         if signed:
             top = next((first for first in range(at, end) if first in signed), end)
@@ -361,27 +384,6 @@ class _Knife:
             self.spans.append((at, end, "new", 0, "author", 1000))
 
 
+_ENDS = DRAWN | {":"}
+"""What a line may end with that introduces something by itself."""
 _DRAWN_TWO = frozenset(("--", "__", "==", "**", "##", "~~", "——", "––", "──", "━━", "- ", "<<"))
-
-
-_LIKE_ATTRIBUTION = re.compile(r"@[^@\n]{1,200}+(?<=[:：])(?=\n|$)")
-_LIKE_HEAD = re.compile(r"\n---[^\n]{1,200}+(?<=---)\n(?=[^\n:]{1,30}:)")
-
-
-def _problems(text: str, segments: Sequence[Segment]) -> tuple[Problem, ...]:
-    """Lines of the author's that look like an introduction: so that what no rule knows can be counted."""
-    suspects = [(m.start(), "attribution") for m in _LIKE_ATTRIBUTION.finditer(text)] if "@" in text else []
-    if "\n---" in text:
-        suspects += [(m.start() + 1, "head") for m in _LIKE_HEAD.finditer(text)]
-    at = 0
-    for place, like in sorted(suspects):
-        while segments[at].end <= place:
-            at += 1
-        if segments[at].kind != "new":
-            continue
-        line = text[text.rfind("\n", 0, place) + 1 : place + 300].partition("\n")[0]
-        if has_date(plain_digits(line)) if like == "attribution" else phrase(line)[0] == "dashed":
-            return (
-                Problem("uncut quote", "body", f"a line like an {like}" if like[0] == "a" else f"a line like a {like}"),
-            )
-    return ()

@@ -288,7 +288,9 @@ class Scanner:
             kind = "application/octet-stream" if deep else "text/plain"
             if not deep:
                 self._note("multipart without parts", part)
-        return replace(part, type=kind, end=self.ends[part.index])
+        end = self.ends[part.index]
+        # Most mails are one part that was right at once.
+        return part if kind == part.type and end == part.end else replace(part, type=kind, end=end)
 
 
 def _type(main: str, in_digest: bool) -> str:

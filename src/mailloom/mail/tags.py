@@ -117,12 +117,13 @@ def read_tag(raw: str) -> Tag:
 _NO_MARGIN = re.compile(r"(?:^|;)margin:0[a-z]*(?:0[a-z]*)*(?:;|$)").search
 _HIDING = re.compile(
     r"(?:^|;)(?:display:none|visibility:hidden|mso-hide:all|font-size:0(?:px|pt|em|%)?(?:!important)?(?:;|$)"
-    r"|opacity:0(?:\.0+)?(?:;|$)|max-height:0(?:px)?(?:;|$).*overflow:hidden|overflow:hidden.*max-height:0(?:px)?(?:;|$))"
+    r"|opacity:0(?:\.0+)?(?:;|$))"
 ).search
+_NO_HEIGHT = re.compile(r"max-height:0(?:px)?(?:;|$)").search
 
 
 def _is_hidden(raw: str, style: str, values: dict[str, str]) -> bool:
-    if style and _HIDING(style):
+    if style and (_HIDING(style) or ("overflow:hidden" in style and _NO_HEIGHT(style))):
         return True
     return "hidden" in raw and "hidden" in raw.replace('"', " ").lower().split() and "hidden" not in values
 

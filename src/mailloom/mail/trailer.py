@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from mailloom.mail.model import SegmentKind
 from mailloom.mail.phrases import (
+    DEVICE_CLOSINGS,
     DEVICE_ENDS,
     DEVICE_OPENINGS,
     DEVICE_OWN,
@@ -130,7 +131,10 @@ def _device(lines: Sequence[str], first: int, last: int) -> int:
         if (
             len(text) <= MAX_DEVICE
             and not _is_sentence(written)
-            and ((text[:2] in DEVICE_OPENINGS and text.startswith(DEVICE_STARTS)) or text.endswith(DEVICE_ENDS))
+            and (
+                (text[:2] in DEVICE_OPENINGS and text.startswith(DEVICE_STARTS))
+                or (text[-1:] in DEVICE_CLOSINGS and text.endswith(DEVICE_ENDS))
+            )
         ):
             found = at
             while found > first and _is_rule(lines[found - 1].strip() or "x", 2):

@@ -90,6 +90,7 @@ class Batch:
     mails: list[Given] = field(default_factory=list)
     size: int = 0
     read: dict[tuple[str, str], ReadTo] = field(default_factory=dict)
+    begun: list[tuple[Place, int]] = field(default_factory=list)
 
     @property
     def full(self) -> bool:
@@ -145,6 +146,8 @@ def retry(stores: Embedded) -> Books:
 def _commit(batch: Batch, arrived: list[Arrived], packed: list[Frame], stores: Embedded) -> Committed:
     def work() -> Committed:
         with stores.unit():
+            for place, generation in batch.begun:
+                stores.records.forget(place, generation)
             done = commit(arrived, packed, stores)
             for read in batch.read.values():
                 mark = _fingerprint(read.place, read.upto)
@@ -192,14 +195,14 @@ class _Reader:
         self.generation = self.records.next_generation(source) if source == STDIN else 0
         self.resumed = self.upto = 0
         self.damaged_from: int | None = None
-        self.unreadable = False
+        self.begun = self.unreadable = False
 
     def known(self, place: Place) -> int | None:
         """What `walk` asks once per file on disk: None to read it all, -1 to leave it, else where to go on."""
         self.generation, answer = self.records.known(place, fingerprint)
         self.place = place
         self.resumed = self.upto = max(answer or 0, 0)
-        self.damaged_from, self.unreadable = None, False
+        self.damaged_from, self.begun, self.unreadable = None, False, False
         return answer
 
     def take(self, found: Found) -> None:
@@ -234,6 +237,9 @@ class _Reader:
         """Note how far the reading is. If nothing whole comes after what was damaged, a file that has grown is read from there:
         it was still being written or copied.
         """
+        if not self.begun and self.place is not None:
+            self.begun = True
+            self.batch.begun.append((self.place, self.generation))
         if isinstance(found, Refused) and found.kind in {"damaged", "unreadable"}:
             self.unreadable |= found.kind == "unreadable"
             if self.damaged_from is None:

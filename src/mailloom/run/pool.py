@@ -10,6 +10,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
@@ -42,7 +43,14 @@ class Pool(Generic[Job, Result]):
     def _start(self) -> None:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=_serve, args=(theirs, self.work), daemon=True)
-        process.start()
+        # Ctrl-C is the parent's business, from the first moment: a process inherits what is blocked. multiprocessing's own
+        # helper is started first, as its start unblocks the signal.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.pending[ours], self.processes[ours] = {}, process
 
@@ -115,12 +123,11 @@ def _how(exitcode: int | None) -> str:
 
 
 def _serve(pipe: Connection, work: Callable[[Job], Result]) -> None:
-    """A worker's life. Ctrl-C is the parent's business.
+    """A worker's life.
 
     Jobs are read by a thread of their own: were the worker busy sending a large result while the parent sends a large job, both
     would wait for each other.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     jobs: SimpleQueue[tuple[int, Job] | None] = SimpleQueue()
     Thread(target=_receive, args=(pipe, jobs), daemon=True).start()
     with suppress(OSError):

@@ -296,10 +296,10 @@ def _zip(reading: Reading, content: Content) -> Mails:
     names: dict[str, int] = {}
     try:
         for member in zipped.members(file, reading.options):
-            written = _unique(names, label(member.name))
-            inner = _member(content, label(member.name), member.data, 0, written)
+            inner = _member(content, label(member.name), member.data, 0, label(member.name))
             if inner is None:
                 continue
+            inner = replace(inner, member=_unique(names, inner.member))
             if member.refused is not None:
                 yield from _failed(reading, inner, member.refused)
             else:

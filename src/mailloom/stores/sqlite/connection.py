@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -32,8 +34,7 @@ def connect(path: Path, *, write: bool, create: bool = False) -> Connection:
         )
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
     try:
-        connection = apsw.Connection(str(path), flags=flags)
-        connection.set_busy_timeout(BUSY_MS)
+        connection = _opened(path, flags) if write else _opened_to_read(path, flags)
         version = _version(connection, path)
         if write:
             # WAL lets readers go on while one writes; FULL makes a batch survive a power cut once its commit returned.
@@ -56,6 +57,52 @@ def connect(path: Path, *, write: bool, create: bool = False) -> Connection:
     except apsw.CorruptError as error:
         raise ArchiveError(f"{path} is damaged ({error}): run `mailloom doctor`, or ingest into a new folder") from None
     return connection
+
+
+def _opened(path: Path, flags: int) -> Connection:
+    connection = apsw.Connection(str(path), flags=flags)
+    connection.set_busy_timeout(BUSY_MS)
+    return connection
+
+
+def _opened_to_read(path: Path, flags: int) -> Connection:
+    """Readers need to write too, into the file that tells a writer what they see (https://sqlite.org/wal.html#read_only_databases).
+    Where they can't, as on a disk that is mounted read-only or in another user's folder, the archive is read as one that nobody
+    changes; not if the last writer left a log behind, for that holds part of it.
+    """
+    connection = _opened(path, flags)
+    try:
+        connection.pragma("user_version")
+    except (apsw.ReadOnlyError, apsw.CantOpenError):
+        connection.close()
+        log = path.with_name(path.name + "-wal")
+        if log.exists() and log.stat().st_size:
+            raise
+        uri = f"{path.absolute().as_uri()}?immutable=1"
+        connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    return connection
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def told(folder: Path) -> Iterator[None]:
+    """What a disk may do to an open archive, in words. Raises ArchiveError for it."""
+    try:
+        yield
+    except (apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        raise ArchiveError(f"{folder} can't be written ({error}): check the permissions of all files in it") from None
+    except (apsw.FullError, apsw.IOError) as error:
+        raise ArchiveError(f"{folder} can't be read or written any more ({error}): check its disk, {FULL}") from None
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise ArchiveError(
+            f"{folder} is damaged ({error}): run `mailloom doctor`, or ingest into a new folder"
+        ) from None
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise ArchiveError(f"no room for {folder} ({os.strerror(error.errno)}): {FULL}") from None
 
 
 def _version(connection: Connection, path: Path) -> int:

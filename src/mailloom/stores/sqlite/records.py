@@ -11,9 +11,7 @@ from mailloom.ports import Delivery, Located, Row, Words
 from mailloom.stores.sqlite.connection import Connection
 
 _MESSAGE = f"insert into messages values ({', '.join('?' * 18)})"  # noqa: S608  question marks only
-_WHAT = (
-    """length size mtime_ns message raw_sha256 folder labels flags received_at trace reason version read_at stored_at"""
-)
+_WHAT = "length size mtime_ns message raw_sha256 folder labels flags received_at trace reason version read_at stored_at"
 # A delivery that is read again after it was stored is still the one that was stored.
 _DELIVERY = f"""insert into deliveries values ({", ".join("?" * 20)}) on conflict do update set
   {", ".join(f"{name} = excluded.{name}" for name in _WHAT.split())},
@@ -138,14 +136,21 @@ class SqliteRecords:
         if row is None:
             return 0, None
         generation, size, mtime_ns, kept = row
-        if (size, mtime_ns) != same:
-            return generation + 1, None
-        return generation, -1 if kept else None  # what couldn't be read before is tried again
+        if not kept:
+            return generation, None  # what couldn't be read before is tried again
+        return (generation, -1) if (size, mtime_ns) == same else (generation + 1, None)
 
     def next_generation(self, source: str) -> int:
         """The generation of a source whose content nobody has seen before."""
         sql = "select coalesce(max(generation) + 1, 0) from deliveries where scope = ? and source = ?"
         return int(self.connection.execute(sql, (self.scope, self.source(source))).get)
+
+    def forget(self, place: Seen, generation: int) -> None:
+        """The row that says of a container as a whole why nothing (more) could be had of it: it is being read again."""
+        key = (self.scope, self.source(place.source), place.path, generation)
+        sql = """delete from deliveries where scope = ? and source = ? and path = ? and start = 0 and generation = ?
+          and state = 'rejected' and raw_sha256 = x''"""
+        self.connection.execute(sql, key)
 
     def read_to(self, place: Seen, generation: int, upto: int, complete: bool, fingerprint: bytes) -> None:
         """How far a container was read, in the transaction that stores what was read."""
