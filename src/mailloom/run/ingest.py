@@ -144,6 +144,8 @@ def retry(stores: Embedded) -> Books:
 
 
 def _commit(batch: Batch, arrived: list[Arrived], packed: list[Frame], stores: Embedded) -> Committed:
+    assert len(arrived) == len(batch.mails), "a mail was lost on its way: nothing of its batch may count as read"
+
     def work() -> Committed:
         with stores.unit():
             for place, generation in batch.begun:
@@ -339,10 +341,11 @@ def _alone(mails: Sequence[Given]) -> Worked:
     try:
         for number, given in enumerate(mails):
             pool.submit(number, [given])
-            for _, result in pool.results():
-                worked = _deadly(given, str(result)) if isinstance(result, WorkerDied) else result
-                arrived += worked[0]
-                packed += worked[1]
+            while pool.busy:
+                for _, result in pool.results():
+                    worked = _deadly(given, str(result)) if isinstance(result, WorkerDied) else result
+                    arrived += worked[0]
+                    packed += worked[1]
     finally:
         pool.close()
     return arrived, packed

@@ -1,7 +1,7 @@
 """Dirty messages -> decide -> conversations, through the store. The only one that parts; one at a time, by a lease.
 
 A pass looks at the dirty messages, the askers whose clues they own, and whoever is linked to a hard key that flips. It
-decides for these, gathers what hangs together with them along links that live or ever lived, and writes in this order: revived keys,
+decides for these, gathers what hangs together with those for whom something changes along links that live or ever lived, and writes in this order: revived keys,
 rows of new soft links, unions, conv. It repeats until a pass writes nothing; then come the live flags, dead keys, and last the
 marks. A crash between any two writes leaves the marks, and the next settle does the rest.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, FeedEntry, KeyItem, KeyNote, Node, NodeName, Soft, Stamp, Stated, Target, Threads
-from mailloom.thread.assign import roots, union
+from mailloom.thread.assign import nodes_of, roots, union
 from mailloom.thread.batch import Decide, components
 from mailloom.thread.decide import decide, is_asking
 from mailloom.thread.keys import is_dead, message_node
@@ -59,6 +59,7 @@ class _Pass:
     choose: Decide
     before: dict[MessageId, MessageId]
     stated: dict[MessageId, Stated]
+    seeds: set[MessageId]
     wrote: bool = False
     affected: set[MessageId] = field(default_factory=set)
     dead_now: dict[NodeName, bool] = field(default_factory=dict)
@@ -122,11 +123,26 @@ class _Pass:
         self.threads.ask([(ask.clue, s.message) for s in rest for ask in s.asks], withdraw=True)
         self.decided.update((s.message, ()) for s in rest)
 
+    def seed(self) -> None:
+        """From whom to gather: who has or gets a soft link, who is linked to a key that flips, and the dirty that hang on a node with
+        conv or dead. For all others nothing changes: they asked only because their parent came later. A seed stays one in later
+        passes: what it brought up may have changed under it.
+        """
+        rows = {row.source for row in self.threads.drawn(self.affected)}
+        self.seeds.update(m for m in self.affected if m in rows or self.decided[m])
+        for linked in self.threads.linked(self.flips).values():
+            self.seeds.update(self.affected.intersection(linked))
+        names = {m: nodes_of(self.stated[m]) for m in self.dirty - self.seeds if m in self.stated}
+        nodes = self.threads.nodes({name for some in names.values() for name in some})
+        odd = {name for name, node in nodes.items() if node.conv is not None or node.dead}
+        self.seeds.update(m for m, some in names.items() if not odd.isdisjoint(some))
+
     def gather(self) -> None:
-        """All that hangs together with the affected, closed under links that live or ever lived, both ways; but not through a
+        """All that hangs together with the seeds, closed under links that live or ever lived, both ways; but not through a
         key that was dead and stays so.
         """
-        frontier = {message_node(m) for m in self.affected}
+        self.seed()
+        frontier = {message_node(m) for m in self.seeds}
         while frontier:
             self.seen.update(self.threads.nodes(frontier))
             messages = [MessageId(name[1:]) for name in sorted(frontier) if name[0] == 0]
@@ -229,8 +245,9 @@ class _Pass:
 def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Decide) -> Settled:
     before: dict[MessageId, MessageId] = {}
     stated: dict[MessageId, Stated] = {}  # what a message states never changes
+    seeds: set[MessageId] = set()
     while True:
-        one = _Pass(threads, set(marks), choose, before, stated)
+        one = _Pass(threads, set(marks), choose, before, stated, seeds)
         one.run()
         if not one.wrote:
             break
