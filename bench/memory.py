@@ -31,7 +31,9 @@ def main() -> None:
             process.send_signal(signal.SIGKILL)
             given.kill_after = None
         time.sleep(EVERY)
-    print(f"peak {peak / 1024:,.0f} MB of PSS over {most} processes, {time.monotonic() - began:,.1f} s, exit {process.returncode}")
+    print(
+        f"peak {peak / 1024:,.0f} MB of PSS over {most} processes, {time.monotonic() - began:,.1f} s, exit {process.returncode}"
+    )
 
 
 def members(session: int) -> list[int]:

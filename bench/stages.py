@@ -37,7 +37,9 @@ def main() -> None:
     parser.add_argument("folders", nargs="+")
     parser.add_argument("--most", type=int, default=4000)
     given = parser.parse_args()
-    mails = [m for f in given.folders for x in walk(f) if isinstance(x, Item) and isinstance(m := load(x), Item)][: given.most]
+    mails = [m for f in given.folders for x in walk(f) if isinstance(x, Item) and isinstance(m := load(x), Item)][
+        : given.most
+    ]
     count = len(mails)
     print(f"{count:,} mails, mean {sum(len(m.raw) for m in mails) / count / 1000:.1f} KB")
 
@@ -59,9 +61,13 @@ def main() -> None:
     outcomes = stage("transform (read to evidence)", lambda: [transform(m.raw, m.origin) for m in mails])
     print("around it:")
     sealed = stage("seal", lambda: [seal(outcome) for outcome in outcomes])
-    packed = stage("raw frames", lambda: [frames([(s.raw_sha256, m.raw) for s, m in part]) for part in _parts(sealed, mails)])
+    packed = stage(
+        "raw frames", lambda: [frames([(s.raw_sha256, m.raw) for s, m in part]) for part in _parts(sealed, mails)]
+    )
     with tempfile.TemporaryDirectory() as place, open_for_writing(Path(place) / "archive") as stores:
-        batches = [([Arrived(s, 0, 0) for s, _ in part], fs) for part, fs in zip(_parts(sealed, mails), packed, strict=True)]
+        batches = [
+            ([Arrived(s, 0, 0) for s, _ in part], fs) for part, fs in zip(_parts(sealed, mails), packed, strict=True)
+        ]
 
         def commits() -> None:
             for batch, fs in batches:

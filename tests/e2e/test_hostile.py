@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from mailloom.archive import Archive, open_archive
-from mailloom.digest import digest
-from mailloom.doctor import examine
+from mailloom.archive.digest import digest
+from mailloom.archive.doctor import examine
 from mailloom.flow.transform import seal, transform
 from mailloom.mail.model import Origin
 from mailloom.run.ingest import Books, ingest

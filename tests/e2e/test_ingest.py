@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from mailloom.archive import Archive, open_archive
-from mailloom.doctor import examine
+from mailloom.archive.doctor import examine
 from mailloom.flow.transform import transform
 from mailloom.run import ingest as running
 from mailloom.run.ingest import Books, Given, Options, ingest, retry

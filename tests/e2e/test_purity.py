@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mailloom.archive import open_archive
-from mailloom.digest import digest
+from mailloom.archive.digest import digest
 from mailloom.run.ingest import Books, ingest
 from mailloom.synth import generate, shape_of, write
 from mailloom.wire import open_for_writing

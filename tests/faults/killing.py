@@ -20,7 +20,7 @@ import pyarrow.parquet  # noqa: F401
 
 from mailloom import wire
 from mailloom.archive import open_archive
-from mailloom.digest import digest
+from mailloom.archive.digest import digest
 from mailloom.run import ingest as run
 from mailloom.stores import files
 
@@ -110,7 +110,10 @@ def main() -> None:
         status, _ = in_child(ingest, archive, sources, point)
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         again, _ = in_child(ingest, archive, sources, 0)
-        print(json.dumps({"point": point, "killed": killed, "again": again, "state": in_child(state, archive)[1]}), flush=True)
+        print(
+            json.dumps({"point": point, "killed": killed, "again": again, "state": in_child(state, archive)[1]}),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import apsw
 import pytest
 
 from mailloom.archive import open_archive
-from mailloom.digest import digest, overall
-from mailloom.doctor import CHECKS, examine, mend
+from mailloom.archive.digest import digest, overall
+from mailloom.archive.doctor import CHECKS, examine, mend
 from mailloom.run.ingest import ingest
 from mailloom.synth import generate, shape_of, write
 from mailloom.wire import open_for_writing

@@ -24,9 +24,9 @@ import apsw
 import pytest
 
 from mailloom.archive import open_archive
+from mailloom.archive.digest import digest, overall
+from mailloom.archive.doctor import examine
 from mailloom.cli import main
-from mailloom.digest import digest, overall
-from mailloom.doctor import examine
 from mailloom.run import ingest as running
 from mailloom.run.ingest import Books, ingest
 from mailloom.stores.sqlite import ArchiveError

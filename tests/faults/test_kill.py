@@ -57,7 +57,17 @@ def test_two_hundred_kill_points(tmp_path, sources):
 
 def test_the_command_with_its_workers_can_be_killed_at_random_moments(tmp_path, sources):
     """As a user's machine would: the whole command, worker processes and all, by SIGKILL from outside; no worker is left behind."""
-    command = [sys.executable, "-m", "mailloom", "ingest", *sources, "--jobs", "2", "--archive", str(tmp_path / "killed")]
+    command = [
+        sys.executable,
+        "-m",
+        "mailloom",
+        "ingest",
+        *sources,
+        "--jobs",
+        "2",
+        "--archive",
+        str(tmp_path / "killed"),
+    ]
     whole = [*command[:-1], str(tmp_path / "whole")]
     began = time.monotonic()
     assert subprocess.run(whole, capture_output=True, check=False).returncode == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailloom.archive import open_archive
-from mailloom.digest import Digest, digest, overall
+from mailloom.archive.digest import Digest, digest, overall
 from mailloom.run.ingest import ingest
 from mailloom.synth import Mail, generate, shape_of
 from mailloom.wire import open_for_writing

@@ -15,15 +15,15 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from mailloom.analyse import TABLES, Analysis, Answer
 from mailloom.archive import open_archive
+from mailloom.archive.analyse import TABLES, Analysis, Answer
+from mailloom.archive.digest import digest as digests
+from mailloom.archive.digest import overall
+from mailloom.archive.doctor import Finding, examine, mend
+from mailloom.archive.export import Evidence, Format, What
+from mailloom.archive.export import export as write
+from mailloom.archive.stats import stats as count
 from mailloom.cli import archive_option, draw, json_option
-from mailloom.digest import digest as digests
-from mailloom.digest import overall
-from mailloom.doctor import Finding, examine, mend
-from mailloom.export import Evidence, Format, What
-from mailloom.export import export as write
-from mailloom.stats import stats as count
 
 ROWS = 1000
 """Rows of a query that are drawn as a table: they are held in memory to find the widths. --csv and --json print all."""

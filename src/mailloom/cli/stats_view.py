@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from mailloom.archive.stats import SIZES, THREADS, Stats
 from mailloom.cli import draw
-from mailloom.stats import SIZES, THREADS, Stats
 
 MONTHS = 30  # more than that are drawn by year: a plot should stay on the screen
 BAR = 40  # columns of the longest bar

@@ -20,7 +20,7 @@ from mailloom.thread.decide import decide, is_asking
 from mailloom.thread.keys import is_dead, message_node
 from mailloom.thread.weave import keyed
 
-BATCH = 1000
+BATCH = 4000
 """Marks that one settle takes: what they touch is held in memory, so the number bounds that, not what is right."""
 CLEAR = b""
 
@@ -238,7 +238,9 @@ class _Pass:
                 (MessageId(node[1:]), MessageId((want or root[least])[1:])) for node in nodes if node[0] == 0
             )
         if stamps:
-            self.threads.stamp(stamps)
+            # The nodes of dirty messages last: as long as one of them has conv, a settle after a crash begins here again.
+            bells = {name for m in self.dirty if m in self.stated for name in nodes_of(self.stated[m])}
+            self.threads.stamp(sorted(stamps, key=lambda stamp: stamp.node in bells))
             self.wrote = True
 
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import apsw
 
-from mailloom.analyse import Analysis
-from mailloom.archive import Archive
-from mailloom.doctor import files, ledger, threads
-from mailloom.doctor.examination import DAMAGED, Examination
-from mailloom.doctor.mend import mend
+from mailloom.archive.analyse import Analysis
+from mailloom.archive.doctor import files, ledger, threads
+from mailloom.archive.doctor.examination import DAMAGED, Examination
+from mailloom.archive.doctor.mend import mend
+from mailloom.archive.reading import Archive
 
 MEMORY = "400MB"  # for DuckDB, which follows the paths of threads
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import orjson
 
-from mailloom.analyse import CHUNK, Analysis
-from mailloom.archive import Archive
+from mailloom.archive.analyse import CHUNK, Analysis
+from mailloom.archive.reading import Archive
 from mailloom.mail.model import Address, MessageId, Record
 from mailloom.schema import arrow_line, arrow_schema, load_record, text_id, unpack
 from mailloom.stores.sqlite.threads import load_stated

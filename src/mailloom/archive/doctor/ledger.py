@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import zstandard
 
-from mailloom.doctor.examination import DAMAGED, REPAIR, Examination, Verdict, named
+from mailloom.archive.doctor.examination import DAMAGED, REPAIR, Examination, Verdict, named
 from mailloom.schema import load_record, unpack
 
 _FROM_RAW = f"{REPAIR} from the raw bytes, where they are kept"

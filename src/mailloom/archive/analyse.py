@@ -13,7 +13,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from mailloom.archive import Archive
+from mailloom.archive.reading import Archive
 from mailloom.ports import UserError
 from mailloom.schema import arrow_line, arrow_schema, unpack
 from mailloom.stores.parquet import table as arrow_table

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
-from mailloom.analyse import CHUNK
-from mailloom.doctor.examination import REPAIR, Examination, Verdict, named
-from mailloom.doctor.ledger import sound
+from mailloom.archive.analyse import CHUNK
+from mailloom.archive.doctor.examination import REPAIR, Examination, Verdict, named
+from mailloom.archive.doctor.ledger import sound
 from mailloom.mail.model import MessageId
 from mailloom.ports import KeyItem, Link, Stated, Target
 from mailloom.schema import load_record, unpack

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mailloom.doctor.files import unnamed
-from mailloom.doctor.ledger import UNFOUND, UNMEANT, named_by, sound
+from mailloom.archive.doctor.files import unnamed
+from mailloom.archive.doctor.ledger import UNFOUND, UNMEANT, named_by, sound
 from mailloom.flow.transform import Outcome, Sealed, seal, transform
 from mailloom.mail.model import MessageId, Origin
 from mailloom.schema import VERSION, load_record, unpack

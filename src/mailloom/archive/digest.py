@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from mailloom.analyse import CHUNK, Analysis
-from mailloom.archive import Archive
+from mailloom.archive.analyse import CHUNK, Analysis
+from mailloom.archive.reading import Archive
 from mailloom.schema import unpack
 
 MEMORY = "400MB"  # for DuckDB, which follows the paths of threads; the rest is a row at a time

@@ -11,8 +11,8 @@ from typing import Any
 
 import zstandard
 
-from mailloom.analyse import CHUNK
-from mailloom.doctor.examination import REPAIR, SAMPLE, Examination, Verdict
+from mailloom.archive.analyse import CHUNK
+from mailloom.archive.doctor.examination import REPAIR, SAMPLE, Examination, Verdict
 from mailloom.wire import Embedded
 
 _NO_REPAIR = (

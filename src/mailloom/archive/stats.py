@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mailloom.analyse import Analysis
-from mailloom.archive import Archive
+from mailloom.archive.analyse import Analysis
+from mailloom.archive.reading import Archive
 from mailloom.schema import text_id
 
 MEMORY = "400MB"  # for DuckDB, which follows the paths of threads

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from mailloom.analyse import Analysis
-from mailloom.archive import Archive
+from mailloom.archive.analyse import Analysis
+from mailloom.archive.reading import Archive
 from mailloom.schema import text_id
 
 SAMPLE = 200
