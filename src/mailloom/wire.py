@@ -103,6 +103,10 @@ class Embedded:
             if str(path.relative_to(root)) not in named:
                 path.unlink()
 
+    def tidy(self) -> None:
+        """Bring the write-ahead log into the database, as far as readers let it."""
+        self.connection.execute("pragma wal_checkpoint(truncate)")
+
     # -------------------------------------------------------------------------------------------- rejected mail
     def rejected(self, size: int) -> Iterator[list[tuple[Origin, int, bytes]]]:
         """Rejected mail whose bytes were kept, `size` at a time: origin, generation of its place, bytes."""

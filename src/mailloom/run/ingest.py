@@ -130,6 +130,7 @@ def finish(stores: Embedded) -> None:
     """What is left to do when no more mail comes: conversations settled, Parquet written. Safe to run at any time."""
     settle(stores.threads)
     stores.copy()
+    stores.tidy()
 
 
 def retry(stores: Embedded) -> Books:
