@@ -238,10 +238,15 @@ class _Pass:
                 (MessageId(node[1:]), MessageId((want or root[least])[1:])) for node in nodes if node[0] == 0
             )
         if stamps:
-            # The nodes of dirty messages last: as long as one of them has conv, a settle after a crash begins here again.
-            bells = {name for m in self.dirty if m in self.stated for name in nodes_of(self.stated[m])}
-            self.threads.stamp(sorted(stamps, key=lambda stamp: stamp.node in bells))
+            self.threads.stamp(self.ordered(stamps))
             self.wrote = True
+
+    def ordered(self, stamps: Iterable[Stamp]) -> list[Stamp]:
+        """The nodes of dirty messages get conv first and lose it last. So whenever a crash leaves a wrong conv anywhere, one of
+        them has conv, and the next settle begins with it (see `seed`), whatever the keys' items say by then.
+        """
+        bells = {name for m in self.dirty if m in self.stated for name in nodes_of(self.stated[m])}
+        return sorted(stamps, key=lambda stamp: 1 if stamp.node not in bells else 2 if stamp.conv == CLEAR else 0)
 
 
 def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Decide) -> Settled:
