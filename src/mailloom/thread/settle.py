@@ -1,8 +1,8 @@
 """Dirty messages -> decide -> conversations, through the store. The only one that parts; one at a time, by a lease.
 
 A pass looks at the dirty messages, the askers whose clues they own, and whoever is linked to a hard key that flips. It
-decides for these, gathers what hangs together with those for whom something changes along links that live or ever lived, and writes in this order: revived keys,
-rows of new soft links, unions, conv. It repeats until a pass writes nothing; then come the live flags, dead keys, and last the
+decides for these, gathers what hangs together with those for whom something changes, along links that live or ever lived, and
+writes in this order: revived keys, rows of new soft links, unions, conv. It repeats until a pass writes nothing; then come the live flags, dead keys, and last the
 marks. A crash between any two writes leaves the marks, and the next settle does the rest.
 """
 
@@ -124,18 +124,20 @@ class _Pass:
         self.decided.update((s.message, ()) for s in rest)
 
     def seed(self) -> None:
-        """From whom to gather: who has or gets a soft link, who is linked to a key that flips, and the dirty that hang on a node with
-        conv or dead. For all others nothing changes: they asked only because their parent came later. A seed stays one in later
-        passes: what it brought up may have changed under it.
+        """From whom to gather: who has or gets a soft link, who is linked to a key that flips, and the dirty that hang on a node
+        with conv or dead, or are not joined with what they state (it was dead when they came). For all others nothing changes:
+        they asked only because their parent came later. A seed stays one in later passes: what it brought up may have changed.
         """
         rows = {row.source for row in self.threads.drawn(self.affected)}
         self.seeds.update(m for m in self.affected if m in rows or self.decided[m])
         for linked in self.threads.linked(self.flips).values():
             self.seeds.update(self.affected.intersection(linked))
         names = {m: nodes_of(self.stated[m]) for m in self.dirty - self.seeds if m in self.stated}
-        nodes = self.threads.nodes({name for some in names.values() for name in some})
-        odd = {name for name, node in nodes.items() if node.conv is not None or node.dead}
-        self.seeds.update(m for m, some in names.items() if not odd.isdisjoint(some))
+        every = {name for some in names.values() for name in some}
+        odd = {name for name, node in self.threads.nodes(every).items() if node.conv is not None or node.dead}
+        root = roots(self.threads, every)
+        apart = {m for m, some in names.items() if len({root[name] for name in some}) > 1}
+        self.seeds.update(m for m, some in names.items() if m in apart or not odd.isdisjoint(some))
 
     def gather(self) -> None:
         """All that hangs together with the seeds, closed under links that live or ever lived, both ways; but not through a
