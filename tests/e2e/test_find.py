@@ -15,7 +15,7 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from mailloom import archive as archive_module
+from mailloom.archive import reading as archive_module
 from mailloom.archive import Archive, open_archive
 from mailloom.cli import draw, group, thread_view
 from mailloom.flow.transform import refuse
