@@ -115,6 +115,7 @@ def ingest(
     Raises SourceError for a source that can't be read at all, ArchiveError or an OSError where the archive can't be written.
     """
     books = Books()
+    stores.records.begin()
     with _worked(_batches(sources, stores, options or Options(), books), jobs) as results:
         for batch, (arrived, packed) in results:
             books.add(_commit(batch, arrived, packed, stores), batch)

@@ -7,9 +7,12 @@ order would else make a file a month a batch. A file counts once the database na
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from mailloom.schema import arrow_line, arrow_schema
 
@@ -21,6 +24,11 @@ OTHER = "other"
 """The partition of mail whose Date is missing or outside the window: Date headers lie, and a lie must not make a folder."""
 
 
+THREADS = 2  # each holds a row group; more would wait for Python's share of the work
+Group: TypeAlias = tuple[str, bytes, int]
+"""A month, JSON lines for one row group, and how many."""
+
+
 class Written(NamedTuple):
     """One file: its name inside the archive, its month, how many mails it holds."""
 
@@ -30,26 +38,38 @@ class Written(NamedTuple):
 
 
 def write(folder: Path, rows: Iterable[tuple[str, bytes]], label: str) -> list[Written]:
-    """(month, record's JSON) in order of months -> files; each is complete and durable before it gets its name.
+    """(month, record's JSON) in order of months -> files; each is complete before it gets its name.
 
-    `label` tells the files of one call from those of all others; the same label overwrites.
+    `label` tells the files of one call from those of all others; the same label overwrites. Months are written side by side in
+    threads, as Arrow does its work outside of Python; a month that is larger than a row group is written by this one.
     """
     files: list[Written] = []
-    month, writer, mails, part = "", None, 0, Path()
-    for group_month, lines, count in _groups(rows):
-        if group_month != month:
-            if writer is not None:
-                files.append(_close(folder, writer, part, month, mails))
-            month, mails = group_month, 0
-            part = folder / f"month={month}" / f"{label}.parquet.part"
-            part.parent.mkdir(parents=True, exist_ok=True)
-            writer = _writer(part)
-        assert writer is not None
-        writer.write_table(table(lines))
-        mails += count
-    if writer is not None:
-        files.append(_close(folder, writer, part, month, mails))
+    with ThreadPoolExecutor(THREADS) as pool:
+        busy: deque[Future[Written]] = deque()
+        for month, groups in groupby(_groups(rows), key=lambda group: group[0]):
+            path = folder / f"month={month}" / f"{label}.parquet"
+            first, second = next(groups), next(groups, None)  # noqa: B031  read to their end before the next month
+            if second is not None:
+                files.append(_write_month(folder, path, month, chain((first, second), groups)))  # noqa: B031
+                continue
+            if len(busy) == 2 * THREADS:
+                files.append(busy.popleft().result())
+            busy.append(pool.submit(_write_month, folder, path, month, [first]))
+        files += [written.result() for written in busy]
     return files
+
+
+def _write_month(folder: Path, path: Path, month: str, groups: Iterable[Group]) -> Written:
+    """Not synced to disk: it is a copy, and after a power cut `mailloom doctor --repair` makes it again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".parquet.part")
+    mails = 0
+    with _writer(part) as writer:
+        for _, lines, count in groups:
+            writer.write_table(table(lines))
+            mails += count
+    part.replace(path)
+    return Written(str(path.relative_to(folder)), month, mails)
 
 
 def table(lines: bytes) -> pa.Table:
@@ -65,7 +85,7 @@ def table(lines: bytes) -> pa.Table:
     return pa.Table.from_arrays([read.column(name) for name in schema.names], schema=schema)
 
 
-def _groups(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes, int]]:
+def _groups(rows: Iterable[tuple[str, bytes]]) -> Iterator[Group]:
     month, size = "", 0
     lines: list[bytes] = []
     for row_month, body in rows:
@@ -101,14 +121,3 @@ def _writer(path: Path) -> pa.parquet.ParquetWriter:
         write_statistics=["id", "date"],
         store_schema=False,
     )
-
-
-def _close(folder: Path, writer: pa.parquet.ParquetWriter, part: Path, month: str, mails: int) -> Written:
-    import os
-
-    writer.close()
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    final = part.with_suffix("")
-    part.replace(final)
-    return Written(str(final.relative_to(folder)), month, mails)

@@ -17,6 +17,7 @@ Connection = apsw.Connection
 
 APPLICATION_ID = 0x4D4C4F4D  # "MLOM"
 VERSION = 1
+WAL_PAGES = 16_000  # 64 MB between checkpoints: hot pages are written back once for many batches
 BUSY_MS = 30_000  # a reader or another writer holds the file for as long as a batch takes, not longer
 
 FULL = "free some space and run the same command again; what was stored before is safe"
@@ -37,8 +38,11 @@ def connect(path: Path, *, write: bool, create: bool = False) -> Connection:
         connection = _opened(path, flags) if write else _opened_to_read(path, flags)
         version = _version(connection, path)
         if write:
-            # WAL lets readers go on while one writes; FULL makes a batch survive a power cut once its commit returned.
-            connection.execute("pragma journal_mode=wal; pragma synchronous=full; pragma wal_autocheckpoint=4000")
+            # WAL lets readers go on while one writes. NORMAL: a killed process loses nothing that was committed; a power cut may
+            # take the last batches as a whole, which the same command then reads again. `tidy` makes the end of a run durable.
+            connection.execute(
+                f"pragma journal_mode=wal; pragma synchronous=normal; pragma wal_autocheckpoint={WAL_PAGES}"
+            )
             if version == 0:
                 _create(connection)
         elif version == 0:

@@ -44,6 +44,7 @@ class SqliteRecords:
     def __init__(self, connection: Connection, clock: Callable[[], int], scope: str = "") -> None:
         self.connection, self.clock, self.scope = connection, clock, scope
         self.sources: dict[str, int] = {}
+        self.fresh: set[int] = set()
 
     # -------------------------------------------------------------------------------------------- messages
     def finished(self, ids: Collection[MessageId]) -> set[MessageId]:
@@ -82,12 +83,20 @@ class SqliteRecords:
     def source(self, name: str) -> int:
         """The number of a source, given when it is first seen."""
         if name not in self.sources:
+            before = self.connection.total_changes()
             self.connection.execute("insert or ignore into sources (scope, name) values (?, ?)", (self.scope, name))
             found = self.connection.execute(
                 "select id from sources where scope = ? and name = ?", (self.scope, name)
             ).get
             self.sources[name] = int(found)
+            if self.connection.total_changes() > before:
+                self.fresh.add(int(found))
         return self.sources[name]
+
+    def begin(self) -> None:
+        """A run begins: what is fresh is a source that this run is the first to read, so that its places need no look-up."""
+        self.sources.clear()
+        self.fresh.clear()
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         now = self.clock()
@@ -120,7 +129,10 @@ class SqliteRecords:
         """A file on disk -> (its generation, what the walk shall do): None to read all of it, -1 to leave it, else the offset
         from which to go on in a container that was not read to its end, or has grown since.
         """
-        key = (self.scope, self.source(place.source), place.path)
+        source = self.source(place.source)
+        if source in self.fresh:
+            return 0, None
+        key = (self.scope, source, place.path)
         same = (place.size, place.mtime_ns)
         row = self.connection.execute(_CONTAINER, key).get
         if row is not None:
