@@ -15,8 +15,8 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from mailloom.archive import reading as archive_module
 from mailloom.archive import Archive, open_archive
+from mailloom.archive import reading as archive_module
 from mailloom.cli import draw, group, thread_view
 from mailloom.flow.transform import refuse
 from mailloom.mail.model import MessageId
