@@ -191,88 +191,55 @@ def _mended(value: Any) -> Any:
 
 # ------------------------------------------------------------------------------------------------ Arrow
 def arrow_schema() -> pa.Schema:
-    """The columns of messages/*.parquet, of `to_arrow()` and of every batch that crosses a process border."""
+    """The columns of messages/*.parquet, of `to_arrow()` and of `export messages --format parquet`."""
     import pyarrow as pa
 
-    address = pa.struct([("name", pa.string()), ("address", pa.string()), ("key", pa.string()), ("group", pa.string())])
-    people = pa.list_(address)
-    words = pa.list_(pa.string())
-    attachment = pa.struct(
-        [
-            ("part", pa.int32()),
-            ("name", pa.string()),
-            ("type", pa.string()),
-            ("size", pa.int64()),
-            ("sha256", pa.string()),
-            ("content_id", pa.string()),
-            ("inline", pa.bool_()),
-        ]
-    )
-    segment = pa.struct(
-        [
-            ("kind", pa.string()),
-            ("start", pa.int32()),
-            ("end", pa.int32()),
-            ("level", pa.int32()),
-            ("rule", pa.string()),
-            ("confidence", pa.int32()),
-        ]
-    )
-    nested = pa.struct(
-        [
-            ("path", pa.string()),
-            ("kind", pa.string()),
-            ("depth", pa.int32()),
-            ("message_id", pa.string()),
-            ("from", people),
-            ("to", people),
-            ("cc", people),
-            ("date", pa.int64()),
-            ("zone", pa.int32()),
-            ("date_text", pa.string()),
-            ("subject", pa.string()),
-            ("text", pa.string()),
-            ("attachments", pa.list_(attachment)),
-            ("part", pa.int32()),
-            ("start", pa.int32()),
-            ("end", pa.int32()),
-        ]
-    )
-    problem = pa.struct([("kind", pa.string()), ("where", pa.string()), ("detail", pa.string())])
-    return pa.schema(
-        [
-            ("id", pa.string()),
-            ("content_hash", pa.string()),
-            ("twin", pa.string()),
-            ("message_id", pa.string()),
-            ("in_reply_to", words),
-            ("in_reply_to_text", pa.string()),
-            ("references", words),
-            ("aliases", words),
-            ("thread_index", pa.string()),
-            ("date", pa.int64()),
-            ("zone", pa.int32()),
-            ("date_text", pa.string()),
-            ("subject", pa.string()),
-            ("base_subject", pa.string()),
-            ("from", people),
-            ("sender", people),
-            ("reply_to", people),
-            ("to", people),
-            ("cc", people),
-            ("list_id", pa.string()),
-            ("auto_submitted", pa.string()),
-            ("marks", words),
-            ("text", pa.string()),
-            ("text_origin", pa.string()),
-            ("segments", pa.list_(segment)),
-            ("nested", pa.list_(nested)),
-            ("attachments", pa.list_(attachment)),
-            ("problems", pa.list_(problem)),
-            ("reply_text", pa.string()),
-        ],
-        metadata={"mailloom.schema": VERSION},
-    )
+    kinds = _kinds()
+    return pa.schema([(name, kinds[kind]) for name, kind in _COLUMNS.items()], metadata={"mailloom.schema": VERSION})
+
+
+_COLUMNS = {
+    "id": "text", "content_hash": "text", "twin": "text", "message_id": "text", "in_reply_to": "texts",
+    "in_reply_to_text": "text", "references": "texts", "aliases": "texts", "thread_index": "text", "date": "long",
+    "zone": "int", "date_text": "text", "subject": "text", "base_subject": "text", "from": "people", "sender": "people",
+    "reply_to": "people", "to": "people", "cc": "people", "list_id": "text", "auto_submitted": "text", "marks": "texts",
+    "text": "text", "text_origin": "text", "segments": "segments", "nested": "nested", "attachments": "attachments",
+    "problems": "problems", "reply_text": "text",
+}  # fmt: skip
+_ADDRESS = {"name": "text", "address": "text", "key": "text", "group": "text"}
+_ATTACHMENT = {
+    "part": "int", "name": "text", "type": "text", "size": "long", "sha256": "text", "content_id": "text", "inline": "bool",
+}  # fmt: skip
+_SEGMENT = {"kind": "text", "start": "int", "end": "int", "level": "int", "rule": "text", "confidence": "int"}
+_NESTED = {
+    "path": "text", "kind": "text", "depth": "int", "message_id": "text", "from": "people", "to": "people", "cc": "people",
+    "date": "long", "zone": "int", "date_text": "text", "subject": "text", "text": "text", "attachments": "attachments",
+    "part": "int", "start": "int", "end": "int",
+}  # fmt: skip
+_PROBLEM = {"kind": "text", "where": "text", "detail": "text"}
+
+
+def _kinds() -> dict[str, pa.DataType]:
+    """The types that columns and fields name; lists of structs are made of those before them."""
+    import pyarrow as pa
+
+    kinds = {
+        "text": pa.string(),
+        "int": pa.int32(),
+        "long": pa.int64(),
+        "bool": pa.bool_(),
+        "texts": pa.list_(pa.string()),
+    }
+    structs = {
+        "people": _ADDRESS,
+        "attachments": _ATTACHMENT,
+        "segments": _SEGMENT,
+        "problems": _PROBLEM,
+        "nested": _NESTED,
+    }
+    for name, fields in structs.items():
+        kinds[name] = pa.list_(pa.struct([(field, kinds[kind]) for field, kind in fields.items()]))
+    return kinds
 
 
 def arrow_line(body: bytes) -> bytes:
