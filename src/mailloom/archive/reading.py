@@ -54,6 +54,7 @@ class Copy:
     source: str
     path: str
     start: int
+    generation: int
     length: int
     state: str
     message: MessageId | None
@@ -82,8 +83,10 @@ class Hit:
     marks: tuple[tuple[int, int], ...]
 
 
-_COPY = """sources.name, path, start, length, state, message, raw_sha256, folder, labels, flags, received_at, trace, reason,
-  version, read_at, stored_at from deliveries indexed by deliveries_message join sources on sources.id = deliveries.source"""
+COPY = """sources.name, path, start, generation, length, state, message, raw_sha256, folder, labels, flags, received_at, trace,
+  reason, version, read_at, stored_at from"""
+"""The columns of a Copy; what follows is `deliveries` and its join with sources."""
+_COPIES = "deliveries indexed by deliveries_message join sources on sources.id = deliveries.source"
 _SUMMARY = "id, date, subject, sender, message_id, attachments, nested, problems from messages"
 _UP = """with recursive up (name, parent) as (
     select name, parent from nodes where scope = ?1 and name = ?2
@@ -155,7 +158,7 @@ class Archive:
         return load_record(unpack(body))
 
     def copies(self, message: MessageId) -> list[Copy]:
-        sql = f"select {_COPY} where deliveries.scope = ? and message = ? order by stored_at, source, path, start"
+        sql = f"select {COPY} {_COPIES} where deliveries.scope = ? and message = ? order by stored_at, source, path, start"
         return [Copy(*row) for row in self.connection.execute(sql, (self.scope, message))]
 
     def twins(self, message: MessageId) -> list[MessageId]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from mailloom.archive import Archive, NotFoundError
+from mailloom.archive import Archive, Copy, NotFoundError
+from mailloom.archive.reading import COPY
 from mailloom.cli import draw
 from mailloom.mail.model import MessageId
 from mailloom.schema import text_id
@@ -16,50 +18,23 @@ from mailloom.wire import FIRST_MONTH, LAST_MONTH
 SHOWN = 20  # deliveries that are told of a mailbox with thousands
 
 
-class Arrival(NamedTuple):
-    """One row of the ledger."""
-
-    source: str
-    path: str
-    start: int
-    generation: int
-    length: int
-    state: str
-    message: MessageId | None
-    raw_sha256: bytes
-    folder: str
-    labels: str
-    flags: str
-    received_at: int | None
-    reason: str
-    version: str
-    read_at: int
-    stored_at: int
+_PLACES = f"{COPY} deliveries join sources on sources.id = deliveries.source"
 
 
-_COLUMNS = """sources.name, path, start, generation, length, state, message, raw_sha256, folder, labels, flags, received_at, reason,
-  version, read_at, stored_at from deliveries join sources on sources.id = deliveries.source"""
-
-
-def of_message(archive: Archive, message: MessageId) -> list[Arrival]:
-    sql = f"select {_COLUMNS} where deliveries.scope = ? and message = ? order by stored_at, source, path, start"
-    return [Arrival(*row) for row in archive.connection.execute(sql, (archive.scope, message))]
-
-
-def of_path(archive: Archive, name: str) -> list[Arrival]:
+def of_path(archive: Archive, name: str) -> list[Copy]:
     """The deliveries of a file: by its path on disk, its path inside a source, or the end of one. Oldest first."""
     sources = list(archive.connection.execute("select id, name from sources where scope = ?", (archive.scope,)))
-    sql = f"select {_COLUMNS} where deliveries.scope = ? and source = ? and path = ? order by start, generation"
+    sql = f"select {_PLACES} where deliveries.scope = ? and source = ? and path = ? order by start, generation"
     found: list[Any] = []
     for number, source in sources:
         for path in dict.fromkeys(_inside(source, name)):
             found += archive.connection.execute(sql, (archive.scope, number, path))
     if not found:
         like = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        ends = f"""select {_COLUMNS} where deliveries.scope = ?1
+        ends = f"""select {_PLACES} where deliveries.scope = ?1
           and (path like '%/' || ?2 escape '\\' or path like '%!' || ?2 escape '\\') order by source, path, start, generation"""
         found = list(archive.connection.execute(ends, (archive.scope, like)))
-    return [Arrival(*row) for row in found]
+    return [Copy(*row) for row in found]
 
 
 def _inside(source: str, name: str) -> Iterator[str]:
@@ -75,13 +50,13 @@ def _inside(source: str, name: str) -> Iterator[str]:
             yield f"{folder.rpartition('/')[0]}/{file.partition(':2,')[0]}".lstrip("/")
 
 
-def arrivals(archive: Archive, name: str) -> list[Arrival]:
+def arrivals(archive: Archive, name: str) -> list[Copy]:
     """What a name means: a path first where it looks like one or is one, else an id or Message-ID. Raises NotFoundError."""
     as_path = "/" in name or Path(name).exists()
     if as_path and (found := of_path(archive, name)):
         return found
     try:
-        return of_message(archive, archive.find(name))
+        return archive.copies(archive.find(name))
     except NotFoundError:
         if not as_path and (found := of_path(archive, name)):
             return found
@@ -91,7 +66,7 @@ def arrivals(archive: Archive, name: str) -> list[Arrival]:
         ) from None
 
 
-def steps(archive: Archive, one: Arrival) -> list[dict[str, Any]]:
+def steps(archive: Archive, one: Copy) -> list[dict[str, Any]]:
     """What happened to a delivery, in order: {step, at (ISO, "" where no time is kept), detail}."""
     told: list[tuple[str, int | None, str]] = []
     if one.received_at is not None:
@@ -108,7 +83,7 @@ def steps(archive: Archive, one: Arrival) -> list[dict[str, Any]]:
     return [{"step": step, "at": draw.iso(at), "detail": detail} for step, at, detail in told]
 
 
-def _raw(archive: Archive, one: Arrival) -> str:
+def _raw(archive: Archive, one: Copy) -> str:
     where = archive.stores.records.located([one.raw_sha256]).get(one.raw_sha256)
     if where is None:
         return "its bytes are not kept"
@@ -140,7 +115,7 @@ def _message_steps(archive: Archive, message: MessageId) -> Iterator[tuple[str, 
     yield "thread", None, f"{text_id(archive.conversation(message))}, {state}"
 
 
-def lines(archive: Archive, found: list[Arrival], *, room: int) -> Iterator[str]:
+def lines(archive: Archive, found: list[Copy], *, room: int) -> Iterator[str]:
     for one in found[:SHOWN]:
         place = f"{one.source}{'/' if one.path else ''}{one.path}"
         yield draw.bold(draw.safe(place)) + (f" bytes {one.start:,}-{one.start + one.length:,}" if one.start else "")
@@ -160,9 +135,11 @@ def lines(archive: Archive, found: list[Arrival], *, room: int) -> Iterator[str]
         yield draw.dim(f"… {len(found) - SHOWN:,} more (--json has all)")
 
 
-def value(archive: Archive, one: Arrival) -> dict[str, Any]:
+def value(archive: Archive, one: Copy) -> dict[str, Any]:
+    told = asdict(one)
+    del told["trace"]  # it has fields of its own in `show`
     return {
-        **one._asdict(),
+        **told,
         "message": text_id(one.message) if one.message else None,
         "raw_sha256": one.raw_sha256.hex(),
         "received_at": draw.iso(one.received_at) or None,
