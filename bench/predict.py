@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from mailloom.mail.html import text_of
-from mailloom.mail.model import Address, Nested, Segment
+from mailloom.mail.model import OWN, SIGNED, Address, Nested, Segment
 from mailloom.mail.nested import inline
 from mailloom.mail.parse import parse
 from mailloom.mail.segment import cut
@@ -85,11 +85,11 @@ def predicted(case: dict[str, Any]) -> dict[str, Any]:
         nested = inline(text, segments, subject=given.get("subject") or "")
     joined = lambda *kinds: "".join(text[s.start : s.end] for s in segments if s.kind in kinds).strip()  # noqa: E731
     return {
-        "reply_text": joined("new"),
-        "reply_full": joined("new", "signature"),
+        "reply_text": joined(*OWN),
+        "reply_full": joined(*SIGNED),
         "signature": joined("signature", "disclaimer"),
         "quoted": joined("attribution", "quote", "forward"),
-        "segments": [{"kind": s.kind if s.kind != "new" else "reply", "text": text[s.start : s.end]} for s in segments],
+        "segments": [{"kind": "reply" if s.kind in OWN else s.kind, "text": text[s.start : s.end]} for s in segments],
         "nested": tree(nested),
         "is_forward": any(n.kind != "quoted" for n in nested),
     }

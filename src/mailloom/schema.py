@@ -13,7 +13,19 @@ from uuid import UUID
 import orjson
 import zstandard
 
-from mailloom.mail.model import Address, Attachment, Date, Message, MessageId, Nested, Problem, Record, Segment, Trace
+from mailloom.mail.model import (
+    OWN,
+    Address,
+    Attachment,
+    Date,
+    Message,
+    MessageId,
+    Nested,
+    Problem,
+    Record,
+    Segment,
+    Trace,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -246,5 +258,5 @@ def arrow_line(body: bytes) -> bytes:
     """A record's canonical JSON with what Arrow holds besides: `reply_text`, so that nobody has to cut spans in SQL."""
     record = orjson.loads(body)
     text = record["text"]
-    reply = "".join(text[s["start"] : s["end"]] for s in record["segments"] if s["kind"] == "new").strip()
+    reply = "".join(text[s["start"] : s["end"]] for s in record["segments"] if s["kind"] in OWN).strip()
     return body[:-1] + b',"reply_text":' + orjson.dumps(reply) + b"}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mailloom.cli import draw
-from mailloom.mail.model import Address, Message, MessageId, Nested
+from mailloom.mail.model import SIGNED, Address, Message, MessageId, Nested
 from mailloom.schema import text_id
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _text(message: Message, *, room: int, full: bool) -> Iterator[str]:
         what = f"{span.kind}{level}: {span.start:,}-{span.end:,}{rule}, {span.confidence / 1000:.2f} sure"
         yield from ("", draw.dim(draw.clip(f"── {what} ", room).ljust(room, "─")))
         folded = list(draw.wrap(text, room))
-        cut = len(folded) if full or span.kind in {"new", "signature"} or len(folded) <= SPAN_LINES + 1 else SPAN_LINES
+        cut = len(folded) if full or span.kind in SIGNED or len(folded) <= SPAN_LINES + 1 else SPAN_LINES
         yield from folded[:cut]
         if cut < len(folded):
             yield draw.dim(f"… {draw.several(len(folded) - cut, 'more line')} (--full)")

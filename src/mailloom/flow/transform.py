@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from mailloom.mail.identity import identify
-from mailloom.mail.model import Address, Message, Origin, Record
+from mailloom.mail.model import SIGNED, Address, Message, Origin, Record
 from mailloom.mail.parse import read
 from mailloom.ports import Row, Stated, Words
 from mailloom.schema import VERSION, pack_record
@@ -122,9 +122,8 @@ def _row(outcome: Outcome, record: Record) -> Row:
 
 def _words(message: Message) -> Words:
     """Each word once in the column where it tells most: what the author wrote, or what was quoted, forwarded or appended."""
-    mine = ("new", "signature")
-    new = "\n".join(message.text[s.start : s.end] for s in message.segments if s.kind in mine)
-    old = [message.text[s.start : s.end] for s in message.segments if s.kind not in mine]
+    new = "\n".join(message.text[s.start : s.end] for s in message.segments if s.kind in SIGNED)
+    old = [message.text[s.start : s.end] for s in message.segments if s.kind not in SIGNED]
     attached = [n for n in message.nested if n.kind == "attached"]
     old += [f"{n.subject}\n{_names(n.from_)}\n{n.text}" for n in attached]
     files = [*message.attachments, *(a for n in attached for a in n.attachments)]

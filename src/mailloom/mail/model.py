@@ -7,12 +7,15 @@ Absent text is "", an absent list (), an absent time None: a reader never has to
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NewType
+from typing import Final, Literal, NewType
 
 MessageId = NewType("MessageId", bytes)
 """16 bytes, a UUIDv8 (RFC 9562 section 5.8): see mail/identity.py. Not the Message-ID header, which is `message_id: str`."""
 
-SegmentKind = Literal["new", "attribution", "quote", "forward", "signature", "disclaimer"]
+SegmentKind = Literal["new", "greeting", "signoff", "attribution", "quote", "forward", "signature", "disclaimer"]
+OWN: Final[frozenset[SegmentKind]] = frozenset(("new", "greeting", "signoff"))
+"""What the author typed into this mail: "Hi Ann," and "Best, Bob" are told apart from the rest, and are part of it."""
+SIGNED: Final[frozenset[SegmentKind]] = OWN | {"signature"}
 NestedKind = Literal["attached", "forwarded", "quoted"]
 
 
@@ -146,15 +149,15 @@ class Message:
     @property
     def reply_text(self) -> str:
         """What the author typed: without quotes, forwards, signature and disclaimer."""
-        return _join(self.text, self.segments, ("new",))
+        return _join(self.text, self.segments, OWN)
 
     @property
     def reply_full(self) -> str:
         """The same with the signature."""
-        return _join(self.text, self.segments, ("new", "signature"))
+        return _join(self.text, self.segments, SIGNED)
 
 
-def _join(text: str, segments: tuple[Segment, ...], kinds: tuple[SegmentKind, ...]) -> str:
+def _join(text: str, segments: tuple[Segment, ...], kinds: frozenset[SegmentKind]) -> str:
     return "".join(text[s.start : s.end] for s in segments if s.kind in kinds).strip()
 
 

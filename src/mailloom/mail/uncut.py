@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from mailloom.mail.heading import has_date, phrase, plain_digits
-from mailloom.mail.model import Problem, Segment
+from mailloom.mail.model import OWN, Problem, Segment
 
 MAX_BEHIND = 200
 """Characters from an "@" to the colon that ends its line: an address, a bracket and a verb."""
@@ -25,7 +25,7 @@ def uncut(text: str, segments: Sequence[Segment]) -> tuple[Problem, ...]:
     for place, like in sorted(suspects):
         while segments[at].end <= place:
             at += 1
-        if segments[at].kind != "new":
+        if segments[at].kind not in OWN:
             continue
         line = text[text.rfind("\n", 0, place) + 1 : place + 300].partition("\n")[0]
         if has_date(plain_digits(line)) if like == "attribution" else phrase(line)[0] == "dashed":
