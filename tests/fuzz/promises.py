@@ -1,0 +1,106 @@
+"""What must hold of every input whatever: promises that fuzzing tries to break."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Final
+
+from mailloom.flow.transform import seal, transform
+from mailloom.mail.address import addresses
+from mailloom.mail.dates import date
+from mailloom.mail.header import all_ids, fields, params, words
+from mailloom.mail.html import text_of
+from mailloom.mail.model import Nested, Origin, Segment
+from mailloom.mail.nested import inline
+from mailloom.mail.parse import parse
+from mailloom.mail.segment import cut
+from mailloom.schema import dump_record, load_record
+
+ORIGIN = Origin("fuzz", "", 0, 0, 0, 0)
+
+
+def whole_mail(raw: bytes) -> None:
+    """Any bytes are a mail: read without an exception, twice the same, stored and loaded without a change."""
+    outcome = transform(raw, ORIGIN)
+    assert not outcome.reason, outcome.reason
+    record = outcome.record
+    assert record is not None
+    message = record.message
+    assert parse(raw) == message
+    end_to_end(message.text, message.segments)
+    paths_are_a_tree(message.nested)
+    body = dump_record(record)
+    assert dump_record(load_record(body)) == body
+    seal(outcome)
+
+
+def text(raw: bytes) -> None:
+    """Any text is cut end to end, and its nested messages lie inside it."""
+    said = raw.decode("utf-8", "replace")
+    segments, _ = cut(said)
+    end_to_end(said, segments)
+    nested = inline(said, segments)
+    paths_are_a_tree(nested)
+    for one in nested:
+        if one.depth == 1:
+            assert 0 <= one.start <= one.end <= len(said)
+
+
+def html(raw: bytes) -> None:
+    """Any HTML has a text, and its marks lie in it."""
+    page = text_of(raw.decode("utf-8", "replace"))
+    for mark in page.marks:
+        assert 0 <= mark.start <= mark.end <= len(page.text)
+    segments, _ = cut(page.text, page.marks)
+    end_to_end(page.text, segments)
+    inline(page.text, segments)
+
+
+def head(raw: bytes) -> None:
+    """Any header block has fields of one line each; any value is read as whatever it might be."""
+    for name, value in fields(raw):
+        assert name == name.lower()
+        assert "\n" not in value
+        assert "\r" not in value
+        assert "\n" not in words(value)
+        all_ids(value)
+        for one in addresses(value):
+            assert "\n" not in one.address
+    params(raw)
+
+
+def stated(raw: bytes) -> None:
+    """Any line may be a date: one that was read has a zone of this planet."""
+    found = date(raw.decode("utf-8", "replace"))
+    assert found.zone is None or (found.ms is not None and abs(found.zone) < 16 * 60)
+
+
+def end_to_end(said: str, segments: Sequence[Segment]) -> None:
+    assert bool(segments) == bool(said)
+    if segments:
+        assert segments[0].start == 0
+        assert segments[-1].end == len(said)
+        assert all(a.end == b.start for a, b in pairwise(segments))
+        assert all(s.start < s.end for s in segments)
+        assert all(s.rule and 0 < s.confidence <= 1000 for s in segments)
+
+
+def paths_are_a_tree(nested: Sequence[Nested]) -> None:
+    """Every path once, none without its parent, each as deep as it says."""
+    paths = [n.path for n in nested]
+    known = set(paths)
+    assert len(paths) == len(known)
+    for one in nested:
+        parent = one.path.rpartition(".")[0]
+        assert not parent or parent in known
+        assert one.depth == one.path.count(".") + 1
+
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "mail": whole_mail,
+    "text": text,
+    "html": html,
+    "head": head,
+    "stated": stated,
+}
