@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 import zstandard
 
+from mailloom.mail.header import Headers
 from mailloom.mail.model import (
     OWN,
     Address,
@@ -104,7 +105,7 @@ def load_record(body: bytes | str) -> Record:
         nested=tuple(_load_nested(n) for n in d["nested"]),
         attachments=tuple(Attachment(**a) for a in d["attachments"]),
         problems=tuple(Problem(**p) for p in d["problems"]),
-        headers=(),
+        headers=Headers(),
         trace=Trace((), "", (), (), ()),
     )
     return Record(

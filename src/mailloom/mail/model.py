@@ -7,7 +7,10 @@ Absent text is "", an absent list (), an absent time None: a reader never has to
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, NewType
+from typing import TYPE_CHECKING, Final, Literal, NewType
+
+if TYPE_CHECKING:
+    from mailloom.mail.header import Headers
 
 MessageId = NewType("MessageId", bytes)
 """16 bytes, a UUIDv8 (RFC 9562 section 5.8): see mail/identity.py. Not the Message-ID header, which is `message_id: str`."""
@@ -118,7 +121,7 @@ class Message:
 
     `message_id`, `in_reply_to` and `references` are without brackets, as stated: hygiene is for thread/evidence.py.
     `in_reply_to_text` keeps the header as it was for its garbled forms.
-    `headers` are all fields of the top level in order, decoded, for `show` (they hold what a copy adds too).
+    `headers` are all fields of the top level in order, decoded when looked at, for `show` (they hold what a copy adds too).
     """
 
     message_id: str
@@ -143,7 +146,7 @@ class Message:
     nested: tuple[Nested, ...]
     attachments: tuple[Attachment, ...]
     problems: tuple[Problem, ...]
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     trace: Trace
 
     @property
