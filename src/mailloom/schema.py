@@ -72,7 +72,10 @@ def record_dict(record: Record) -> dict[str, Any]:
         "marks": m.marks,
         "text": m.text,
         "text_origin": m.text_origin,
-        "segments": m.segments,
+        "segments": [
+            {"kind": kind, "start": start, "end": end, "level": level, "rule": rule, "confidence": confidence}
+            for kind, start, end, level, rule, confidence in m.segments
+        ],
         "nested": [_nested(n) for n in m.nested],
         "attachments": m.attachments,
         "problems": m.problems,

@@ -307,7 +307,7 @@ def _renumbered(level: _Level) -> Sequence[Nested]:
     for one in level.inside:
         steps = one.path.split(".")
         steps[place] = str(int(steps[place]) + len(level.carried))
-        out.append(replace(one, path=".".join(steps)))
+        out.append(one._replace(path=".".join(steps)))
     return out
 
 
