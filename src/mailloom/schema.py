@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 import zstandard
 
+from mailloom.mail.header import Headers
 from mailloom.mail.model import (
     OWN,
     Address,
@@ -71,7 +72,10 @@ def record_dict(record: Record) -> dict[str, Any]:
         "marks": m.marks,
         "text": m.text,
         "text_origin": m.text_origin,
-        "segments": m.segments,
+        "segments": [
+            {"kind": kind, "start": start, "end": end, "level": level, "rule": rule, "confidence": confidence}
+            for kind, start, end, level, rule, confidence in m.segments
+        ],
         "nested": [_nested(n) for n in m.nested],
         "attachments": m.attachments,
         "problems": m.problems,
@@ -104,7 +108,7 @@ def load_record(body: bytes | str) -> Record:
         nested=tuple(_load_nested(n) for n in d["nested"]),
         attachments=tuple(Attachment(**a) for a in d["attachments"]),
         problems=tuple(Problem(**p) for p in d["problems"]),
-        headers=(),
+        headers=Headers(),
         trace=Trace((), "", (), (), ()),
     )
     return Record(

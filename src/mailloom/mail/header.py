@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, a2b_qp
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
@@ -24,7 +25,6 @@ ID_LENGTH = 998
 
 # A field: name, colon, value with its folded lines (RFC 5322 section 2.2). "--" begins a boundary even where a colon follows.
 _FIELD_BYTES = re.compile(rb"^([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
-_ASCII_CONTROLS = bytes(set(range(32)) - set(b"\t\n")) + b"\x7f"
 # The same in text with a line break in front, for which the engine can search.
 _FIELD = re.compile(r"\n([!-9;-~]++)[ \t]*+:(.*+(?:\n[ \t].*+)*+)")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -50,19 +50,41 @@ NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 def fields(block: bytes, hint: str = "") -> list[tuple[str, str]]:
     """The fields of a header block in order: lower-case name, value unfolded with its encoded words as they stand."""
-    if block.isascii() and len(block.translate(None, _ASCII_CONTROLS)) == len(block) - block.count(b"\r\n"):
-        return _plain_fields(block.replace(b"\r\n", b"\n") if b"\r" in block else block)
-    return [(name.lower().decode("ascii"), unfolded(value, hint)) for name, value in raw_fields(block)]
+    return [(name.lower(), _value(value, hint)) for name, value in _FIELD.findall("\n" + block.decode("latin-1"))]
 
 
-def _plain_fields(block: bytes) -> list[tuple[str, str]]:
-    """What `unfolded` says of each field, for the usual block: ASCII, without controls. A mail has thirty to a hundred fields."""
-    out = []
-    for name, written in _FIELD.findall("\n" + block.decode("ascii")):
-        value = " ".join(map(str.strip, written.split("\n"))) if "\n" in written else written
-        value = value.strip()
-        out.append((name.lower(), _printable(value) if "\t" in value else value))
-    return out
+def named(block: bytes, names: Mapping[str, str], hint: str = "") -> dict[str, list[str]]:
+    """The values of the fields whose lower-case name is in `names`, by what that calls them, as `fields` has them: a mail has
+    thirty to a hundred fields, of which a reader needs half.
+    """
+    found: dict[str, list[str]] = {}
+    for written, value in _FIELD.findall("\n" + block.decode("latin-1")):
+        name = names.get(written.lower())
+        if name is not None:
+            if name in found:
+                found[name].append(_value(value, hint))
+            else:
+                found[name] = [_value(value, hint)]
+    return found
+
+
+def _value(value: str, hint: str) -> str:
+    """The value of a field in a block whose bytes were read as letters of the same number: see `unfolded`."""
+    return _one_line(value if value.isascii() else _eight_bit(value.encode("latin-1"), hint))
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """All fields of a header block in order, as (lower-case name, decoded value): read when looked at, which few who read a mail do.
+
+    `block` has LF for CRLF, so that copies of a mail are equal; `hint` is the charset of raw 8-bit letters in it.
+    """
+
+    block: bytes = b""
+    hint: str = ""
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter([(name, words(value) if "=?" in value else value) for name, value in fields(self.block, self.hint)])
 
 
 def raw_fields(block: bytes) -> list[tuple[bytes, bytes]]:
@@ -74,7 +96,10 @@ def unfolded(value: bytes, hint: str = "") -> str:
     """One line of text: folds (RFC 5322 section 2.2.3) made a single blank, controls gone, 8-bit bytes read; encoded words
     stay. Raw 8-bit is UTF-8 (RFC 6532), else in the charset `hint` (the message's own), else what a detector says.
     """
-    text = value.decode("ascii") if value.isascii() else _eight_bit(value, hint)
+    return _one_line(value.decode("ascii") if value.isascii() else _eight_bit(value, hint))
+
+
+def _one_line(text: str) -> str:
     if "\n" in text:
         text = " ".join([line.strip() for line in text.split("\n")])
     return (text if text.isprintable() else _printable(text)).strip()

@@ -6,6 +6,7 @@ Two copies of one mail (an inbox's and an archive's, an mbox's and a Maildir's) 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 
 from mailloom.mail.mime import Mime
@@ -15,7 +16,6 @@ FIRST_MS = 315_532_800_000  # 1980-01-01: no mail that is dated earlier was sent
 LAST_MS = 4_102_444_800_000  # 2100-01-01
 UNDATED = (1 << 48) - 1  # sorts behind every date, so an undated mail never names a conversation that has a dated one
 
-_SEPARATOR = b"\x1f"
 _END = b"\x1e"
 
 
@@ -60,7 +60,7 @@ def _said(message: Message) -> bytes:
         _fold(message.list_id),
         _fold(message.auto_submitted),
     ]
-    return _SEPARATOR.join(field.encode("utf-8", "surrogatepass") for field in fields)
+    return "\x1f".join(fields).encode("utf-8", "surrogatepass")
 
 
 def _ids(message: Message) -> bytes:
@@ -71,12 +71,12 @@ def _ids(message: Message) -> bytes:
         (message.in_reply_to_text,),
         message.aliases,
     )
-    stated = [" ".join(ids).encode("utf-8", "surrogatepass") for ids in lists]
-    return _SEPARATOR.join((*stated, message.thread_index))
+    stated = "\x1f".join([" ".join(ids) for ids in lists])
+    return stated.encode("utf-8", "surrogatepass") + b"\x1f" + message.thread_index
 
 
 def _people(addresses: tuple[Address, ...]) -> str:
-    return ",".join(f"{_fold(a.name)}<{a.address}>{a.group}" for a in addresses)
+    return ",".join([f"{_fold(a.name)}<{a.address}>{a.group}" for a in addresses]) if addresses else ""
 
 
 def _when(date: Date) -> str:
@@ -140,7 +140,12 @@ def base_subject(subject: str) -> str:
     Reply and forward prefixes, bracketed list tags in front and "(fwd)" behind go; blanks fold; case folds. A subject
     of nothing but a tag keeps it.
     """
-    text = " ".join(subject[:MAX_SUBJECT].split()).casefold()
+    return _base(subject[:MAX_SUBJECT])
+
+
+@lru_cache(maxsize=512)  # a thread's mails come close together
+def _base(subject: str) -> str:
+    text = " ".join(subject.split()).casefold()
     for _ in range(MAX_PREFIXES):
         if trailer := _TRAILER.search(text, max(0, len(text) - 220)):
             text = text[: trailer.start()]

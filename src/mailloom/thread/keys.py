@@ -41,7 +41,9 @@ def short_hash(kind: str, value: str | bytes) -> bytes:
 
 
 def _hash(*values: str | bytes) -> bytes:
-    return sha256(b"\0".join(v.encode("utf-8", "surrogatepass") if isinstance(v, str) else v for v in values)).digest()
+    return sha256(
+        b"\0".join([v.encode("utf-8", "surrogatepass") if isinstance(v, str) else v for v in values])
+    ).digest()
 
 
 def is_dead(item: KeyItem) -> bool:
