@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailloom.mail.nested import MAX_DEPTH, MAX_NESTED, inline
 from mailloom.mail.segment import cut
-from mailloom.mail.stated import stated_date
+from mailloom.mail.when import when
 
 
 def found(text, subject=""):
@@ -42,7 +42,7 @@ def test_a_forward_states_everything():
     assert pair(one.to) == [("Bob", "bob@example.net"), ("", "eve@example.net")]
     assert pair(one.cc) == [("Zoë", "zoe@example.com")]
     assert one.date.text == "Thu, Sep 3, 2026 at 2:14 PM"
-    assert one.date.ms == stated_date("3 Sep 2026 14:14").ms
+    assert one.date.ms == when("3 Sep 2026 14:14").ms
     assert text[one.start :].startswith("---------- Forwarded")
     assert one.end == len(text)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailloom.mail.stated import heading_fields, people, stated_date
+from mailloom.mail.stated import heading_fields, people
+from mailloom.mail.when import when
 
 
 def pair(people):
@@ -72,16 +73,16 @@ def test_what_an_attribution_states(line, name, address, date):
     ],
 )
 def test_dates_as_clients_write_them(text, same):
-    got = stated_date(text)
+    got = when(text)
     assert got.text == text
     assert got.ms is not None
-    assert got.ms == stated_date(same).ms
+    assert got.ms == when(same).ms
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "99/99/9999 99:99", "٣ سبتمبر"])
 def test_dates_that_say_nothing(text):
-    assert stated_date(text).ms is None
-    assert stated_date(text).text == text
+    assert when(text).ms is None
+    assert when(text).text == text
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mailloom.mail.address import addresses
-from mailloom.mail.header import date as read_date
 from mailloom.mail.heading import ADDRESS, TIME, Head, block, plain_digits
 from mailloom.mail.model import Address, Date
 from mailloom.mail.phrases import AROUND, LEAD, without_wrote
+from mailloom.mail.when import span, visible, when
 
 MAX_LINE = 998
 """Characters of an attribution line that are searched for a date (RFC 5322 section 2.1.1: no line is longer)."""
@@ -42,7 +42,7 @@ def _read_head(head: str) -> Stated:
         from_=people(fields.get("from", ""))[:1],
         to=people(fields.get("to", "")),
         cc=people(fields.get("cc", "")),
-        date=stated_date(fields.get("date", "")),
+        date=when(fields.get("date", ""), head),
         subject=fields.get("subject"),
     )
 
@@ -81,6 +81,7 @@ def _attributed(text: str) -> dict[str, str]:
     """Who wrote when, of an attribution line in any order: what stands on the far side of the time or date is the name."""
     fields: dict[str, str] = {}
     address = ""
+    text = visible(text)
     found = (_BRACKETED.search(text) or ADDRESS.search(text)) if "@" in text else None
     if found:
         address = found[1] if found.lastindex else found[0]
@@ -88,11 +89,15 @@ def _attributed(text: str) -> dict[str, str]:
     else:
         rest = text
     rest = without_wrote(rest)
-    digits = plain_digits(rest)
-    span = _date_span(digits)
-    if span:
-        fields["date"] = rest[span[0] : span[1]].strip(_EDGES.replace("-", "") + "[]")
-        rest = rest[: span[0]] + "\0" + rest[span[1] :]
+    if known := span(rest):
+        outer, start, end, outer_end = known
+    elif found_span := _date_span(plain_digits(rest)):
+        start, end = outer, outer_end = found_span
+    else:
+        start = end = -1
+    if start >= 0:
+        fields["date"] = rest[start:end].strip(_EDGES.replace("-", "") + "[]")
+        rest = rest[:outer] + "\0" + rest[outer_end:]
     if lead := LEAD.match(rest.lstrip(_EDGES)):
         rest = rest.lstrip(_EDGES)[lead.end() :]
     names = [_bare_name(piece) for piece in _APART.split(rest)]
@@ -169,39 +174,3 @@ def people(value: str) -> tuple[Address, ...]:
     if "*" in value:
         value = value.replace("*", "")
     return addresses(value)
-
-
-# ---------------------------------------------------------------- dates as clients write them
-
-_AT = re.compile(r"(?<=\d)(?:\s+|,\s*)(?:at|um|à|kl\.?|o|às|alle ore|alle|a las|klo)\s+(?=\d)", re.IGNORECASE)
-_CLOCK = re.compile(r"(?<!\d)(\d{1,2})[.h](\d{2})(?:[.](\d{2}))?(?=\s*(?:$|[A-Z+(-]))")
-
-
-def stated_date(text: str) -> Date:
-    """A date as a client wrote it ("Thu, Sep 3, 2026 at 2:14 AM"); text as stated, ms None where it can't be read."""
-    if not text:
-        return Date(None, None, "")
-    plain = plain_digits(text).replace("\u202f", " ").replace("\xa0", " ")
-    plain = _AT.sub(" ", plain)
-    if "." in plain or "h" in plain:
-        plain = _CLOCK.sub(lambda m: f"{m[1]}:{m[2]}" + (f":{m[3]}" if m[3] else ""), plain)
-    stated = _read_words(plain)
-    return Date(stated.ms, stated.zone, text)
-
-
-_MONTH_FIRST = re.compile(r"([A-Z][a-z]{2})[a-z]{0,6}\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})")
-_DAY_FIRST = re.compile(r"(\d{1,2})(?:\.|st|nd|rd|th)?\s+([A-Z][a-z]{2})[a-z]{0,6}\.?,?\s+(\d{4})")
-_HALF = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s{0,2}([AaPp])\.?\s?[Mm]\.?")
-
-
-def _read_words(text: str) -> Date:
-    """English words in any order, as header.date reads them: day, month, year, time, zone."""
-    clock = _HALF.search(text)
-    if clock:
-        hour = int(clock[1]) % 12 + (12 if clock[4] in "pP" else 0)
-        text = f"{text[: clock.start()]}{hour:02}:{clock[2]}:{clock[3] or '00'}{text[clock.end() :]}"
-    if found := _MONTH_FIRST.search(text):
-        text = f"{found[2]} {found[1]} {found[3]} {text[found.end() :].lstrip(', ')}"
-    elif found := _DAY_FIRST.search(text):
-        text = f"{found[1]} {found[2]} {found[3]} {text[found.end() :].lstrip(', ')}"
-    return read_date(text)
