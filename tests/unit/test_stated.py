@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailloom.mail.stated import heading_fields, people
+from mailloom.mail.stated import people, stated
 from mailloom.mail.when import when
 
 
@@ -54,10 +54,9 @@ def pair(people):
     ],
 )
 def test_what_an_attribution_states(line, name, address, date):
-    fields = heading_fields(line)
-    (one,) = people(fields["from"])
-    assert (one.name, one.address) == (name, address)
-    assert fields.get("date", "") == date
+    found = stated(line)
+    assert pair(found.from_) == [(name, address)]
+    assert found.date.text == date
 
 
 @pytest.mark.parametrize(

@@ -5,24 +5,26 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pkgutil import get_data
 from typing import Final
 
-Sense = tuple[tuple[int, str], ...]
-"""What a word may mean: (number of the month or of the day, language) pairs."""
-
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Folded word -> what it means. Months count from 1, days from Monday = 0, halves are 0 (am) and 12 (pm)."""
+    """Folded word -> what it means. Months count from 1, days from Monday = 0, halves are 0 (am) and 12 (pm).
 
-    months: dict[str, Sense]
+    `months` has each month that a word can mean with the languages where it does, "" where it is only one.
+    """
+
+    months: dict[str, tuple[tuple[str, int], ...]]
+    languages: dict[str, frozenset[str]]
     jalali: dict[str, int]
-    days: dict[str, Sense]
-    halves: dict[str, Sense]
-    at: dict[str, frozenset[str]]
+    days: dict[str, frozenset[int]]
+    halves: dict[str, int]
+    at: frozenset[str]
     says: dict[str, frozenset[str]]
     orders: dict[str, str]
 
@@ -31,34 +33,44 @@ class Calendar:
 def calendar() -> Calendar:
     # Read when asked for: a program that shows stored mail starts without it.
     table = tomllib.loads((get_data(__package__, "months.toml") or b"").decode("utf-8"))
-    months: dict[str, list[tuple[int, str]]] = {}
-    days: dict[str, list[tuple[int, str]]] = {}
-    halves: dict[str, list[tuple[int, str]]] = {}
+    months: dict[str, dict[int, list[str]]] = {}
+    languages: dict[str, set[str]] = {}
+    days: dict[str, set[int]] = {}
+    halves: dict[str, int] = {}
     jalali: dict[str, int] = {}
     at: dict[str, set[str]] = {}
     says: dict[str, set[str]] = {}
     for language, words in table.items():
-        for senses, name, first in ((months, "months", 1), (days, "days", 0)):
-            for number, forms in enumerate(words.get(name, "").split("|"), first):
-                for form in forms.split():
-                    senses.setdefault(fold(form), []).append((number, language))
-        for number, forms in enumerate(words.get("jalali", "").split("|"), 1):
-            jalali.update(dict.fromkeys(map(fold, forms.split()), number))
-        for name, hours in (("am", 0), ("pm", 12)):
-            for form in words.get(name, "").split():
-                halves.setdefault(fold(form), []).append((hours, language))
-        for kinds, name in ((at, "at"), (says, "says")):
-            for form in words.get(name, "").split():
+        for number, form in _numbered(words.get("months", ""), 1):
+            months.setdefault(form, {}).setdefault(number, []).append(language)
+        for number, form in _numbered(words.get("days", ""), 0):
+            days.setdefault(form, set()).add(number)
+        jalali.update({form: number for number, form in _numbered(words.get("jalali", ""), 1)})
+        halves.update(
+            {fold(form): hours for hours, name in ((0, "am"), (12, "pm")) for form in words.get(name, "").split()}
+        )
+        for kinds, names in ((at, ("at",)), (says, ("says",)), (languages, ("months", "days", "am", "pm", "at"))):
+            for form in " ".join(words.get(name, "") for name in names).replace("|", " ").split():
                 kinds.setdefault(fold(form), set()).add(language)
     return Calendar(
-        months={word: tuple(dict.fromkeys(senses)) for word, senses in months.items()},
+        months={
+            word: tuple(("+".join(spoken) if len(meant) > 1 else "", number) for number, spoken in meant.items())
+            for word, meant in months.items()
+        },
+        languages={word: frozenset(spoken) for word, spoken in languages.items()},
         jalali=jalali,
-        days={word: tuple(dict.fromkeys(senses)) for word, senses in days.items()},
-        halves={word: tuple(senses) for word, senses in halves.items()},
-        at={word: frozenset(languages) for word, languages in at.items()},
-        says={word: frozenset(languages) for word, languages in says.items()},
+        days={word: frozenset(numbers) for word, numbers in days.items()},
+        halves=halves,
+        at=frozenset(at),
+        says={word: frozenset(spoken) for word, spoken in says.items()},
         orders={language: words.get("order", "dmy") for language, words in table.items()},
     )
+
+
+def _numbered(written: str, first: int) -> Iterator[tuple[int, str]]:
+    for number, forms in enumerate(written.split("|"), first):
+        for form in forms.split():
+            yield number, fold(form)
 
 
 # Accents of the Latin, Greek and Cyrillic scripts, vowel signs and hamza of the Arabic one, marks that abbreviate.

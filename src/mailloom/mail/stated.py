@@ -6,14 +6,16 @@ It is kept as stated: a name without an address stays one, a date that can't be 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mailloom.mail.address import addresses
+from mailloom.mail.address import addresses, key, shown
+from mailloom.mail.author import BEHALF
 from mailloom.mail.heading import ADDRESS, TIME, Head, block, plain_digits
 from mailloom.mail.model import Address, Date
 from mailloom.mail.phrases import AROUND, LEAD, without_wrote
-from mailloom.mail.when import span, visible, when
+from mailloom.mail.when import find, visible, when
 
 MAX_LINE = 998
 """Characters of an attribution line that are searched for a date (RFC 5322 section 2.1.1: no line is longer)."""
@@ -36,10 +38,13 @@ class Stated:
 
 
 def _read_head(head: str) -> Stated:
-    fields = heading_fields(head)
+    fields = _labelled(head)
+    if fields is None:
+        line = " ".join(" ".join(visible(head).replace("\0", " ").split("\n")).split())
+        return _attributed(line)
     return Stated(
         message_id=fields.get("message-id", "").strip("<> "),
-        from_=people(fields.get("from", ""))[:1],
+        from_=author(fields.get("from", "")),
         to=people(fields.get("to", "")),
         cc=people(fields.get("cc", "")),
         date=when(fields.get("date", ""), head),
@@ -55,8 +60,8 @@ def stated(head: str) -> Stated:
     return _short_head(head) if len(head) <= KEPT_HEAD else _read_head(head)
 
 
-def heading_fields(head: str) -> dict[str, str]:
-    """from, to, cc, date, subject as written in a head or an attribution line."""
+def _labelled(head: str) -> dict[str, str] | None:
+    """from, to, cc, date, subject as written, of a head of `Label: value` lines; None of an attribution."""
     lines = head.split("\n")
     first = 0
     while first < len(lines) and not lines[first].strip(" \t\xa0>"):
@@ -66,64 +71,101 @@ def heading_fields(head: str) -> dict[str, str]:
     found: Head | None = block(lines, first, sure=True)
     if found is not None and not found.fields.keys().isdisjoint(("from", "subject", "date")):
         return found.fields
-    return _attributed(" ".join(x.strip() for x in lines[first:] if x.strip()))
+    return None
 
 
-_BRACKETED = re.compile(r"[<\[(]\s{0,3}(?:mailto:)?([^\s<>\[\]()\"]{1,64}@[^\s<>\[\]()\"]{1,255})\s{0,3}[>\])]")
-_AFTER_TIME = re.compile(
-    r"(?::\d{2})?(?:\.\d{1,3})?[\s\u202f]{0,2}(?:[AaPp]\.?\s?[Mm]\.?(?![A-Za-z]))?(?:[\s\u202f]{0,2}(?:\(?(?:GMT|UTC)?\s?[+-]\d{1,2}:?\d{2}\)?|\(?[A-Z]{2,5}\)?(?![A-Za-z])))?"
+# ---------------------------------------------------------------- "On DATE, NAME wrote:", in any order
+
+_MAILBOX = re.compile(
+    r"[<\[(]\s{0,3}(?:mailto:)?([^\s<>\[\]()\"]{1,64}@[^\s<>\[\]()\"]{1,255})\s{0,3}[>\])]"
+    rf"|{ADDRESS.pattern}"
 )
-_APART = re.compile(r"\0|  +")
-_EDGES = " \t,;:：*_-–\"'“”«»" + "\ufeff\u200b\u200e\u200f"
+"""An address in brackets of any kind, or bare."""
+_EDGES = " \t,;:：、，*_-–\"'“”«»"
+_DATE_EDGES = _EDGES.replace("-", "") + "[]"
+_QUOTING = re.compile(r"(?:quoting|zitat von|citeren|citando|citazione)\s", re.IGNORECASE)
+"""What Horde opens with; a name follows, not a date."""
 
 
-def _attributed(text: str) -> dict[str, str]:
-    """Who wrote when, of an attribution line in any order: what stands on the far side of the time or date is the name."""
-    fields: dict[str, str] = {}
+def _attributed(text: str) -> Stated:
+    """Who wrote when. The name stands before the address; where there is none, it is the longest of what verb and date part."""
+    mailboxes = list(_MAILBOX.finditer(text)) if "@" in text else []
     address = ""
-    text = visible(text)
-    found = (_BRACKETED.search(text) or ADDRESS.search(text)) if "@" in text else None
-    if found:
-        address = found[1] if found.lastindex else found[0]
-        rest = text[: found.start()] + "\0" + text[found.end() :]
-    else:
-        rest = text
-    rest = without_wrote(rest)
-    if known := span(rest):
-        outer, start, end, outer_end = known
-    elif found_span := _date_span(plain_digits(rest)):
-        start, end = outer, outer_end = found_span
-    else:
-        start = end = -1
-    if start >= 0:
-        fields["date"] = rest[start:end].strip(_EDGES.replace("-", "") + "[]")
-        rest = rest[:outer] + "\0" + rest[outer_end:]
-    if lead := LEAD.match(rest.lstrip(_EDGES)):
-        rest = rest.lstrip(_EDGES)[lead.end() :]
-    names = [_bare_name(piece) for piece in _APART.split(rest)]
-    name = max((n for n in names if len(n) > 1 and any(c.isalpha() for c in n)), key=len, default="")
-    if address or name:
-        quoted = name.replace('"', "")
-        fields["from"] = f'"{quoted}" <{address}>' if address and quoted else address or quoted
-    return fields
+    if mailboxes:
+        # "ann@example.org <mailto:ann@example.org>": a second one is the same, or a list's; the first is meant.
+        address = mailboxes[0][1] or mailboxes[0][0]
+        address = address[7:] if address.lower().startswith("mailto:") else address
+        text = _blanked(text, mailboxes)
+    text = without_wrote(text)
+    date = Date(None, None, "")
+    if known := find(text):
+        date = Date(known.date.ms, known.date.zone, known.date.text.strip(_DATE_EDGES))
+        text = f"{text[: known.outer]}\0{text[known.outer_end :]}"
+    elif guess := _date_span(plain_digits(text)):
+        date = Date(None, None, text[guess[0] : guess[1]].strip(_DATE_EDGES))
+        text = f"{text[: guess[0]]}\0{text[guess[1] :]}"
+    name = _name(text)
+    if not (address or name):
+        return Stated("", (), (), (), date, None)
+    return Stated("", (Address(shown(name, address), address, key(address)),), (), (), date, None)
+
+
+_HERE = "\1"
+"""Where the address stood."""
+
+
+def _blanked(text: str, mailboxes: Sequence[re.Match[str]]) -> str:
+    pieces: list[str] = []
+    at = 0
+    for number, mailbox in enumerate(mailboxes):
+        pieces += (text[at : mailbox.start()], "\0" if number else f"\0{_HERE}\0")
+        at = mailbox.end()
+    return "".join(pieces) + text[at:]
+
+
+def _name(text: str) -> str:
+    """The piece before the address, else the longest of those that are no more than a line's opening."""
+    pieces = text.split("\0")
+    if _HERE in pieces[1:]:
+        before = pieces[pieces.index(_HERE) - 1]
+        name = _bare_name(before)
+        if _is_name(name):
+            return name
+    names = [_bare_name(piece) for piece in pieces if not LEAD.fullmatch(piece.strip(_EDGES))]
+    return max((name for name in names if _is_name(name)), key=len, default="")
+
+
+def _is_name(text: str) -> bool:
+    # One letter is a name where names are short: "李".
+    return any(c.isalpha() for c in text) and (len(text) > 1 or not text.isascii())
 
 
 def _bare_name(text: str) -> str:
     """A name without the words that the language puts beside it ("heeft NAME geschreven")."""
+    text = _QUOTING.sub("", text.strip(_EDGES), count=1) if _QUOTING.match(text.strip(_EDGES)) else text
     words = text.strip(_EDGES).split(" ")
-    while words and words[0].lower() in AROUND:
+    # Those are in lower case; "De Vries" is a name.
+    while words and words[0] in AROUND:
         words = words[1:]
-    while words and words[-1].lower() in AROUND:
+    while words and words[-1] in AROUND:
         words.pop()
-    return " ".join(words).strip(_EDGES)
+    name = " ".join(words).strip(_EDGES)
+    for opening, closing in ("()", "[]", "<>"):
+        # Brackets that lost their other half with the address or the date, and those around the whole.
+        if name.count(opening) != name.count(closing) or (name[:1] == opening and name.find(closing) == len(name) - 1):
+            name = name.strip(opening + closing + _EDGES)
+    return name
 
 
 _DIGIT = re.compile(r"\d")
+_AFTER_TIME = re.compile(
+    r"(?::\d{2})?(?:\.\d{1,3})?[\s\u202f]{0,2}(?:[AaPp]\.?\s?[Mm]\.?(?![A-Za-z]))?(?:[\s\u202f]{0,2}(?:\(?(?:GMT|UTC)?\s?[+-]\d{1,2}:?\d{2}\)?|\(?[A-Z]{2,5}\)?(?![A-Za-z])))?"
+)
 _YEAR_AFTER = re.compile(r"[\s,]{0,3}(?:\d{1,2}[./ ][^\W\d]{0,12}[./ ])?\d{4}(?!\d)")
 
 
 def _date_span(text: str) -> tuple[int, int] | None:
-    """Where the date stands: from the first word before its first number that can belong to it, to its time and zone."""
+    """Where a date in a language without a table stands: from the first word before its first number that can belong to it, to its time and zone."""
     time = TIME.search(text, 0, MAX_LINE)
     if time:
         end = time.end()
@@ -155,22 +197,41 @@ def _date_span(text: str) -> tuple[int, int] | None:
     return start, max(end, first + 1)
 
 
+# ---------------------------------------------------------------- people of labelled lines
+
 _BRACKETS_IN_NAME = re.compile(r"(?<![^,;])\s{0,3}+([^\"<>,;@]{1,80}\([^()<>\"@]{1,80}\)[^\"<>,;@]{0,80}?)\s{0,3}<")
 """Clients write a name as it is shown, so that brackets are part of it; in header fields they would be a comment."""
+_SQUARE = re.compile(r"\[\s{0,3}(?:mailto:|smtp:)?([^\s\[\]<>]{1,320}@[^\s\[\]<>]{1,255})\s{0,3}\]", re.IGNORECASE)
+_ROUND = re.compile(r"\(\s{0,3}(?:mailto:)?([^\s()<>@]{1,64}+@[^\s()<>]{1,255})\s{0,3}\)")
+_LINKED = re.compile(r"<\s{0,3}mailto:([^<>\s]{1,600})>", re.IGNORECASE)
+_DOUBLED = re.compile(r"([^\s<>\"';,]{1,64}@[^\s<>\"';,]{1,255})\s{0,2}<\1>")
 
 
 def people(value: str) -> tuple[Address, ...]:
     """Addresses of a head's line: with Outlook's [mailto:...] and doubled `x@y<mailto:x@y>`, and names without an address."""
     if not value:
         return ()
+    value = visible(value)
     if "[" in value:
-        value = re.sub(r"\[\s{0,3}(?:mailto:)?([^\s\[\]<>]{1,320}@[^\s\[\]<>]{1,255})\s{0,3}\]", r"<\1>", value)
+        value = _SQUARE.sub(r"<\1>", value)
     if "(" in value:
-        value = re.sub(r"\(\s{0,3}([^\s()<>@]{1,64}+@[^\s()<>]{1,255})\s{0,3}\)", r"<\1>", value)
+        value = _ROUND.sub(r"<\1>", value)
         value = _BRACKETS_IN_NAME.sub(r'"\1" <', value)
     if "mailto:" in value:
-        value = re.sub(r"<\s{0,3}mailto:([^<>\s]{1,600})>", r"<\1>", value)
-        value = re.sub(r"([^\s<>\"';,]{1,64}@[^\s<>\"';,]{1,255})\s{0,2}<\1>", r"<\1>", value)
+        value = _DOUBLED.sub(r"<\1>", _LINKED.sub(r"<\1>", value))
     if "*" in value:
         value = value.replace("*", "")
+    if ";" in value and "," in value and '"' not in value:
+        # Where semicolons part people, commas part names: "Lee, Ann; Doe, Bob".
+        value = "; ".join(f'"{one.strip()}"' if "," in one and "@" not in one else one for one in value.split(";"))
     return addresses(value)
+
+
+def author(value: str) -> tuple[Address, ...]:
+    """Who wrote, of a From line: one, and of "a@example.org On Behalf Of Ann Lee" the other."""
+    said = BEHALF.search(value) if value else None
+    if said and (found := people(value[said.end() :].strip(" :"))):
+        return found[:1]
+    if "@" not in value and value.count(",") == 1 and ";" not in value and '"' not in value:
+        value = f'"{value.strip(" *")}"'  # "Lee, Ann"
+    return people(value)[:1]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date as calendar_date
-from typing import Final
+from typing import Final, NamedTuple
 
 from mailloom.mail.dates import ZONES, full_year, milliseconds, offset
 from mailloom.mail.heading import plain_digits
 from mailloom.mail.model import Date
-from mailloom.mail.months import Sense, calendar, fold
+from mailloom.mail.months import calendar, fold
 
 LONGEST = 400
 """Characters of a line that are looked at: an attribution is no longer."""
@@ -57,22 +56,8 @@ BUDDHIST = 543
 """Thailand counts the years from 543 before ours: 2569 is 2026."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
-    """A word or a number of the text, where it stands and as the tables know it."""
-
-    text: str
-    start: int
-    end: int
-
-    @property
-    def number(self) -> bool:
-        return self.text.isdecimal()
-
-
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """A time of day; `half` is 0 for am, 12 for pm, -1 for none; `votes` are orders that the way of writing it speaks for."""
+class _Clock(NamedTuple):
+    """A time of day; `votes` are orders of numbers that the way of writing it speaks for."""
 
     start: int
     end: int
@@ -83,8 +68,7 @@ class _Clock:
     votes: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Day:
+class _Day(NamedTuple):
     """A date: each way to read it, as (order, (year, month, day)). The order is "dmy", "mdy" or "ymd"; of a month's name that
     means two months, languages ("cs+pl").
     """
@@ -105,6 +89,16 @@ def _plain(text: str) -> str:
     return text if text.isascii() else _GERSHAYIM.sub("\u05f4", plain_digits(text))
 
 
+class Found(NamedTuple):
+    """A date in a line: text[start:end], and with the words that belong to it ("at", "Uhr") text[outer:outer_end]."""
+
+    outer: int
+    start: int
+    end: int
+    outer_end: int
+    date: Date
+
+
 def when(text: str, around: str = "") -> Date:
     """The date that a client wrote; `text` is kept, ms is None where it can't be read or could be read in two ways.
 
@@ -112,67 +106,62 @@ def when(text: str, around: str = "") -> Date:
     knows the minute.
     """
     plain = _plain(visible(text[:LONGEST]))
-    clock = _clock(plain)
-    day = _day(plain, clock)
-    if day is not None and clock is None:
-        clock = _clock_of(plain, _DOTTED.search(plain[: day.start] + " " * (day.end - day.start) + plain[day.end :]))
-    if day is None or clock is None:
-        return Date(None, None, text)
-    on = _chosen(day, plain, text, clock.votes, around)
-    ms = milliseconds(on, (clock.hour, clock.minute, clock.second), clock.zone) if on else None
-    return Date(ms, clock.zone if ms is not None else None, text)
+    return _date(*_day_and_clock(plain), plain, text, around or text)
 
 
-def span(text: str) -> tuple[int, int, int, int] | None:
-    """Where a date with its time stands in an attribution line, and where the words end that belong to it ("at", "Uhr", ...):
-    (outer start, start, end, outer end), or None where no known form was found.
-    """
+def find(text: str) -> Found | None:
+    """The date with its time in an attribution line, or None where no known form was found."""
     plain = _plain(text[:LONGEST])
-    clock = _clock(plain)
-    day = _day(plain, clock)
+    day, clock = _day_and_clock(plain)
     if day is None:
         return None
-    if clock is None:
-        clock = _clock_of(plain, _DOTTED.search(plain[: day.start] + " " * (day.end - day.start) + plain[day.end :]))
     start, end = day.start, day.end
     if clock is not None and clock.start - day.end <= FAR and day.start - clock.end <= FAR:
         start, end = min(start, clock.start), max(end, clock.end)
-    words = [_Word(m[0], m.start(), m.end()) for m in _TOKEN.finditer(plain)]
-    table = calendar()
-    outer_start, outer_end = start, end
-    for word in reversed([w for w in words if w.end <= start]):
-        if plain[word.end : outer_start].strip(_GAP) or word.number:
+    days, at = calendar().days, calendar().at
+    outer, outer_end = start, end
+    for word in reversed(_TOKEN.findall(plain, max(0, start - FAR), start)):
+        place = plain.rfind(word, 0, outer)
+        known = fold(word)
+        if plain[place + len(word) : outer].strip(_GAP) or not (known in days or known in at):
             break
-        known = fold(word.text)
-        if known in table.days:
-            outer_start = start = word.start
-        elif known in table.at:
-            outer_start = word.start
-        else:
+        outer = place
+        if known in days:
+            start = place
+    for word in _TOKEN.finditer(plain, end, end + FAR):
+        known = fold(word[0])
+        if plain[outer_end : word.start()].strip(_GAP) or not (known in days or known in at):
             break
-    for word in words:
-        if word.start < outer_end:
-            continue
-        known = fold(word.text)
-        if plain[outer_end : word.start].strip(_GAP) or not (known in table.at or known in table.days):
-            break
-        outer_end = word.end
-        if known in table.days and plain[word.end : word.end + 1] in (")", "）"):
-            end = outer_end = word.end + 1
-    return outer_start, start, end, outer_end
+        outer_end = word.end()
+        if known in days and plain[outer_end : outer_end + 1] in (")", "\uff09"):
+            end = outer_end = outer_end + 1
+    return Found(outer, start, end, outer_end, _date(day, clock, plain, text[start:end], text))
+
+
+def _day_and_clock(plain: str) -> tuple[_Day | None, _Clock | None]:
+    clock = _clock(_CLOCK.search(plain))
+    day = _day(plain, clock)
+    if day is not None and clock is None:
+        # A time with a dot looks like a date, so the date is taken out before.
+        clock = _clock(_DOTTED.search(f"{plain[: day.start]}{' ' * (day.end - day.start)}{plain[day.end :]}"))
+    return day, clock
+
+
+def _date(day: _Day | None, clock: _Clock | None, plain: str, text: str, around: str) -> Date:
+    if day is None or clock is None:
+        return Date(None, None, text)
+    on = _chosen(day, plain, clock.votes, around)
+    ms = milliseconds(on, (clock.hour, clock.minute, clock.second), clock.zone) if on else None
+    return Date(ms, clock.zone if ms is not None else None, text)
 
 
 # ---------------------------------------------------------------- the time of day
 
 
-def _clock(text: str) -> _Clock | None:
-    return _clock_of(text, _CLOCK.search(text))
-
-
-def _clock_of(text: str, found: re.Match[str] | None) -> _Clock | None:
+def _clock(found: re.Match[str] | None) -> _Clock | None:
     if found is None:
         return None
-    start, end, hour = found.start(), found.end(), int(found[1])
+    text, start, end, hour = found.string, found.start(), found.end(), int(found[1])
     votes: frozenset[str] = frozenset()
     half, half_start, half_end, written = _half(text, start, end)
     if half >= 0:
@@ -204,7 +193,7 @@ def _half(text: str, start: int, end: int) -> tuple[int, int, int, str]:
     after = _TOKEN.search(text, end, end + 24)
     if after and not text[end : after.start()].strip(" \u202f\xa0") and fold(after[0]) in halves:
         stop = after.end() + (text[after.end() : after.end() + 1] == ".")
-        return halves[fold(after[0])][0][0], start, stop, after[0]
+        return halves[fold(after[0])], start, stop, after[0]
     before = text[max(0, start - 16) : start].rstrip(" \u202f\xa0.")
     word = _LAST_WORD.search(before)
     if word:
@@ -212,7 +201,7 @@ def _half(text: str, start: int, end: int) -> tuple[int, int, int, str]:
         place = max(0, start - 16) + word.start()
         for size in (len(known), 2):  # scripts without blanks: "周四下午2:14"
             if known[-size:] in halves:
-                return halves[known[-size:]][0][0], place + len(known) - size, end, word[0]
+                return halves[known[-size:]], place + len(known) - size, end, word[0]
         if known in {"am", "pm"}:
             return 12 if known == "pm" else 0, place, end, word[0]
     return -1, start, end, ""
@@ -232,10 +221,12 @@ def _votes(half: str) -> frozenset[str]:
 
 
 def _day(text: str, clock: _Clock | None) -> _Day | None:
-    if found := _YMD_SIGNS.search(text):
+    if clock is not None:  # names may hold numbers and months, too
+        text = text[: clock.end + FAR]
+    if not text.isascii() and (found := _YMD_SIGNS.search(text)):
         year = int(found[1]) + (2000 if len(found[1]) == 2 else 0)
         return _Day(found.start(), found.end(), (("", (year, int(found[2]), int(found[3]))),))
-    if found := _THANG.search(text):
+    if (not text.isascii() or "thg" in text) and (found := _THANG.search(text)):
         return _Day(found.start(), found.end(), (("", (int(found[3]), int(found[2]), int(found[1]))),))
     named = _named_day(text, clock)
     if named is not None:
@@ -243,93 +234,85 @@ def _day(text: str, clock: _Clock | None) -> _Day | None:
     found = _NUMBERS.search(text)
     while found and clock is not None and found.start() < clock.end and clock.start < found.end():
         found = _NUMBERS.search(text, found.end())
-    return _Day(found.start(), found.end(), tuple(_ways(found[1], found[2], found[3], found[4]))) if found else None
+    return _Day(found.start(), found.end(), tuple(_ways(found))) if found else None
 
 
-def _ways(first: str, sign: str, middle: str, last: str) -> Iterator[tuple[str, Ymd]]:
-    """What three numbers can mean. Dots are never American; years of two digits stand in front where Chinese, Koreans,
-    Hungarians or Swedes shorten theirs.
+def _ways(found: re.Match[str]) -> Iterator[tuple[str, Ymd]]:
+    """What three numbers can mean. Dots are never American. Years of two digits stand in front where Koreans, Chinese or
+    Swedes shorten theirs: with dashes or with dots and blanks ("26. 9. 3.").
     """
+    first, sign, middle, last = found.groups()
     a, b, c = int(first), int(middle), int(last)
     if len(first) == 4:
         yield "ymd", (a, b, c)
         return
-    if len(first) > 2 or len(last) == 3:
+    if len(first) == 3 or len(last) == 3:
         return
-    if len(last) != 1:
+    if len(last) > 1:
         yield "dmy", (full_year(last), b, a)
         # Americans pad both or neither; Australians and New Zealanders write 3/09/2026.
         if sign != "." and not (len(first) < len(middle) and middle[0] == "0"):
             yield "mdy", (full_year(last), a, b)
-    if len(first) == 2 and len(last) <= 2:
+    if len(first) == 2 and len(last) < 3 and (sign == "-" or (sign == "." and " " in found[0])):
         yield "ymd", (full_year(first), b, c)
 
 
 def _named_day(text: str, clock: _Clock | None) -> _Day | None:
     """The numbers around a month's name."""
     table = calendar()
-    words = [
-        _Word(m[0], m.start(), m.end())
-        for m in _TOKEN.finditer(text)
-        if clock is None or m.end() <= clock.start or m.start() >= clock.end
-    ]
-    spots: list[int] = []
-    named: dict[int, tuple[Sense, int, int]] = {}
+    words = list(_TOKEN.finditer(text, max(0, clock.start - 2 * FAR) if clock else 0))
+    if clock is not None:
+        words = [w for w in words if w.end() <= clock.start or w.start() >= clock.end]
+    named: list[tuple[int, str]] = []
     for at, word in enumerate(words):
-        if word.number:
+        if word[0] <= "9:":
             continue
-        known = fold(word.text)
+        known = fold(word[0])
         if known not in table.months and known not in table.jalali:
             # Articles grow together with the month in Catalan ("d'octubre") and Hebrew; "كانون الثاني" has two words.
             if known[:1] in ("d", "ב") and known[1:] in table.months:
                 known = known[1:]
-            elif at + 1 < len(words) and not words[at + 1].number and known + fold(words[at + 1].text) in table.months:
-                known += fold(words[at + 1].text)
+            elif not known.isascii() and at + 1 < len(words) and known + fold(words[at + 1][0]) in table.months:
+                known += fold(words[at + 1][0])
             else:
                 continue
-        sense = table.months.get(known, ())
-        jalali = table.jalali.get(known, 0)
-        named[at] = (sense, jalali, known in table.days)
-        spots.append(at)
-    plain = [at for at in spots if not named[at][2]] or spots
-    for at in plain:
-        near = _numbers_near(words, at)
-        if near is not None:
+        named.append((at, known))
+    # "mar. 3 mars": of two, the one that can't be a weekday.
+    for at, known in [one for one in named if one[1] not in table.days] or named:
+        if near := _numbers_near(words, at):
             day, year, start, end = near
-            sense, jalali, _ = named[at]
-            return _Day(start, end, tuple(_dated(sense, jalali, year, day, text)), named=True)
+            return _Day(start, end, tuple(_dated(known, year, day, text)), named=True)
     return None
 
 
-def _numbers_near(words: Sequence[_Word], at: int) -> tuple[int, str, int, int] | None:
+def _numbers_near(words: Sequence[re.Match[str]], at: int) -> tuple[int, str, int, int] | None:
     """(day, year as written, start, end) of the numbers beside the month words[at]."""
-    before = [w for w in words[max(0, at - 4) : at] if w.number]
-    after = [w for w in words[at + 1 : at + 6] if w.number]
-    year = next((w for w in (*after, *reversed(before)) if len(w.text) == 4), None)
-    days = [w for w in (*before[-1:], *after[:2], *before[:-1]) if len(w.text) <= 2]
-    if year is None:
+    before = [w for w in words[max(0, at - 4) : at] if w[0] <= "9:"]
+    after = [w for w in words[at + 1 : at + 6] if w[0] <= "9:"]
+    days = [w for w in (*before[-1:], *after[:2], *before[:-1]) if len(w[0]) <= 2]
+    for year in (*after, *reversed(before)):
+        if len(year[0]) == 4:
+            break
+    else:
         # "3 Sep 26", "Sep 3, 26": the year is the last.
         if len(days) < 2 or not after or after[-1] is days[0]:
             return None
         year = days[1]
-    day = next((w for w in days if w is not year), None)
-    if day is None or len(year.text) not in {2, 4}:
-        return None
-    ends = (words[at], day, year)
-    return int(day.text), year.text, min(w.start for w in ends), max(w.end for w in ends)
+    for day in days:
+        if day is not year:
+            ends = (words[at], day, year)
+            return int(day[0]), year[0], min(w.start() for w in ends), max(w.end() for w in ends)
+    return None
 
 
-def _dated(sense: Sense, jalali: int, year: str, day: int, text: str) -> Iterator[tuple[str, Ymd]]:
-    if jalali:
-        if on := _from_jalali(int(year), jalali, day):
+def _dated(known: str, year: str, day: int, text: str) -> Iterator[tuple[str, Ymd]]:
+    table = calendar()
+    if known in table.jalali:
+        if on := _from_jalali(int(year), table.jalali[known], day):
             yield "", on
-        return
-    if len(year) == 2 and _THAI.search(text):
-        return
-    months = dict.fromkeys(number for number, _ in sense)
-    for month in months:
-        languages = {language for number, language in sense if number == month}
-        yield ("+".join(sorted(languages)) if len(months) > 1 else ""), (full_year(year), month, day)
+    elif len(year) == 4 or not _THAI.search(text):
+        for languages, month in table.months[known]:
+            yield languages, (full_year(year), month, day)
 
 
 def _from_jalali(year: int, month: int, day: int) -> Ymd | None:
@@ -345,14 +328,16 @@ def _from_jalali(year: int, month: int, day: int) -> Ymd | None:
 # ---------------------------------------------------------------- which reading
 
 
-def _chosen(day: _Day, plain: str, text: str, votes: frozenset[str], around: str) -> Ymd | None:
-    ways = [(order, on) for order, stated in day.ways if (on := _gregorian(stated, text, around)) and _exists(on)]
+def _chosen(day: _Day, plain: str, votes: frozenset[str], around: str) -> Ymd | None:
+    if len(day.ways) == 1 and 1900 <= day.ways[0][1][0] < 2200:
+        return day.ways[0][1]
+    ways = [(order, on) for order, stated in day.ways if (on := _gregorian(stated, around)) and _exists(on)]
     if len({on for _, on in ways}) <= 1:
         return ways[0][1] if ways else None
     table = calendar()
     rest = f"{plain[: day.start]} \0 {plain[day.end :]}"
     words = [fold(m[0]) for m in _TOKEN.finditer(rest) if not m[0].isdecimal()]
-    weekdays = {number for word in words for number, _ in table.days.get(word, ())}
+    weekdays = {number for word in words for number in table.days.get(word, ())}
     fitting = {on for _, on in ways if calendar_date(*on).weekday() in weekdays}
     if len(fitting) == 1:
         return fitting.pop()
@@ -371,25 +356,22 @@ def _languages(words: Sequence[str], around: str) -> set[str]:
     table = calendar()
     found: set[str] = set()
     for word in words:
-        for senses in (table.days, table.months, table.halves):
-            spoken = {language for _, language in senses.get(word, ())}
-            if spoken and "en" not in spoken:
-                found |= spoken
-        if word in table.at and "en" not in table.at[word]:
-            found |= table.at[word]
+        spoken = table.languages.get(word, frozenset())
+        if "en" not in spoken:
+            found |= spoken
     for token in _TOKEN.finditer(plain_digits(around[:AROUND_LENGTH])):
         found |= table.says.get(fold(token[0]), frozenset())
     return found
 
 
-def _gregorian(on: Ymd, text: str, around: str) -> Ymd | None:
+def _gregorian(on: Ymd, around: str) -> Ymd | None:
     """Of a date whose year may be counted otherwise; None for years of calendars that can't be told apart."""
     year, month, day = on
     if 1900 <= year < 2200:
         return on
     if 2440 <= year < 2700:  # no other calendar is there yet
         return year - BUDDHIST, month, day
-    if 1300 <= year < 1500 and (_PERSIAN_DIGIT.search(text) or "fa" in _languages((), around)):
+    if 1300 <= year < 1500 and _PERSIAN_DIGIT.search(around):
         return _from_jalali(year, month, day)
     return None
 
