@@ -26,16 +26,19 @@ _USUAL = re.compile(
 # Each alternative is bounded or ends where the next token may begin, so that a failed try is never repeated over the same text.
 _TOKEN = re.compile(
     r"""(?P<word>=\?[^?\s"<>]{1,80}\?[bBqQ]\?(?:[^?"<>]|\?(?!=)){0,500}+\?=)|(?P<blank>\s++)|(?P<quoted>"(?:[^"\\]|\\.){0,1000}+")"""
-    r"""|(?P<comment>\()|(?P<mailto>\[\s*+mailto:[^\[\]\s]*+\s*+\])|(?P<angle><[^<>]*+>?)|(?P<mark>[,;:>")]|\\.?)"""
+    r"""|(?P<comment>\()|(?P<mailto>\[\s*+(?:mailto|smtp):[^\[\]\s]*+\s*+\])|(?P<angle><[^<>]*+>?)|(?P<mark>[,;:>")]|\\.?)"""
     r"""|(?P<text>[^\s"(<>,;:)\\\[=]++|.)""",
     re.DOTALL | re.IGNORECASE,
 )
+_PLAIN = re.compile(rf"{_ATOM}@[\w\-]++(?:\.[\w\-]++)++")
 _COMMENT = re.compile(r"\([^()]*+\)")
 _PAREN = re.compile(r"\\.|[()]", re.DOTALL)
 _ROUTE = re.compile(r"@[^:<>]*+:")
 _SWALLOWED = re.compile(r"<[^<>@\s]+@[^<>\s]+>\s*+[,;]")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_QUOTES = frozenset("'\"`\u2018")
 _DOTS = re.compile("[\u3002\uff0e\uff61]")
+_NO_WIDTH = re.compile("[\xad\u034f\u200b\u2060\ufe00-\ufe0f\ufeff]+")
 _UNUSABLE = re.compile(r"[\s\x00-\x1f\x7f<>(),;]")
 
 
@@ -61,7 +64,7 @@ def _addresses(value: str, limit: int) -> tuple[Address, ...]:
         if "=?" in name:
             name = header.words(name)
         address = angle or bare
-        found.append(Address(_tidy(name), address, key(address)))
+        found.append(Address(shown(name, address), address, key(address)))
         at = usual.end()
         if len(found) >= limit:
             break
@@ -78,8 +81,13 @@ def _short(value: str) -> tuple[Address, ...]:
     return _addresses(value, RECIPIENTS)
 
 
-def _tidy(name: str) -> str:
-    return " ".join(name.split()) if "  " in name or name[:1].isspace() or name[-1:].isspace() or "\t" in name else name
+def shown(name: str, address: str) -> str:
+    """A name as a reader sees it: blanks folded, without a second pair of quotes; "" for one that only repeats the address."""
+    if "  " in name or name[:1].isspace() or name[-1:].isspace() or "\t" in name:
+        name = " ".join(name.split())
+    if name[:1] in _QUOTES and len(name) > 1 and name[-1] == name[0] and name.count(name[0]) == 2:
+        name = name[1:-1].strip()
+    return "" if "@" in name and name.strip("<>[]()'").lower() == address.lower() else name
 
 
 @dataclass(slots=True)
@@ -91,6 +99,7 @@ class _Box:
     comments: list[str] = field(default_factory=list)
     angle: str = ""
     bracketed: bool = False
+    named: int = 0  # words before the brackets
 
     @property
     def empty(self) -> bool:
@@ -139,7 +148,7 @@ class _Scanner:
                 self.at = end + 1
                 box.words.append(" ")
         elif kind == "mailto":
-            self._address(text[1:-1].strip()[7:])
+            self._address(text[1:-1].partition(":")[2].strip())
         elif kind == "angle":
             self._angle(text, start)
         elif kind == "mark":
@@ -166,6 +175,8 @@ class _Scanner:
         if "@" in inner[:cut]:
             self._address(inner[:cut])
             self.at = start + 1 + cut
+        elif inner.strip() and inner.strip() == "".join(self.box.words).strip():
+            pass  # "Ann <Ann <ann@example.org>>"
         else:
             self.at = start + 1
 
@@ -176,9 +187,12 @@ class _Scanner:
         ):  # a second one without a comma between: "<a@example.org> <b@example.org>"
             if "@" not in inner:
                 return
+            later = box.words[box.named :]
+            del box.words[box.named :]
             self._finish(" ")
             box = self.box
-        box.angle, box.bracketed = inner, True
+            box.words = later  # "Foo <foo@example.org> on behalf of Bar <bar@example.org>"
+        box.angle, box.bracketed, box.named = inner, True, len(box.words)
 
     def _mark(self, mark: str) -> None:
         if mark == ",":
@@ -225,7 +239,10 @@ class _Scanner:
         if surname:
             self._add(surname, "")
         written = "".join(box.written)
-        if "@" in written:
+        if written.count("@") > 1 and '"' not in written and (several := _several(written)):
+            for address in several:
+                self._add("", _clean(address))
+        elif "@" in written:
             self._add(*_bare(written, box.comments))
         elif by == "," and name and "=?" not in name:
             self.surname = name  # perhaps a surname: the next mailbox tells
@@ -235,7 +252,7 @@ class _Scanner:
     def _add(self, name: str, address: str) -> None:
         if name or address:
             self.members += 1
-            self.found.append(Address(name, address, key(address), self.group))
+            self.found.append(Address(shown(name, address), address, key(address), self.group))
 
     def _empty_group(self) -> None:
         self.found.append(Address("", "", "", self.group))
@@ -256,11 +273,17 @@ def _closing_parens(value: str, at: int) -> dict[int, int]:
 def _named(text: str) -> str:
     if "=?" in text:
         text = header.words(text)
-    return " ".join(text.split()).strip("'") if text.strip()[:1] == "'" else " ".join(text.split())
+    return " ".join(text.split())
 
 
 def _comment_name(comments: list[str]) -> str:
     return _named(_ESCAPE.sub(r"\1", comments[0])) if comments else ""
+
+
+def _several(written: str) -> list[str]:
+    """Addresses with only blanks between ("ann@example.org bob@example.net"), or none where there is anything else."""
+    tokens = written.split()
+    return tokens if len(tokens) > 1 and all(_PLAIN.fullmatch(token) for token in tokens) else []
 
 
 def _bare(written: str, comments: list[str]) -> tuple[str, str]:
@@ -320,12 +343,16 @@ def folded(key: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _plain_domain(domain: str) -> str:
-    domain = domain.strip().rstrip(".").lower()
+    domain = domain.strip().rstrip(".")
+    domain = domain.lower() if domain.isascii() else domain
     if not domain or len(domain) > DOMAIN_LENGTH or _UNUSABLE.search(domain):
         return ""
     if domain.isascii():
         return domain
-    domain = unicodedata.normalize("NFKC", _DOTS.sub(".", domain)).lower()
+    # UTS 46 without its tables: compatible forms are one, what has no width is nothing, each letter's lower case on its own (a
+    # final sigma is not one), the sharp s stays.
+    domain = unicodedata.normalize("NFKC", _DOTS.sub(".", _NO_WIDTH.sub("", domain)))
+    domain = unicodedata.normalize("NFKC", "".join([c.lower() for c in domain]))
     if _UNUSABLE.search(domain) or "@" in domain:  # some letters fall apart into blanks and signs
         return ""
     labels = [_a_label(label) for label in domain.split(".")]

@@ -23,7 +23,7 @@ _MONTHS = {
     "dec": 12,
 }
 # RFC 5322 section 4.3, and the names that are used and mean one thing. A name that is not here states no zone.
-_ZONES = {
+ZONES = {
     "ut": 0, "utc": 0, "gmt": 0, "z": 0, "wet": 0, "est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420,
     "mdt": -360, "pst": -480, "pdt": -420, "akst": -540, "akdt": -480, "hst": -600, "bst": 60, "west": 60, "cet": 60,
     "met": 60, "cest": 120, "mest": 120, "eet": 120, "sast": 120, "eest": 180, "msk": 180, "hkt": 480, "sgt": 480,
@@ -52,9 +52,9 @@ def date(value: str) -> Date:
     usual = _USUAL.fullmatch(value)
     if usual:
         day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = usual.groups()
-        zone = _offset(sign, zone_hours, zone_minutes) if sign else None
+        zone = offset(sign, zone_hours, zone_minutes) if sign else None
         on = int(year), _MONTHS.get(month.lower(), 0), int(day)
-        ms = _milliseconds(on, (int(hour), int(minute), int(second or 0)), zone)
+        ms = milliseconds(on, (int(hour), int(minute), int(second or 0)), zone)
         return Date(ms, zone if ms is not None and (zone or sign == "+") else None, value)
     return _loose_date(value)
 
@@ -81,7 +81,7 @@ def _loose_date(value: str) -> Date:
         at = hour, int(time[2]), int(time[3] or 0)
         on = _day(text[: time.start()], text[time.end() :], bool(time[4]))
         zone = _stated_zone(text[time.end() :])
-    ms = _milliseconds(on, at, zone)
+    ms = milliseconds(on, at, zone)
     return Date(ms, zone if ms is not None else None, value)
 
 
@@ -92,8 +92,8 @@ def _day(before: str, after: str, american: bool) -> tuple[int, int, int]:
         first, second = int(slashes[1]), int(slashes[2])
         # 3/9/2026 may be in March or in September; AM and PM are American, a number above 12 is a day.
         if second > 12 or (american and first <= 12):
-            return _full_year(slashes[3]), first, second
-        return (_full_year(slashes[3]), second, first) if first > 12 else (0, 0, 0)
+            return full_year(slashes[3]), first, second
+        return (full_year(slashes[3]), second, first) if first > 12 else (0, 0, 0)
     month, numbers = 0, []
     for token in _TOKEN.findall(before):
         if token.isdigit():
@@ -109,10 +109,10 @@ def _day(before: str, after: str, american: bool) -> tuple[int, int, int]:
         return 0, 0, 0
     if len(numbers[0]) == 4:
         numbers.reverse()
-    return _full_year(numbers[1]), month, int(numbers[0][:3])
+    return full_year(numbers[1]), month, int(numbers[0][:3])
 
 
-def _full_year(digits: str) -> int:
+def full_year(digits: str) -> int:
     year = int(digits[:5])
     if len(digits) >= 4:
         return year
@@ -123,20 +123,20 @@ def _full_year(digits: str) -> int:
 def _stated_zone(text: str) -> int | None:
     for sign, hours, minutes, name in _ZONE.findall(text):
         if sign:
-            zone = _offset(sign, hours, minutes or "0")
+            zone = offset(sign, hours, minutes or "0")
             return None if zone == 0 and sign == "-" else zone
-        if name.lower() in _ZONES:
-            return _ZONES[name.lower()]
+        if name.lower() in ZONES:
+            return ZONES[name.lower()]
     return None
 
 
-def _offset(sign: str, hours: str, minutes: str) -> int:
+def offset(sign: str, hours: str, minutes: str) -> int:
     """Minutes east of UTC."""
     size = int(hours) * 60 + int(minutes)
     return size if sign == "+" else -size
 
 
-def _milliseconds(day: tuple[int, int, int], time: tuple[int, int, int], zone: int | None) -> int | None:
+def milliseconds(day: tuple[int, int, int], time: tuple[int, int, int], zone: int | None) -> int | None:
     """Of (year, month, day) and (hour, minute, second). Second 60 is a leap second; a year before 1900 is a broken clock."""
     hour, minute, second = time
     if day[0] < 1900 or hour > 23 or minute > 59 or second > 60:

@@ -1,0 +1,384 @@
+"""Dates as clients state them in heads and attribution lines, in any locale -> milliseconds and zone, or none rather than a wrong one.
+
+A date is read by its shape: numbers around a month's name (mail/months.toml), or three numbers. Which of three numbers is the day
+is told by their size, by the weekday beside them, by the language of the words around, by AM and PM as Americans write them.
+Where these leave two readings, there is no time, only the text. Linear, and never raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date as calendar_date
+from typing import Final, NamedTuple
+
+from mailloom.mail.dates import ZONES, full_year, milliseconds, offset
+from mailloom.mail.heading import plain_digits
+from mailloom.mail.model import Date
+from mailloom.mail.months import calendar, fold
+
+LONGEST = 400
+"""Characters of a line that are looked at: an attribution is no longer."""
+FAR = 45
+"""Characters between a date and its time, words between them in any language."""
+AROUND_LENGTH = 1000
+"""Characters of a head in which words that tell its language are looked for."""
+
+_CLOCK = re.compile(
+    r"(?<![\d:])(\d{1,2})\s?[:\uff1a\ufe55h時时點点시](?<![A-Za-z]h)\s?(\d{2})(?!\d)"
+    r"(?:\s?[:\uff1a\ufe55分분m]\s?(\d{2})(?!\d)(?:[.,]\d{1,6}(?!\d))?)?(?:\s?[分분秒초]){0,2}",
+    re.IGNORECASE,
+)
+_DOTTED = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{2})(?:\.(\d{2}))?(?!\d|\.\d)")
+# "2026年9月3日", "2026년 9월 3일"; not a year of an era ("令和8年").
+_YMD_SIGNS = re.compile(
+    r"(?<![\d和成昭正治國国])(\d{2}|\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})(?!\d)(?:\s?[日일號号])?"
+)
+_THANG = re.compile(
+    r"(?:(?<!\w)(?:th\S{0,2}\s?[2-7]|CN),?\s)?(?<!\d)(\d{1,2})\s{1,2}th(?:g|\S{1,2}ng)\.?\s{0,2}(\d{1,2})\s{0,2}(?:,|n\S{1,2}m)?\s{0,2}(\d{4})(?!\d)",
+    re.IGNORECASE,
+)
+_NUMBERS = re.compile(r"(?<![\d./:-])(\d{1,4})([./-])\s?(\d{1,2})\2\s?(\d{1,4})(?![\d:])")
+# A word keeps the dots and marks inside ("μ.μ.", "ก.ย.").
+_TOKEN = re.compile(r"\d+|[^\W\d_][^\s\d,;:/()\[\]<>|+*_=\u060c\u3001\uff0c\u3002\uff08\uff09\0\"\u2013\u2014-]*+")
+_GERSHAYIM = re.compile(r"(?<=[\u05d0-\u05ea])\"(?=[\u05d0-\u05ea])")
+_ZONE = re.compile(
+    r"[\s\u202f]{0,2}(?:Uhr\s)?[\s(\[]{0,2}(?:(?:GMT|UTC|UT|Z)?[\s\u202f]?([+\u2212-])(\d{1,2})[:.]?(\d{2})?(?![\d/.-])|([A-Z]{1,5})(?![\w]))[)\]]?",
+)
+# Names that clients in one language use; the others are in dates.ZONES.
+_OWN_ZONES: Final = {"MEZ": 60, "MESZ": 120, "WIB": 420, "WITA": 480, "WIT": 540}
+Ymd = tuple[int, int, int]
+_GAP: Final = " -\t\xa0\u202f,.(\uff08\u060c\u3001\uff0c"
+_THAI = re.compile("[\u0e00-\u0e7f]")
+_PERSIAN_DIGIT = re.compile("[\u06f0-\u06f9]")
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u202a-\u202e\u2066-\u2069\ufeff\xad]+")
+BUDDHIST = 543
+"""Thailand counts the years from 543 before ours: 2569 is 2026."""
+
+
+class _Clock(NamedTuple):
+    """A time of day; `votes` are orders of numbers that the way of writing it speaks for."""
+
+    start: int
+    end: int
+    hour: int
+    minute: int
+    second: int
+    zone: int | None
+    votes: frozenset[str]
+
+
+class _Day(NamedTuple):
+    """A date: each way to read it, as (order, (year, month, day)). The order is "dmy", "mdy" or "ymd"; of a month's name that
+    means two months, languages ("cs+pl").
+    """
+
+    start: int
+    end: int
+    ways: tuple[tuple[str, Ymd], ...]
+    named: bool = False
+
+
+def visible(text: str) -> str:
+    """Text without marks of direction and the like, which clients put around dates and names."""
+    return text if text.isascii() else _INVISIBLE.sub("", text)
+
+
+def _plain(text: str) -> str:
+    """One character for one: ASCII digits, and the sign that abbreviates in Hebrew where a quotation mark stands for it."""
+    return text if text.isascii() else _GERSHAYIM.sub("\u05f4", plain_digits(text))
+
+
+class Found(NamedTuple):
+    """A date in a line: text[start:end], and with the words that belong to it ("at", "Uhr") text[outer:outer_end]."""
+
+    outer: int
+    start: int
+    end: int
+    outer_end: int
+    date: Date
+
+
+def when(text: str, around: str = "") -> Date:
+    """The date that a client wrote; `text` is kept, ms is None where it can't be read or could be read in two ways.
+
+    `around` is the head or the line that it stands in: its words tell the language. A time belongs to it: of a day alone nobody
+    knows the minute.
+    """
+    plain = _plain(visible(text[:LONGEST]))
+    return _date(*_day_and_clock(plain), plain, text, around or text)
+
+
+def find(text: str) -> Found | None:
+    """The date with its time in an attribution line, or None where no known form was found."""
+    plain = _plain(text[:LONGEST])
+    day, clock = _day_and_clock(plain)
+    if day is None:
+        return None
+    start, end = day.start, day.end
+    if clock is not None and clock.start - day.end <= FAR and day.start - clock.end <= FAR:
+        start, end = min(start, clock.start), max(end, clock.end)
+    days, at = calendar().days, calendar().at
+    outer, outer_end = start, end
+    for word in reversed(_TOKEN.findall(plain, max(0, start - FAR), start)):
+        place = plain.rfind(word, 0, outer)
+        known = fold(word)
+        if plain[place + len(word) : outer].strip(_GAP) or not (known in days or known in at):
+            break
+        outer = place
+        if known in days:
+            start = place
+    for word in _TOKEN.finditer(plain, end, end + FAR):
+        known = fold(word[0])
+        if plain[outer_end : word.start()].strip(_GAP) or not (known in days or known in at):
+            break
+        outer_end = word.end()
+        if known in days and plain[outer_end : outer_end + 1] in (")", "\uff09"):
+            end = outer_end = outer_end + 1
+    return Found(outer, start, end, outer_end, _date(day, clock, plain, text[start:end], text))
+
+
+def _day_and_clock(plain: str) -> tuple[_Day | None, _Clock | None]:
+    clock = _clock(_CLOCK.search(plain))
+    day = _day(plain, clock)
+    if day is not None and clock is None:
+        # A time with a dot looks like a date, so the date is taken out before.
+        clock = _clock(_DOTTED.search(f"{plain[: day.start]}{' ' * (day.end - day.start)}{plain[day.end :]}"))
+    return day, clock
+
+
+def _date(day: _Day | None, clock: _Clock | None, plain: str, text: str, around: str) -> Date:
+    if day is None or clock is None:
+        return Date(None, None, text)
+    on = _chosen(day, plain, clock.votes, around)
+    ms = milliseconds(on, (clock.hour, clock.minute, clock.second), clock.zone) if on else None
+    return Date(ms, clock.zone if ms is not None else None, text)
+
+
+# ---------------------------------------------------------------- the time of day
+
+
+def _clock(found: re.Match[str] | None) -> _Clock | None:
+    if found is None:
+        return None
+    text, start, end, hour = found.string, found.start(), found.end(), int(found[1])
+    votes: frozenset[str] = frozenset()
+    half, half_start, half_end, written = _half(text, start, end)
+    if half >= 0:
+        if hour <= 12:
+            hour = hour % 12 + half
+        start, end = half_start, half_end
+        votes = _votes(written)
+    zone = None
+    if stated := _ZONE.match(text, end):
+        sign, hours, minutes, name = stated.groups()
+        if sign:
+            zone = offset("+" if sign == "+" else "-", hours, minutes or "0")
+            zone = None if sign == "-" and zone == 0 else zone
+            end = stated.end()
+        elif name in _OWN_ZONES or name.lower() in ZONES:
+            zone = _OWN_ZONES.get(name, ZONES.get(name.lower()))
+            end = stated.end()
+    return _Clock(start, end, hour, int(found[2]), int(found[3] or 0), zone, votes)
+
+
+_LATIN_HALF = re.compile(r"[\s\u202f\xa0]{0,2}([AaPp])(\.?)([\s\u202f\xa0]?)[Mm](\.?)(?!\w)")
+
+
+def _half(text: str, start: int, end: int) -> tuple[int, int, int, str]:
+    """(0 for am, 12 for pm, -1 for neither; where it and the time start and end; as written) of the word beside a time."""
+    if latin := _LATIN_HALF.match(text, end):
+        return 12 if latin[1] in "pP" else 0, start, latin.end(), latin[0].strip()
+    halves = calendar().halves
+    after = _TOKEN.search(text, end, end + 24)
+    if after and not text[end : after.start()].strip(" \u202f\xa0") and fold(after[0]) in halves:
+        stop = after.end() + (text[after.end() : after.end() + 1] == ".")
+        return halves[fold(after[0])], start, stop, after[0]
+    before = text[max(0, start - 16) : start].rstrip(" \u202f\xa0.")
+    word = _LAST_WORD.search(before)
+    if word:
+        known = fold(word[0])
+        place = max(0, start - 16) + word.start()
+        for size in (len(known), 2):  # scripts without blanks: "周四下午2:14"
+            if known[-size:] in halves:
+                return halves[known[-size:]], place + len(known) - size, end, word[0]
+        if known in {"am", "pm"}:
+            return 12 if known == "pm" else 0, place, end, word[0]
+    return -1, start, end, ""
+
+
+_LAST_WORD = re.compile(r"(?:[^\W\d_]|[.\u0300-\u036f]){1,12}$")
+
+
+def _votes(half: str) -> frozenset[str]:
+    """Americans write "PM"; "p. m." is Spanish, and "pm" is written by those who put the day first, too."""
+    if half in {"AM", "PM"}:
+        return frozenset(("mdy",))
+    return frozenset(("dmy",)) if "." in half and half[0] in "ap" else frozenset()
+
+
+# ---------------------------------------------------------------- the day
+
+
+def _day(text: str, clock: _Clock | None) -> _Day | None:
+    if clock is not None:  # names may hold numbers and months, too
+        text = text[: clock.end + FAR]
+    if not text.isascii() and (found := _YMD_SIGNS.search(text)):
+        year = int(found[1]) + (2000 if len(found[1]) == 2 else 0)
+        return _Day(found.start(), found.end(), (("", (year, int(found[2]), int(found[3]))),))
+    if (not text.isascii() or "thg" in text) and (found := _THANG.search(text)):
+        return _Day(found.start(), found.end(), (("", (int(found[3]), int(found[2]), int(found[1]))),))
+    named = _named_day(text, clock)
+    if named is not None:
+        return named
+    found = _NUMBERS.search(text)
+    while found and clock is not None and found.start() < clock.end and clock.start < found.end():
+        found = _NUMBERS.search(text, found.end())
+    return _Day(found.start(), found.end(), tuple(_ways(found))) if found else None
+
+
+def _ways(found: re.Match[str]) -> Iterator[tuple[str, Ymd]]:
+    """What three numbers can mean. Dots are never American. Years of two digits stand in front where Koreans, Chinese or
+    Swedes shorten theirs: with dashes or with dots and blanks ("26. 9. 3.").
+    """
+    first, sign, middle, last = found.groups()
+    a, b, c = int(first), int(middle), int(last)
+    if len(first) == 4:
+        yield "ymd", (a, b, c)
+        return
+    if len(first) == 3 or len(last) == 3:
+        return
+    if len(last) > 1:
+        yield "dmy", (full_year(last), b, a)
+        # Americans pad both or neither; Australians and New Zealanders write 3/09/2026.
+        if sign != "." and not (len(first) < len(middle) and middle[0] == "0"):
+            yield "mdy", (full_year(last), a, b)
+    if len(first) == 2 and len(last) < 3 and (sign == "-" or (sign == "." and " " in found[0])):
+        yield "ymd", (full_year(first), b, c)
+
+
+def _named_day(text: str, clock: _Clock | None) -> _Day | None:
+    """The numbers around a month's name."""
+    table = calendar()
+    words = list(_TOKEN.finditer(text, max(0, clock.start - 2 * FAR) if clock else 0))
+    if clock is not None:
+        words = [w for w in words if w.end() <= clock.start or w.start() >= clock.end]
+    named: list[tuple[int, str]] = []
+    for at, word in enumerate(words):
+        if word[0] <= "9:":
+            continue
+        known = fold(word[0])
+        if known not in table.months and known not in table.jalali:
+            # Articles grow together with the month in Catalan ("d'octubre") and Hebrew; "كانون الثاني" has two words.
+            if known[:1] in ("d", "ב") and known[1:] in table.months:
+                known = known[1:]
+            elif not known.isascii() and at + 1 < len(words) and known + fold(words[at + 1][0]) in table.months:
+                known += fold(words[at + 1][0])
+            else:
+                continue
+        named.append((at, known))
+    # "mar. 3 mars": of two, the one that can't be a weekday.
+    for at, known in [one for one in named if one[1] not in table.days] or named:
+        if near := _numbers_near(words, at):
+            day, year, start, end = near
+            return _Day(start, end, tuple(_dated(known, year, day, text)), named=True)
+    return None
+
+
+def _numbers_near(words: Sequence[re.Match[str]], at: int) -> tuple[int, str, int, int] | None:
+    """(day, year as written, start, end) of the numbers beside the month words[at]."""
+    before = [w for w in words[max(0, at - 4) : at] if w[0] <= "9:"]
+    after = [w for w in words[at + 1 : at + 6] if w[0] <= "9:"]
+    days = [w for w in (*before[-1:], *after[:2], *before[:-1]) if len(w[0]) <= 2]
+    for year in (*after, *reversed(before)):
+        if len(year[0]) == 4:
+            break
+    else:
+        # "3 Sep 26", "Sep 3, 26": the year is the last.
+        if len(days) < 2 or not after or after[-1] is days[0]:
+            return None
+        year = days[1]
+    for day in days:
+        if day is not year:
+            ends = (words[at], day, year)
+            return int(day[0]), year[0], min(w.start() for w in ends), max(w.end() for w in ends)
+    return None
+
+
+def _dated(known: str, year: str, day: int, text: str) -> Iterator[tuple[str, Ymd]]:
+    table = calendar()
+    if known in table.jalali:
+        if on := _from_jalali(int(year), table.jalali[known], day):
+            yield "", on
+    elif len(year) == 4 or not _THAI.search(text):
+        for languages, month in table.months[known]:
+            yield languages, (full_year(year), month, day)
+
+
+def _from_jalali(year: int, month: int, day: int) -> Ymd | None:
+    """The Gregorian date of a Persian one. Leap years by the cycle of 33 years, which holds from 1178 to 1633."""
+    if not (1300 <= year <= 1500 and 1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    before = 365 * (year - 1) + (8 * year + 21) // 33
+    ordinal = 226_894 + before + 31 * (month - 1) - max(0, month - 7) + day
+    on = calendar_date.fromordinal(ordinal)
+    return on.year, on.month, on.day
+
+
+# ---------------------------------------------------------------- which reading
+
+
+def _chosen(day: _Day, plain: str, votes: frozenset[str], around: str) -> Ymd | None:
+    if len(day.ways) == 1 and 1900 <= day.ways[0][1][0] < 2200:
+        return day.ways[0][1]
+    ways = [(order, on) for order, stated in day.ways if (on := _gregorian(stated, around)) and _exists(on)]
+    if len({on for _, on in ways}) <= 1:
+        return ways[0][1] if ways else None
+    table = calendar()
+    rest = f"{plain[: day.start]} \0 {plain[day.end :]}"
+    words = [fold(m[0]) for m in _TOKEN.finditer(rest) if not m[0].isdecimal()]
+    weekdays = {number for word in words for number in table.days.get(word, ())}
+    fitting = {on for _, on in ways if calendar_date(*on).weekday() in weekdays}
+    if len(fitting) == 1:
+        return fitting.pop()
+    languages = _languages(words, around)
+    if day.named:
+        left = {on for order, on in ways if not languages.isdisjoint(order.split("+"))}
+    else:
+        foreign = languages and "en" not in languages
+        wanted = {table.orders[language] for language in languages} if foreign else votes
+        left = {on for order, on in ways if order in wanted}
+    return left.pop() if len(left) == 1 else None
+
+
+def _languages(words: Sequence[str], around: str) -> set[str]:
+    """Languages that words of a date speak for, and those words of the head that no two languages share."""
+    table = calendar()
+    found: set[str] = set()
+    for word in words:
+        spoken = table.languages.get(word, frozenset())
+        if "en" not in spoken:
+            found |= spoken
+    for token in _TOKEN.finditer(plain_digits(around[:AROUND_LENGTH])):
+        found |= table.says.get(fold(token[0]), frozenset())
+    return found
+
+
+def _gregorian(on: Ymd, around: str) -> Ymd | None:
+    """Of a date whose year may be counted otherwise; None for years of calendars that can't be told apart."""
+    year, month, day = on
+    if 1900 <= year < 2200:
+        return on
+    if 2440 <= year < 2700:  # no other calendar is there yet
+        return year - BUDDHIST, month, day
+    if 1300 <= year < 1500 and _PERSIAN_DIGIT.search(around):
+        return _from_jalali(year, month, day)
+    return None
+
+
+def _exists(on: Ymd) -> bool:
+    try:
+        calendar_date(*on)
+    except ValueError:
+        return False
+    return True
