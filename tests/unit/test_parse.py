@@ -200,7 +200,7 @@ def test_marks(head: bytes, marks: tuple[str, ...]) -> None:
 def test_a_delivery_report_is_a_bounce() -> None:
     report = b"From: x@example.org\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\nfailed\n--b\nContent-Type: message/delivery-status\n\nAction: failed\n--b\nContent-Type: message/rfc822\n\nSubject: mine\n\nx\n--b--\n"
     one = parse(report)
-    assert one.marks == ("bounce",)
+    assert one.marks == ("report", "bounce")
     assert [n.subject for n in one.nested] == ["mine"]
 
 

@@ -16,6 +16,7 @@ from hashlib import sha256
 from mailloom.mail import header
 from mailloom.mail.address import RECIPIENTS, addresses
 from mailloom.mail.body import Body, body
+from mailloom.mail.kinds import kinds
 from mailloom.mail.mime import Mime, Part, scan
 from mailloom.mail.model import Address, Attachment, Message, Nested, Problem, Trace
 from mailloom.mail.nested import inline
@@ -34,7 +35,13 @@ _SINGULAR = (
 _ALIASES = ("resent-message-id", "x-original-message-id", "original-message-id", "x-microsoft-original-message-id")
 _DELIVERED = ("delivered-to", "x-original-to", "x-delivered-to", "envelope-to", "x-envelope-to")
 _LABELS = ("x-gmail-labels", "keywords", "x-label")
-_MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
+# The last three hold only the headers of a message: what a report is about (RFC 6522 section 4, RFC 6533 section 5).
+_MESSAGE_TYPES = frozenset(
+    {
+        "message/rfc822", "message/global", "message/news",
+        "text/rfc822-headers", "message/rfc822-headers", "message/global-headers",
+    }
+)  # fmt: skip
 _CARRIERS = frozenset(
     {"application/octet-stream", "application/x-message", "application/eml", "application/x-eml", "text/plain"}
 )
@@ -208,7 +215,8 @@ def _marks(mime: Mime, from_: Sequence[Address], list_id: str, auto: str) -> tup
     marks = []
     if auto not in {"", "no"}:
         marks.append("automatic")
-    if any(part.type == "message/delivery-status" for part in mime.parts) or local in _BOUNCERS:
+    marks += kinds(mime)
+    if local in _BOUNCERS and "bounce" not in marks:
         marks.append("bounce")
     if list_id:
         marks.append("list")
@@ -247,6 +255,7 @@ def _leaves(mime: Mime, main: Body) -> tuple[tuple[Attachment, ...], list[_Attac
                 sha256=sha256(data).hexdigest(),
                 content_id=part.content_id,
                 inline=part.disposition == "inline" or related,
+                inside=part.inside,
             )
         )
         if _is_message(part, data):

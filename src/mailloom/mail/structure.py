@@ -21,11 +21,13 @@ class Limits:
     depth: multiparts inside each other; real mail stays below ten, and every level costs each reader a frame of its own.
     parts: a digest of a busy list has some hundred; ten thousand are read in a tenth of a second.
     header_bytes: of one part's header block; mail servers stop at 100 KB to 256 KB (Postfix header_size_limit, Exchange).
+    packings: S/MIME inside S/MIME, or a winmail.dat inside one; triple wrapping (RFC 2634 section 1.1) needs two.
     """
 
     depth: int = 100
     parts: int = 10_000
     header_bytes: int = 1 << 20
+    packings: int = 5
 
 
 LIMITS = Limits()
@@ -38,6 +40,9 @@ class Part:
     `type` is lower case and defaulted (RFC 2045 section 5.2; message/rfc822 in a digest, RFC 2046 section 5.1.5); `params` are the
     Content-Type's. `disposition` is "attachment", "inline" or "" (unknown ones are attachments, RFC 2183 section 2.8). `name` is
     as the sender wrote it: `safe_name` makes one that may be saved.
+
+    `inside` says how a part lay in its parent where that is no multipart ("uuencode", "yenc", "pgp", "smime", "tnef"): such
+    parts come behind all others, and their offsets are those of the part they lay in.
     """
 
     index: int
@@ -53,6 +58,7 @@ class Part:
     name: str
     content_id: str
     params: Mapping[str, str]
+    inside: str = ""
 
     @property
     def multipart(self) -> bool:
