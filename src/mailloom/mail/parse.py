@@ -77,8 +77,8 @@ def message(mime: Mime) -> Message:
     subject = head.text("subject")
     segments, uncut = cut(main.text, main.marks, subject)
     files, carried = _leaves(mime, main)
-    inside = inline(main.text, segments, subject=subject)
     limits: list[Problem] = []
+    inside = inline(main.text, segments, subject=subject, problems=limits)
     nested = _nested(carried, inside, limits)
     from_ = head.people("from")
     list_id = head.text("list-id")
@@ -351,5 +351,5 @@ def _read(attached: _Attached, path: str, depth: int, problems: list[Problem]) -
     )
     odd = (*head.problems, *mime.problems, *main.problems, *uncut)
     problems.extend(replace(problem, where=f"nested {path}: {problem.where}") for problem in odd)
-    inside = inline(main.text, segments, path=path, depth=depth + 1, subject=subject)
+    inside = inline(main.text, segments, path=path, depth=depth + 1, subject=subject, problems=problems)
     return nested, _Level(path, depth, carried, inside)
