@@ -22,9 +22,14 @@ __all__ = ["LIMITS", "Limits", "Mime", "Part", "safe_name", "scan"]
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 _PADS = re.compile(rb"=[=\s]*+")
+# A pad with something behind it in its line: another encoding would have begun a new line.
+_BEHIND_PAD = re.compile(rb"=[ \t]++[^\s=]")
+_BLANK_INSIDE = re.compile(rb"[^\s][ \t]++(?=[^\s])")
 _META_CHARSET = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w.:\-]{1,64})""", re.IGNORECASE)
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOISE = bytes(set(range(256)) - set(_ALPHABET))
+# More than one blank between so many letters: those are words, and the text never was encoded.
+FEW_BLANKS, MAX_BLANKS = 3, 40
 
 
 # Payloads up to this size are kept, as a body is asked for by its readers and for its hash; attachments are not.
@@ -141,9 +146,16 @@ class Mime:
                 return found
         # A pad inside: several encodings in a row are all decoded, but not the plain text that a list put behind one.
         pieces = _PADS.split(data)
-        if pieces[1:] and b"".join(pieces[1:]).translate(None, _ALPHABET).strip():
+        if behind := _BEHIND_PAD.search(data):
+            self._note("base64", part, "text after the end")
+            pieces = _PADS.split(data[: behind.start() + 1])
+        elif pieces[1:] and b"".join(pieces[1:]).translate(None, _ALPHABET).strip():
             self._note("base64", part, "text after the end")
             pieces = pieces[:1]
+        words = sum(len(_BLANK_INSIDE.findall(piece)) for piece in pieces)
+        if words > FEW_BLANKS and words * MAX_BLANKS > sum(map(len, pieces)):
+            self._note("base64", part, "not base64")
+            return data
         out = []
         for piece in pieces:
             letters = piece.translate(None, _NOISE)

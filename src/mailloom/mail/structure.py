@@ -182,6 +182,12 @@ class Scanner:
             if not places and line.endswith(b"--"):
                 places, closing = levels.get(line[:-2].rstrip()), True
             if not places:
+                # RFC 2046 section 5.1.1: whatever stands behind a boundary on its line is to be ignored.
+                word = line.split(None, 1)[0] if b" " in line else b""
+                places, closing = levels.get(word), False
+                if not places and word.endswith(b"--"):
+                    places, closing = levels.get(word[:-2]), True
+            if not places:
                 at = line_end
                 continue
             self._leave(places[-1], at - 1 if view[at - 1 : at] == b"\r" else at)
@@ -288,12 +294,13 @@ class Scanner:
 
     def _finished(self, part: Part) -> Part:
         kind = part.type
-        if part.multipart and part.index not in self.parents and part.index not in self.closed:
-            # Nothing in it is a part: a cut mail, or a boundary that was rewritten. A reader shows the source.
+        if part.multipart and part.index not in self.parents:
             deep = part.depth >= self.limits.depth
-            kind = "application/octet-stream" if deep else "text/plain"
             if not deep:
                 self._note("multipart without parts", part)
+            if part.index not in self.closed:
+                # Nothing in it is a part: a cut mail, or a boundary that was rewritten. A reader shows the source.
+                kind = "application/octet-stream" if deep else "text/plain"
         end = self.ends[part.index]
         # Most mails are one part that was right at once.
         return part if kind == part.type and end == part.end else replace(part, type=kind, end=end)
