@@ -225,6 +225,7 @@ _COLUMNS = {
 _ADDRESS = {"name": "text", "address": "text", "key": "text", "group": "text"}
 _ATTACHMENT = {
     "part": "int", "name": "text", "type": "text", "size": "long", "sha256": "text", "content_id": "text", "inline": "bool",
+    "inside": "text",
 }  # fmt: skip
 _SEGMENT = {"kind": "text", "start": "int", "end": "int", "level": "int", "rule": "text", "confidence": "int"}
 _NESTED = {

@@ -200,7 +200,7 @@ def test_marks(head: bytes, marks: tuple[str, ...]) -> None:
 def test_a_delivery_report_is_a_bounce() -> None:
     report = b"From: x@example.org\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\nfailed\n--b\nContent-Type: message/delivery-status\n\nAction: failed\n--b\nContent-Type: message/rfc822\n\nSubject: mine\n\nx\n--b--\n"
     one = parse(report)
-    assert one.marks == ("bounce",)
+    assert one.marks == ("report", "bounce")
     assert [n.subject for n in one.nested] == ["mine"]
 
 
@@ -301,3 +301,17 @@ def test_messages_in_messages_cost_what_their_bytes_cost() -> None:
         return best
 
     assert took(8000) < 12 * took(2000) + 0.03
+
+
+def test_a_limit_on_messages_in_a_text_is_told() -> None:
+    ladder = ""
+    for level in range(16):
+        head = f"On Thu, 3 Sep 2026 at 02:{level:02}, Ann <ann@example.org> wrote:"
+        ladder = f"words {level}\n\n{head}\n" + "".join(f"> {line}\n" for line in (ladder or "first").split("\n"))
+    deep = parse(f"Subject: s\n\n{ladder}".encode())
+    assert max(n.depth for n in deep.nested) == 12
+    assert "messages nested too deep" in {p.kind for p in deep.problems}
+    line = "On Thu, 3 Sep 2026 at 02:14, Ann <ann@example.org> wrote:\n> q\n\nyes\n\n"
+    many = parse(f"Subject: s\n\n{line * 501}".encode())
+    assert (len(many.nested), [p.kind for p in many.problems]) == (500, ["too many messages in a text"])
+    assert parse(f"Subject: s\n\n{line * 500}".encode()).problems == ()

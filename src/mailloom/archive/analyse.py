@@ -42,7 +42,7 @@ TABLES = {
     "messages": "one row a message: all columns of its record, sent (timestamp), thread, topic",
     "threads": "message, thread (its conversation's id), topic",
     "nested": "messages inside messages: message, path, kind, depth, from, date, subject, text, ...",
-    "attachments": "message, part, name, type, size, sha256, content_id, inline",
+    "attachments": "message, part, name, type, size, sha256, content_id, inline, inside",
     "segments": "message, kind, start, end, level, rule, confidence",
     "problems": "message, kind, place, detail",
     "people": "key, name, role (from, to, cc), mails",

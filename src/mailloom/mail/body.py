@@ -1,8 +1,9 @@
 """Which of a mail's parts a person read, as one text.
 
 Alternatives (RFC 2046 section 5.1.4): the plain one, unless it is empty or only says "use another program", then HTML.
-Related (RFC 2387): its root. Mixed: all its text parts that are not attachments, in order. format=flowed (RFC 3676) is
-unflowed. Line ends are line feeds, blank lines at the end are dropped; nothing else is changed.
+Related (RFC 2387): its root. Mixed: all its text parts that are not attachments, in order. What was signed is read, be it
+beside its signature (RFC 1847) or inside it (S/MIME, OpenPGP); of a report (RFC 6522) the part for people. A winmail.dat's text
+counts where there is no other. format=flowed (RFC 3676) is unflowed, text/enriched and text/richtext lose their marks. Line ends are line feeds, blank lines at the end are dropped; nothing else is changed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mailloom.mail.enriched import readable
 from mailloom.mail.html import Mark, text_of
 from mailloom.mail.mime import Mime, Part
 from mailloom.mail.model import Problem
@@ -82,12 +84,14 @@ def _choose(mime: Mime) -> tuple[list[int], list[int]]:
         kind = part.type
         below = children[part.index]
         if not kind.startswith("multipart/"):
-            if _is_text(part):
+            if _is_text(part) or (part.parent >= 0 and _is_written(part, parts[part.parent])):
                 said[part.index] = [part.index]
+            elif below:  # S/MIME holds one entity, a winmail.dat one body in several forms
+                said[part.index] = _alternative(mime, [said[c] for c in below if said[c]], lost)
         elif kind == "multipart/alternative":
             said[part.index] = _alternative(mime, [said[c] for c in below if said[c]], lost)
         elif kind == "multipart/related":
-            said[part.index] = next((said[c] for c in below if said[c]), [])
+            said[part.index] = _root(part, [parts[c] for c in below], said)
         elif kind == "multipart/digest":
             said[part.index] = []
         elif kind in ("multipart/signed", "multipart/encrypted"):
@@ -99,6 +103,13 @@ def _choose(mime: Mime) -> tuple[list[int], list[int]]:
     return said[0], lost
 
 
+def _root(related: Part, below: Sequence[Part], said: Sequence[list[int]]) -> list[int]:
+    """The part that `start` names (RFC 2387 section 3.2), or the first that says something."""
+    start = related.params.get("start", "").strip("<> ")
+    named = next((said[c.index] for c in below if start and c.content_id == start), [])
+    return named or next((said[c.index] for c in below if said[c.index]), [])
+
+
 def _joined(lists: Sequence[list[int]]) -> list[int]:
     out: list[int] = []
     for one in lists:
@@ -106,12 +117,32 @@ def _joined(lists: Sequence[list[int]]) -> list[int]:
     return out
 
 
+_READ = frozenset(("text/plain", "text/html", "text/enriched", "text/richtext", "text/markdown", "text/x-markdown"))
+# Text for programs. Any other text is shown as it stands (RFC 2046 section 4.1.4), where it is the body.
+_FOR_PROGRAMS = frozenset(
+    (
+        "text/calendar", "text/x-vcalendar", "text/vcard", "text/x-vcard", "text/directory", "text/css", "text/csv",
+        "text/javascript", "text/rfc822-headers", "text/x-amp-html", "text/xml",
+    )
+)  # fmt: skip
+
+
 def _is_text(part: Part) -> bool:
+    if part.disposition == "attachment":
+        return False
+    if part.type in _READ:
+        return not (part.name and part.disposition != "inline" and part.parent >= 0)
+    return part.parent < 0 and part.type.startswith("text/") and part.type not in _FOR_PROGRAMS
+
+
+def _is_written(part: Part, above: Part) -> bool:
+    """Is it some less known text that was written to be read: one of several forms, or what was signed?"""
     return (
-        part.type in ("text/plain", "text/html", "text/enriched", "text/x-amp-html")
+        above.type in ("multipart/alternative", "multipart/signed")
+        and part.type.startswith("text/")
+        and part.type not in _FOR_PROGRAMS
+        and not part.name
         and part.disposition != "attachment"
-        and (part.type != "text/x-amp-html")
-        and not (part.name and part.disposition != "inline" and part.parent >= 0)
     )
 
 
@@ -164,6 +195,8 @@ def _read(mime: Mime, part: Part) -> tuple[str, tuple[Mark, ...]]:
     if part.type == "text/html":
         page = text_of(text)
         return page.text, page.marks
+    if part.type in ("text/enriched", "text/richtext"):
+        return readable(text, rich=part.type == "text/richtext").rstrip(" \t\n"), ()
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if part.params.get("format", "").lower() == "flowed":

@@ -307,6 +307,8 @@ def _continued(parts: list[tuple[int, bool, str]]) -> str:
         content = written
         if encoded and position == 0 and written.count("'") >= 2:
             label, _, content = written.split("'", 2)
+        elif encoded and label and content.startswith(f"{label}'"):
+            content = content.partition("'")[2]  # some writers state the charset again in each piece
         raw = content.encode("utf-8", "replace")
         data.append(unquote_to_bytes(raw) if encoded else raw)
     text = charset.decode(b"".join(data), label)[0]

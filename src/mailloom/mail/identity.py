@@ -92,6 +92,8 @@ def _parts(mime: Mime, message: Message) -> bytes:
     known = {a.part: a.sha256 for a in message.attachments}
     hashed = []
     for part in mime.parts:
+        if part.inside:  # it follows from the part it lay in, and from how well that could be read
+            break
         leaf = not part.type.startswith("multipart/")
         digest = (known.get(part.index) or sha256(mime.payload(part.index)).hexdigest()) if leaf else ""
         flowed = f"{part.params.get('format', '')};{part.params.get('delsp', '')}" if part.type == "text/plain" else ""

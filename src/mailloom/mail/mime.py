@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import re
 from binascii import Error as BinasciiError
-from binascii import a2b_base64, a2b_qp, a2b_uu
+from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
 
-from mailloom.mail import charset, header
+from mailloom.mail import charset, header, unpack
 from mailloom.mail.model import Problem
 from mailloom.mail.structure import GUESS_BYTES, LIMITS, Limits, Part, Scanner
+from mailloom.mail.uuencode import uu_line
 
 __all__ = ["LIMITS", "Limits", "Mime", "Part", "safe_name", "scan"]
 
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 _PADS = re.compile(rb"=[=\s]*+")
+# A pad with something behind it in its line: another encoding would have begun a new line.
+_BEHIND_PAD = re.compile(rb"=[ \t]++[^\s=]")
+_BLANK_INSIDE = re.compile(rb"[^\s][ \t]++(?=[^\s])")
 _META_CHARSET = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w.:\-]{1,64})""", re.IGNORECASE)
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOISE = bytes(set(range(256)) - set(_ALPHABET))
+# More than one blank between so many letters: those are words, and the text never was encoded.
+FEW_BLANKS, MAX_BLANKS = 3, 40
 
 
 # Payloads up to this size are kept, as a body is asked for by its readers and for its hash; attachments are not.
@@ -29,9 +37,12 @@ KEPT_BYTES = 1 << 16
 
 
 class Mime:
-    """A mail's raw bytes and its parts, in document order (a parent before its children). Payloads are decoded when asked."""
+    """A mail's raw bytes and its parts, in document order (a parent before its children). Payloads are decoded when asked.
 
-    __slots__ = ("_limits", "_notes", "_small", "_view", "parts", "raw")
+    Behind the parts of the MIME structure come those that lay inside one of them (see unpack.py).
+    """
+
+    __slots__ = ("_held", "_limits", "_notes", "_rests", "_small", "_view", "parts", "raw")
 
     def __init__(
         self, raw: bytes, view: bytes, parts: tuple[Part, ...], limits: Limits, problems: Iterable[Problem]
@@ -44,6 +55,9 @@ class Mime:
         self._limits = limits
         self._notes = dict.fromkeys(problems)
         self._small: dict[int, bytes] = {}
+        # What lay inside: its bytes, or the mail it is a part of and its place there. And texts without the files that lay in them.
+        self._held: dict[int, bytes | tuple[Mime, Part]] = {}
+        self._rests: dict[int, bytes] = {}
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -52,7 +66,13 @@ class Mime:
 
     def head(self, index: int) -> bytes:
         """The header block of a part, as much of it as the limit lets read."""
-        part = self.parts[index]
+        held = self._held.get(index)
+        if isinstance(held, bytes):
+            return b""
+        return held[0].block(held[1]) if held else self.block(self.parts[index])
+
+    def block(self, part: Part) -> bytes:
+        """The header block of a part by its own offsets."""
         return self._view[part.start : min(part.body_start, part.start + self._limits.header_bytes)]
 
     def fields(self, index: int) -> list[tuple[str, bytes]]:
@@ -67,12 +87,16 @@ class Mime:
         """
         kept = self._small.get(index)
         if kept is None:
-            kept = self._decoded(self.parts[index])
+            held = self._held.get(index) if self._held else None
+            if isinstance(held, bytes):
+                return held
+            kept = held[0].decoded(held[1]) if held else self.decoded(self.parts[index])
             if len(kept) <= KEPT_BYTES:
                 self._small[index] = kept
         return kept
 
-    def _decoded(self, part: Part) -> bytes:
+    def decoded(self, part: Part) -> bytes:
+        """A part's body by its own offsets; `payload` is for readers."""
         data = self._view[part.body_start : part.end]
         if part.encoding == "base64":
             return self._base64(data, part)
@@ -89,9 +113,14 @@ class Mime:
         return data
 
     def text(self, index: int) -> str:
-        r"""The payload as text, with "\n" for every line break. The charset is the part's, an HTML meta's, or found out."""
+        r"""The payload as text, with "\n" for every line break. The charset is the part's, an HTML meta's, or found out.
+
+        Files and signatures that stand in the text are parts of their own and not in it.
+        """
         part = self.parts[index]
-        data = self.payload(index)
+        data = self._rests.get(index)
+        if data is None:
+            data = self.payload(index)
         label = part.charset
         if not label and part.type == "text/html":
             meta = _META_CHARSET.search(data, 0, GUESS_BYTES)
@@ -117,9 +146,16 @@ class Mime:
                 return found
         # A pad inside: several encodings in a row are all decoded, but not the plain text that a list put behind one.
         pieces = _PADS.split(data)
-        if pieces[1:] and b"".join(pieces[1:]).translate(None, _ALPHABET).strip():
+        if behind := _BEHIND_PAD.search(data):
+            self._note("base64", part, "text after the end")
+            pieces = _PADS.split(data[: behind.start() + 1])
+        elif pieces[1:] and b"".join(pieces[1:]).translate(None, _ALPHABET).strip():
             self._note("base64", part, "text after the end")
             pieces = pieces[:1]
+        words = sum(len(_BLANK_INSIDE.findall(piece)) for piece in pieces)
+        if words > FEW_BLANKS and words * MAX_BLANKS > sum(map(len, pieces)):
+            self._note("base64", part, "not base64")
+            return data
         out = []
         for piece in pieces:
             letters = piece.translate(None, _NOISE)
@@ -142,16 +178,111 @@ class Mime:
                 break
             if not line:
                 continue
-            try:
-                out.append(a2b_uu(line))
-            except BinasciiError:
-                # Some encoders pad a line with too much; what its first character promises is good.
-                length = ((line[0] - 32 & 63) * 4 + 5) // 3
-                try:
-                    out.append(a2b_uu(line[:length]))
-                except BinasciiError:
-                    self._note("uuencode", part, "broken line")
+            decoded = uu_line(line)
+            if decoded is None:
+                self._note("uuencode", part, "broken line")
+            else:
+                out.append(decoded)
         return b"".join(out)
+
+    # ---------------------------------------------------------------- what lies inside a part that is no multipart
+
+    def look_inside(self) -> None:
+        """Find it, and what lies inside of that, to `Limits.packings` levels. Called once, by `scan`."""
+        more: list[Part] = []
+        levels: dict[int, int] = {}
+        alone: bool | None = None
+        for part in chain(self.parts, more):  # what is found is looked at too
+            if part.type == "text/plain":
+                if part.disposition != "attachment" and not part.name:
+                    self._unpack_text(part, more)
+                continue
+            kind = unpack.kind_of(part.type, part.name)
+            if not kind:
+                continue
+            level = levels.get(part.index, 0)
+            if level >= self._limits.packings:
+                self._note("packed too deep", part, f"{level} levels")
+                continue
+            before = len(self.parts) + len(more)
+            if kind == "tnef":
+                alone = self._no_text() if alone is None else alone
+                self._keep(part, unpack.of_tnef(self.payload(part.index), alone=alone and not level), more)
+            else:
+                self._keep(part, unpack.of_cms(self.payload(part.index)), more)
+            levels |= dict.fromkeys(range(before, len(self.parts) + len(more)), level + 1)
+        if more:
+            self.parts = (*self.parts, *more)
+
+    def _no_text(self) -> bool:
+        texts = [p for p in self.parts if p.type in ("text/plain", "text/html") and p.disposition != "attachment"]
+        return not any(self.payload(p.index).strip() for p in texts)
+
+    def _unpack_text(self, part: Part, more: list[Part]) -> None:
+        inside = unpack.of_text(self.payload(part.index))
+        if inside is not None:
+            if inside.text is not None:
+                self._rests[part.index] = inside.text
+            self._keep(part, inside, more)
+
+    def _keep(self, carrier: Part, inside: unpack.Inside, more: list[Part]) -> None:
+        for kind, detail in inside.faults:
+            self._note(kind, carrier, detail)
+        if inside.entity is not None:
+            self._keep_entity(carrier, inside.entity, more)
+        for one in inside.found:
+            if self._full(carrier, more):
+                return
+            part = replace(
+                carrier,
+                index=len(self.parts) + len(more),
+                parent=carrier.index,
+                depth=carrier.depth + 1,
+                type=one.type,
+                charset=one.charset,
+                encoding="",
+                disposition="" if one.readable else "attachment",
+                name=one.name,
+                content_id=one.content_id,
+                params=header.NO_PARAMETERS,
+                inside=one.form,
+            )
+            self._held[part.index] = one.content
+            more.append(part)
+
+    def _keep_entity(self, carrier: Part, entity: bytes, more: list[Part]) -> None:
+        """The parts of a mail inside, numbered on."""
+        view = _with_line_feeds(entity)
+        scanner = Scanner(view, self._limits)
+        inner = Mime(entity, view, scanner.run(), self._limits, ())
+        inner._notes = self._notes
+        first = len(self.parts) + len(more)
+        for problem in scanner.problems:
+            place = int(problem.where.removeprefix("part "))
+            self._notes[replace(problem, where=f"part {place + first}")] = None
+        for part in inner.parts:
+            if self._full(carrier, more):
+                return
+            index = first + part.index
+            numbered = replace(part, index=index)
+            self._held[index] = (inner, numbered)
+            more.append(
+                replace(
+                    numbered,
+                    parent=first + part.parent if part.parent >= 0 else carrier.index,
+                    depth=carrier.depth + 1 + part.depth,
+                    start=carrier.body_start,
+                    body_start=carrier.body_start,
+                    end=carrier.end,
+                    inside="smime",
+                )
+            )
+
+    def _full(self, carrier: Part, more: list[Part]) -> bool:
+        full = len(self.parts) + len(more) >= self._limits.parts
+        if full:
+            self._note("too many parts", carrier, "not all that lies inside was read")
+        return full
 
 
 def _quoted_printable(data: bytes) -> bytes:
@@ -167,7 +298,9 @@ def scan(raw: bytes, limits: Limits = LIMITS) -> Mime:
     view = _with_line_feeds(raw)
     scanner = Scanner(view, limits)
     parts = scanner.run()
-    return Mime(raw, view, parts, limits, scanner.problems)
+    mime = Mime(raw, view, parts, limits, scanner.problems)
+    mime.look_inside()
+    return mime
 
 
 def _with_line_feeds(raw: bytes) -> bytes:

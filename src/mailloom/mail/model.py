@@ -70,7 +70,11 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A leaf part that is not the body. `part` is its index in the mime structure; `size` and `sha256` are of the decoded bytes."""
+    """A leaf part that is not the body. `part` is its index in the mime structure; `size` and `sha256` are of the decoded bytes.
+
+    `inside` says how it lay in another part, where that is no multipart: "uuencode", "yenc" or "pgp" in a text, "tnef" in a
+    winmail.dat, "smime" in what was signed; else "".
+    """
 
     part: int
     name: str
@@ -79,6 +83,7 @@ class Attachment:
     sha256: str
     content_id: str
     inline: bool
+    inside: str = ""
 
 
 class Nested(NamedTuple):

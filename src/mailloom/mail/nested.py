@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mailloom.mail.model import Nested, NestedKind, Segment
+from mailloom.mail.model import Nested, NestedKind, Problem, Segment
 from mailloom.mail.phrases import subject_says
 from mailloom.mail.segment import cut_heads
 from mailloom.mail.stated import stated
@@ -39,14 +39,21 @@ class _Piece:
 
 
 def inline(
-    text: str, segments: Sequence[Segment], path: str = "", depth: int = 1, subject: str = ""
+    text: str,
+    segments: Sequence[Segment],
+    path: str = "",
+    depth: int = 1,
+    subject: str = "",
+    *,
+    problems: list[Problem] | None = None,
 ) -> tuple[Nested, ...]:
     """The messages that stand in a text, each before those inside it. `path` and `depth` are the carrier's: "" and 1 at the top.
 
     `subject` is the carrier's: a forward whose head states none (Outlook for Mac) has what follows "FW:" there.
     start and end of a Nested are its span, head included, in the text of the message around it as that stood there: quote
-    signs of outer levels are taken off before an inner message is looked for.
+    signs of outer levels are taken off before an inner message is looked for. A limit that was hit is told in `problems`.
     """
+    told = problems if problems is not None else []
     out: list[Nested] = []
     work: list[tuple[str, Sequence[Segment], str, int]] = [(text, segments, path, depth)]
     while work and len(out) < MAX_NESTED:
@@ -54,6 +61,7 @@ def inline(
         deeper = []
         for number, piece in enumerate(_pieces(around, cuts), 1):
             if len(out) >= MAX_NESTED:
+                work.append((around, cuts, trail, level))
                 break
             name = f"{trail}.{number}" if trail else str(number)
             head = stated(piece.head)
@@ -61,8 +69,12 @@ def inline(
             if title is None and piece.kind == "forwarded" and level == depth and subject_says(subject) == "forward":
                 title = subject.partition(":")[2].strip()
             inner: Sequence[Segment] = ()
-            if level < MAX_DEPTH and _may_nest(piece.text):
+            if _may_nest(piece.text):
                 inner = _short_text(piece.text) if len(piece.text) <= KEPT_TEXT else cut_heads(piece.text)
+            if level >= MAX_DEPTH and inner:
+                if any(s.kind in ("attribution", "forward") for s in inner):
+                    told.append(Problem("messages nested too deep", name, f"{level} levels"))
+                inner = ()
             out.append(
                 Nested(
                     path=name,
@@ -84,6 +96,8 @@ def inline(
             if inner:
                 deeper.append((piece.text, inner, name, level + 1))
         work.extend(reversed(deeper))
+    if work:
+        told.append(Problem("too many messages in a text", work[-1][2], f"the first {MAX_NESTED}"))
     if len(out) > 1:
         out.sort(key=lambda n: tuple(map(int, n.path.split("."))))
     return tuple(out)

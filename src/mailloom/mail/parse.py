@@ -16,6 +16,7 @@ from hashlib import sha256
 from mailloom.mail import header
 from mailloom.mail.address import RECIPIENTS, addresses
 from mailloom.mail.body import Body, body
+from mailloom.mail.kinds import kinds
 from mailloom.mail.mime import Mime, Part, scan
 from mailloom.mail.model import Address, Attachment, Message, Nested, Problem, Trace
 from mailloom.mail.nested import inline
@@ -39,7 +40,13 @@ _NEEDED = {
     **dict.fromkeys(("delivered-to", "x-original-to", "x-delivered-to", "envelope-to", "x-envelope-to"), "delivered"),
     **dict.fromkeys(("x-gmail-labels", "keywords", "x-label"), "labels"),
 }
-_MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
+# The last three hold only the headers of a message: what a report is about (RFC 6522 section 4, RFC 6533 section 5).
+_MESSAGE_TYPES = frozenset(
+    {
+        "message/rfc822", "message/global", "message/news",
+        "text/rfc822-headers", "message/rfc822-headers", "message/global-headers",
+    }
+)  # fmt: skip
 _CARRIERS = frozenset(
     {"application/octet-stream", "application/x-message", "application/eml", "application/x-eml", "text/plain"}
 )
@@ -75,8 +82,8 @@ def message(mime: Mime) -> Message:
     subject = head.text("subject")
     segments, uncut = cut(main.text, main.marks, subject)
     files, carried = _leaves(mime, main)
-    inside = inline(main.text, segments, subject=subject)
     limits: list[Problem] = []
+    inside = inline(main.text, segments, subject=subject, problems=limits)
     nested = _nested(carried, inside, limits)
     from_ = head.people("from")
     list_id = head.text("list-id")
@@ -202,7 +209,8 @@ def _marks(mime: Mime, from_: Sequence[Address], list_id: str, auto: str) -> tup
     marks = []
     if auto not in {"", "no"}:
         marks.append("automatic")
-    if any(part.type == "message/delivery-status" for part in mime.parts) or local in _BOUNCERS:
+    marks += kinds(mime)
+    if local in _BOUNCERS and "bounce" not in marks:
         marks.append("bounce")
     if list_id:
         marks.append("list")
@@ -241,6 +249,7 @@ def _leaves(mime: Mime, main: Body) -> tuple[tuple[Attachment, ...], list[_Attac
                 sha256=sha256(data).hexdigest(),
                 content_id=part.content_id,
                 inline=part.disposition == "inline" or related,
+                inside=part.inside,
             )
         )
         if _is_message(part, data):
@@ -336,5 +345,5 @@ def _read(attached: _Attached, path: str, depth: int, problems: list[Problem]) -
     )
     odd = (*head.problems, *mime.problems, *main.problems, *uncut)
     problems.extend(replace(problem, where=f"nested {path}: {problem.where}") for problem in odd)
-    inside = inline(main.text, segments, path=path, depth=depth + 1, subject=subject)
+    inside = inline(main.text, segments, path=path, depth=depth + 1, subject=subject, problems=problems)
     return nested, _Level(path, depth, carried, inside)

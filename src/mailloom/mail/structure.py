@@ -21,11 +21,13 @@ class Limits:
     depth: multiparts inside each other; real mail stays below ten, and every level costs each reader a frame of its own.
     parts: a digest of a busy list has some hundred; ten thousand are read in a tenth of a second.
     header_bytes: of one part's header block; mail servers stop at 100 KB to 256 KB (Postfix header_size_limit, Exchange).
+    packings: S/MIME inside S/MIME, or a winmail.dat inside one; triple wrapping (RFC 2634 section 1.1) needs two.
     """
 
     depth: int = 100
     parts: int = 10_000
     header_bytes: int = 1 << 20
+    packings: int = 5
 
 
 LIMITS = Limits()
@@ -38,6 +40,9 @@ class Part:
     `type` is lower case and defaulted (RFC 2045 section 5.2; message/rfc822 in a digest, RFC 2046 section 5.1.5); `params` are the
     Content-Type's. `disposition` is "attachment", "inline" or "" (unknown ones are attachments, RFC 2183 section 2.8). `name` is
     as the sender wrote it: `safe_name` makes one that may be saved.
+
+    `inside` says how a part lay in its parent where that is no multipart ("uuencode", "yenc", "pgp", "smime", "tnef"): such
+    parts come behind all others, and their offsets are those of the part they lay in.
     """
 
     index: int
@@ -53,6 +58,7 @@ class Part:
     name: str
     content_id: str
     params: Mapping[str, str]
+    inside: str = ""
 
     @property
     def multipart(self) -> bool:
@@ -176,6 +182,12 @@ class Scanner:
             if not places and line.endswith(b"--"):
                 places, closing = levels.get(line[:-2].rstrip()), True
             if not places:
+                # RFC 2046 section 5.1.1: whatever stands behind a boundary on its line is to be ignored.
+                word = line.split(None, 1)[0] if b" " in line else b""
+                places, closing = levels.get(word), False
+                if not places and word.endswith(b"--"):
+                    places, closing = levels.get(word[:-2]), True
+            if not places:
                 at = line_end
                 continue
             self._leave(places[-1], at - 1 if view[at - 1 : at] == b"\r" else at)
@@ -282,12 +294,13 @@ class Scanner:
 
     def _finished(self, part: Part) -> Part:
         kind = part.type
-        if part.multipart and part.index not in self.parents and part.index not in self.closed:
-            # Nothing in it is a part: a cut mail, or a boundary that was rewritten. A reader shows the source.
+        if part.multipart and part.index not in self.parents:
             deep = part.depth >= self.limits.depth
-            kind = "application/octet-stream" if deep else "text/plain"
             if not deep:
                 self._note("multipart without parts", part)
+            if part.index not in self.closed:
+                # Nothing in it is a part: a cut mail, or a boundary that was rewritten. A reader shows the source.
+                kind = "application/octet-stream" if deep else "text/plain"
         end = self.ends[part.index]
         # Most mails are one part that was right at once.
         return part if kind == part.type and end == part.end else replace(part, type=kind, end=end)
