@@ -80,7 +80,7 @@ def message(mime: Mime) -> Message:
     head = _Head.of(mime)
     main = body(mime)
     subject = head.text("subject")
-    segments, uncut = cut(main.text, main.marks, subject)
+    segments, uncut = cut(main.text, main.marks, subject, _names(head.people("from")))
     files, carried = _leaves(mime, main)
     limits: list[Problem] = []
     inside = inline(main.text, segments, subject=subject, problems=limits)
@@ -199,6 +199,10 @@ def _trace(head: _Head) -> Trace:
         bcc=head.people("bcc", "resent-bcc"),
         labels=tuple(dict.fromkeys(label for label in labels if label)),
     )
+
+
+def _names(from_: Sequence[Address]) -> tuple[str, ...]:
+    return (from_[0].name, from_[0].address) if from_ else ()
 
 
 def _marks(mime: Mime, from_: Sequence[Address], list_id: str, auto: str) -> tuple[str, ...]:
@@ -325,7 +329,7 @@ def _read(attached: _Attached, path: str, depth: int, problems: list[Problem]) -
     head = _Head.of(mime)
     main = body(mime)
     subject = head.text("subject")
-    segments, uncut = cut(main.text, main.marks, subject)
+    segments, uncut = cut(main.text, main.marks, subject, _names(head.people("from")))
     files, carried = _leaves(mime, main)
     nested = Nested(
         path=path,

@@ -19,16 +19,10 @@ FORWARD_LINES: Final = frozenset(_TOML["forward"]["lines"])
 FORWARD_STARTS: Final = tuple(_TOML["forward"]["starts"])
 ORIGINAL_LINES: Final = frozenset(_TOML["original"]["lines"])
 ABOVE_LINES: Final = frozenset(_TOML["footer"]["above"])
-DEVICE_STARTS: Final = tuple(_TOML["device"]["starts"])
-DEVICE_OPENINGS: Final = frozenset(start[:2] for start in DEVICE_STARTS)
-"""Most lines are told by their first two letters to be none of them."""
-DEVICE_OWN: Final = tuple(_TOML["device"]["own"])
-DEVICE_ENDS: Final = tuple(_TOML["device"]["ends"])
-DEVICE_CLOSINGS: Final = frozenset(end[-1] for end in DEVICE_ENDS)
-LIST_FOOTERS: Final = tuple(_TOML["footer"]["list"])
-LEGAL_ROWS: Final = tuple(tuple(row) for row in _TOML["footer"]["legal"])
-LEGAL_ASCII: Final = tuple(word for word in LEGAL_ROWS[0] if word.isascii())
-"""The first row for ASCII text: the rest need not be looked for."""
+CLOSING: Final[dict[str, dict[str, Any]]] = {
+    name: _TOML[name] for name in ("device", "greeting", "signoff", "advert", "footer", "disclaimer", "banner", "card")
+}
+"""The tables of what stands above and below an author's words, for the modules that look for it."""
 SUBJECT_FORWARD: Final = frozenset(_TOML["subject"]["forward"])
 SUBJECT_REPLY: Final = frozenset(_TOML["subject"]["reply"])
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from mailloom.mail.greeting import known_words
 from mailloom.mail.heading import Head, attribution, block, label, phrase
 from mailloom.mail.html import Mark
 from mailloom.mail.model import Problem, Segment, SegmentKind
 from mailloom.mail.phrases import ABOVE_LINES, LABELS, subject_says
 from mailloom.mail.quote import DRAWN, Layout, layout, unquote
-from mailloom.mail.trailer import device_alone, trailer
+from mailloom.mail.trailer import MAX_TYPED, Trail, device_alone, opening, trailer
 from mailloom.mail.uncut import uncut
 
 BLANK_LINES = 8
@@ -38,12 +39,15 @@ _Span = tuple[int, int, SegmentKind, int, str, int]
 """(first line, line after the last, kind, level, rule, confidence)"""
 
 
-def cut(text: str, marks: Sequence[Mark] = (), subject: str = "") -> tuple[tuple[Segment, ...], tuple[Problem, ...]]:
+def cut(
+    text: str, marks: Sequence[Mark] = (), subject: str = "", names: Sequence[str] = ()
+) -> tuple[tuple[Segment, ...], tuple[Problem, ...]]:
     """Segments in order, end to end over the whole text, and what looked quoted and was not cut.
 
     `subject` decides where replies and forwards look alike (Outlook): without one, a head without "wrote" is a forward.
+    `names` are the sender's name and address: they tell a signature from a third person's.
     """
-    found = _segments(text, marks, subject_says(subject) if subject else "", trailers=True)
+    found = _segments(text, marks, subject_says(subject) if subject else "", trailers=True, names=names)
     return found, uncut(text, found)
 
 
@@ -54,12 +58,16 @@ def cut_heads(text: str) -> tuple[Segment, ...]:
     return _segments(text, (), "", trailers=False)
 
 
-def _segments(text: str, marks: Sequence[Mark], says: str, trailers: bool) -> tuple[Segment, ...]:
+def _segments(
+    text: str, marks: Sequence[Mark], says: str, trailers: bool, names: Sequence[str] = ()
+) -> tuple[Segment, ...]:
     if not text:
         return ()
     page = layout(text, marks)
     knife = _Knife(page, page.lines, page.levels, says, text.isascii(), trailers)
     knife.cut_lines()
+    if trailers:
+        knife.spans = _without_trailers(page, knife.spans, known_words(names))
     ends, count, size = page.ends, len(page.lines), len(text)
     out: list[Segment] = []
     for first, last, kind, level, rule, confidence in knife.spans:
@@ -366,22 +374,44 @@ class _Knife:
                     self.spans.append((at, top, "new", 0, "author", 1000))
                 self.spans.append((top, end, "signature", 0, "markup", 950))
                 return
-        if end == len(self.lines) and end - at > 4 and (found := device_alone("\n".join(lines := self.lines[at:end]))):
-            alone = at + "\n".join(lines)[: found[0]].count("\n")
-            self._add_with_trailer(at, alone)
-            self.spans.append((alone, alone + 1, "signature", 0, "device", 900))
-            self.spans.append((alone + 1, end, "quote", 1, "below-device", 500))
-            return
-        self._add_with_trailer(at, end)
+        if end == len(self.lines) and end - at > 4:
+            typed = "\n".join(self.lines[at : min(end, at + MAX_TYPED)])
+            if found := device_alone(typed):
+                alone = at + typed[: found[0]].count("\n")
+                if at < alone:
+                    self.spans.append((at, alone, "new", 0, "author", 1000))
+                self.spans.append((alone, alone + 1, "signature", 0, "device", 900))
+                self.spans.append((alone + 1, end, "quote", 1, "below-device", 500))
+                return
+        self.spans.append((at, end, "new", 0, "author", 1000))
 
-    def _add_with_trailer(self, at: int, end: int) -> None:
-        for first, last, kind, rule, confidence in trailer(self.lines, at, end, self.page.drawn):
-            if at < first:
-                self.spans.append((at, first, "new", 0, "author", 1000))
-            self.spans.append((first, last, kind, 0, rule, confidence))
-            at = last
-        if at < end:
-            self.spans.append((at, end, "new", 0, "author", 1000))
+
+def _without_trailers(page: Layout, spans: list[_Span], known: frozenset[str]) -> list[_Span]:
+    """Spans with what is not the author's words taken from the author's stretches, and greeting and sign-off told apart.
+
+    The last stretch that holds words of the author's ends the mail; what is below it are footers. The first one may have its own
+    signature, where the answer stands above what it answers. Between them are answers to single lines, which end in nothing.
+    """
+    lines = page.lines
+    own = [n for n, s in enumerate(spans) if s[2] == "new" and any(x.strip() for x in lines[s[0] : s[1]])]
+    cut: dict[int, list[_Span]] = {}
+    final, floor = -1, own[0] if own else -1
+    for n in reversed(own):
+        if final >= 0 and n != floor:
+            continue
+        first, last = spans[n][:2]
+        below = trailer(lines, first, last, page.drawn, known)
+        stop = below[0][0] if below else last
+        said = any(x.strip() for x in lines[first:stop])
+        whole: list[Trail] = [(first, stop, "new", "author", 1000)] if first < stop else []
+        if said:
+            whole = opening(lines, first, stop, known, first=n == floor, final=final < 0)
+            final = max(final, n)
+        cut[n] = [(a, b, kind, 0, rule, confidence) for a, b, kind, rule, confidence in (*whole, *below)]
+    out: list[_Span] = []
+    for n, span in enumerate(spans):
+        out += cut.get(n) or [span]
+    return out
 
 
 _ENDS = DRAWN | {":"}
