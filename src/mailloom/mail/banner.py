@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from mailloom.mail.phrases import CLOSING
+from mailloom.mail.phrases import CLOSING, has_any
 
 MAX_BANNER = 900
 """Characters of a banner: two languages and how to report it."""
@@ -17,15 +17,16 @@ MAX_LINES = 14
 MAX_BANNERS = 4
 """Paragraphs: a gateway's, another gateway's, and the mail program's."""
 MAX_LEAD = 60
-"""Characters from the start of a banner in which it warns, or says where the mail came from."""
+"""Characters from the start of a banner in which it is told to be one, drawn ones included."""
 
 _BANNER: Final = CLOSING["banner"]
 _OUTSIDE: Final = tuple(dict.fromkeys(_BANNER["outside"]))
-_OUTSIDE_ASCII: Final = tuple(w for w in _OUTSIDE if w.isascii())
 _MAIL: Final = tuple(dict.fromkeys(_BANNER["mail"]))
 _WARNING: Final = tuple(dict.fromkeys(_BANNER["warning"]))
+_LEADS: Final = tuple(_BANNER["leads"])
 _TAGS: Final = frozenset(_BANNER["tags"])
 _WRAPS = "[](){}<>*#!|=-_~⚠️ℹ️🛑❗:. \t\xa0\u200b\ufeff"
+_PGP = "-----BEGIN PGP SIGNED MESSAGE-----"
 _MARKED = "zjqcmqryfpfptbanner"
 """Proofpoint writes this word, "Start" and "End" behind it, around its banner."""
 
@@ -45,23 +46,33 @@ def banner(lines: Sequence[str], start: int, end: int) -> tuple[int, str]:
 
 
 def _below(lines: Sequence[str], at: int, end: int) -> int:
+    """The line after the banner at `at`, a box drawn of lines around it or not."""
+    if at + 1 >= end or not is_drawn(lines[at]):
+        return _below_one(lines, at, end)
+    below = _below_one(lines, at + 1, end)
+    if below == at + 1:
+        return at
+    return below + 1 if below < end and is_drawn(lines[below]) else below
+
+
+def _below_one(lines: Sequence[str], at: int, end: int) -> int:
     """The line after the banner at `at`."""
     if at >= end:
         return at
     line = lines[at]
     if len(line) > MAX_BANNER:
         return at
+    if line.startswith(_PGP):
+        # The cleartext framework: "Hash: ..." and a blank line follow (RFC 9580 section 7).
+        last = at + 1
+        while last < end and last < at + MAX_LINES and lines[last].startswith(("Hash:", "Charset:", "NotDashEscaped:")):
+            last += 1
+        return last
     bare = line.strip(_WRAPS).lower()
     if bare in _TAGS and (line.strip()[:1] in "[(*#<!=|-⚠️" or line.strip().isupper()):
         return at + 1
     if bare.startswith(_MARKED):
         return next((n + 1 for n in range(at + 1, min(end, at + 30)) if _MARKED + "end" in lines[n].lower()), at + 1)
-    if not bare and _is_drawn(line) and at + 1 < end:
-        # A box drawn of lines.
-        below = _below(lines, at + 1, end)
-        if below == at + 1:
-            return at
-        return below + 1 if below < end and _is_drawn(lines[below]) else below
     last = at
     while last < end and last < at + MAX_LINES and lines[last].strip():
         last += 1
@@ -72,42 +83,31 @@ def _below(lines: Sequence[str], at: int, end: int) -> int:
         return at
     # As far as it speaks of that: the mail itself may begin on the next line.
     spoken = at
-    for n in range(at, last):
-        low = lines[n].lower()
-        if any(w in low for w in _OUTSIDE) or any(w in low for w in _WARNING):
-            spoken = n
-    while spoken + 1 < last and lines[spoken].rstrip()[-1:] not in ".!?]*。！" and len(lines[spoken]) > MAX_LEAD - 10:
+    while spoken + 1 < last:
+        low = lines[spoken + 1].lower()
+        goes_on = low[:1].isalpha() and lines[spoken + 1][:1] == low[:1] and len(lines[spoken]) > MAX_LEAD // 2
+        if not (has_any(low, _OUTSIDE) or has_any(low, _WARNING) or goes_on):
+            break
         spoken += 1
     return spoken + 1
 
 
-def _is_drawn(line: str) -> bool:
+def is_drawn(line: str) -> bool:
     text = line.strip()
-    return len(text) > 3 and not text.strip("-_=*#~+| ")
+    return len(text) > 2 and not text.strip("-_=*#~+| ")
 
 
 def has_lead(text: str) -> bool:
     """Cheap, and true of few texts: does it open with a word of warning or of where it came from?"""
-    lead = text[:MAX_LEAD]
-    for word in _OUTSIDE_ASCII if lead.isascii() else _OUTSIDE:
-        if word in lead:
-            return True
-    return any(word in lead for word in _LEADS) or (not lead.isascii() and any(word in lead for word in _WARNING))
-
-
-_LEADS = (
-    "caution", "warning", "attention", "alert", "this email", "this e-mail", "this message", "be careful", "achtung", "vorsicht", "warnung", "diese e-mail", "diese mail", "diese nachricht", "ce courriel",
-    "ce message", "cet e-mail", "cet email", "prudence", "avertissement", "este correo", "este mensaje", "este e-mail", "esta mensagem", "este email", "cuidado", "questa e-mail", "questa email", "questo messaggio",
-    "attenzione", "let op", "deze e-mail", "dit bericht", "waarschuwing", "varning", "detta", "advarsel", "denne e-mail", "denne mail", "denne e-posten", "varoitus", "huomio", "uwaga", "ta wiadomo", "pozor", "tento e-mail", "figyelem",
-    "oprez", "upozorenje", "dikkat", "bu e-posta", "peringatan", "perhatian", "you don't", "some people",
-)  # fmt: skip
+    return text[:MAX_LEAD].lstrip(_WRAPS).startswith(_LEADS)
 
 
 def is_banner(text: str) -> bool:
     """Does a paragraph, in lower case, speak of mail, of where it came from, and warn? All in few words, and first things first."""
     if len(text) > MAX_BANNER or not has_lead(text):
         return False
-    for row in (_OUTSIDE_ASCII if text.isascii() else _OUTSIDE, _MAIL, _WARNING):
-        if not any(word in text for word in row):
-            return False
+    if not all(has_any(text, row) for row in (_OUTSIDE, _MAIL, _WARNING)):
+        return False
+    if text[:MAX_LEAD].lstrip(_WRAPS).startswith("this ") and " from " not in text:
+        return False
     return "?" not in text.replace("?]", "").replace("?url", "") or "http" in text

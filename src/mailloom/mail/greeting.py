@@ -21,16 +21,19 @@ MAX_BLANK = 3
 """Blank lines between a sign-off and a name."""
 
 _PAD = " \t\xa0\u200b\ufeff\u3000*_"
-_STOPS = ",.!:;…-–—,，、！。：~)( \t\xa0"
+_STOPS = ",.!:;…-–—，、！。：；،؛~)( \t\xa0"
+_SETS_OFF = ",.!-–—"
+"""What stands between "cheers" and "bob"."""
 _GREETING: Final = CLOSING["greeting"]
 _STARTS: Final[dict[str, list[str]]] = {}
 for _phrase in sorted(_GREETING["starts"], key=len, reverse=True):
     _STARTS.setdefault(_phrase.split()[0].rstrip(","), []).append(_phrase)
+_WHOLE: Final = frozenset(_GREETING["starts"])
 _JOINED: Final = tuple(_GREETING["joined"])
 _ENDS: Final = tuple(_GREETING["ends"])
 _ADDRESSED: Final = frozenset(_GREETING["addressed"])
 _OPENERS: Final = frozenset(_GREETING["openers"])
-_SIGNOFFS: Final = frozenset(w.replace(",", "") for w in CLOSING["signoff"]["lines"])
+_SIGNOFFS: Final = frozenset(" ".join(w.strip(_STOPS) for w in line.split()) for line in CLOSING["signoff"]["lines"])
 _SIGNOFF_STARTS: Final = frozenset(w.split()[0] for w in _SIGNOFFS)
 _MOST_WORDS: Final = max(len(w.split()) for w in _SIGNOFFS)
 _SIGNOFF_JOINED: Final = tuple(CLOSING["signoff"]["joined"])
@@ -66,6 +69,12 @@ def is_name(text: str, known: frozenset[str]) -> bool:
         and w.strip(_STOPS + "\"'").replace(".", "").replace("-", "").replace("'", "").replace("’", "").isalpha()
         for w in words
     )
+
+
+def opens_with_name(line: str, known: frozenset[str]) -> bool:
+    """Is one of a line's first words the sender's name: "Ann Lee <ann@example.org>", "| Ann Lee | Example Org"?"""
+    words = [w.strip(_STOPS + "*_|/\"'").lower() for w in line[:60].split()]
+    return not known.isdisjoint([w for w in words if w][:2])
 
 
 def _is_known(word: str, known: frozenset[str]) -> bool:
@@ -106,7 +115,7 @@ def _greets(lines: Sequence[str], at: int, end: int) -> tuple[str, int]:
     if not text or len(text) > MAX_LINE:
         return "", 0
     low = text.lower()
-    closed = text[-1] in ",!:.;，、！：。…-–—~)"
+    closed = text[-1] in ",!:.;，、！：。…-–—~)،؛"
     first = low.split(None, 1)[0].rstrip(",.!:;")
     for phrase in _STARTS.get(first, ()):
         if not low.startswith(phrase) or low[len(phrase) : len(phrase) + 1].isalnum():
@@ -128,8 +137,10 @@ def _addresses(rest: str, closed: bool) -> bool:
     """Is what follows "Hello" somebody, and no sentence?"""
     if "?" in rest or "//" in rest:
         return False
-    words = [w.strip(_STOPS) for w in rest.replace("/", " ").split()]
-    words = [w for w in words if w]
+    if "," in rest:
+        # "Hello Ann, good morning!"
+        rest = " ".join(x for x in rest.split(",") if x.strip(_STOPS).lower() not in _WHOLE)
+    words = [w for w in (x.strip(_STOPS) for x in rest.replace("/", " ").split()) if w]
     if not words:
         return True
     if len(words) > 7:
@@ -163,14 +174,14 @@ def is_signoff(line: str, known: frozenset[str] = frozenset()) -> bool:
     if not text or len(text) > MAX_LINE:
         return False
     low = text.lower()
-    words = [w for w in (x.strip(_STOPS) for x in low.split()) if w]
-    if words and words[0] in _SIGNOFF_STARTS:
+    if low.split(None, 1)[0].strip(_STOPS) in _SIGNOFF_STARTS:
+        words = [w for w in (x.strip(_STOPS) for x in low.split()) if w]
         for count in range(min(len(words), _MOST_WORDS), 0, -1):
             if " ".join(words[:count]) in _SIGNOFFS:
                 rest = [w for w in (x.strip(_STOPS) for x in text.split()) if w][count:]
-                return not rest or (
-                    len(rest) <= 3 and is_name(" ".join(rest), known if known and count == 1 else frozenset())
-                )
+                if not rest or (len(rest) == 1 and low.rstrip(_STOPS)[: -len(rest[0])].rstrip()[-1:] in _SETS_OFF):
+                    return True
+                return len(rest) <= 3 and is_name(" ".join(rest), known if known and count == 1 else frozenset())
     if low.isascii():
         return False
     return len(text) <= MAX_JOINED and low.startswith(_SIGNOFF_JOINED)

@@ -10,20 +10,32 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from mailloom.mail.banner import is_banner
-from mailloom.mail.greeting import is_name
+from mailloom.mail.banner import is_banner, is_drawn
+from mailloom.mail.greeting import is_name, opens_with_name
 from mailloom.mail.model import SegmentKind
-from mailloom.mail.phrases import CLOSING
+from mailloom.mail.phrases import CLOSING, has_any
 from mailloom.mail.signature import is_rule
 
 MAX_FOOTER = 30
 """Lines of a list's footer: posting rules included, some have twenty."""
+MAX_FOOTER_HEAD = 8
+"""Lines of it before it says of which list it is."""
 MAX_PARAGRAPH = 40
 """Lines of a paragraph that are read. Company notices in four languages have some 60, in several paragraphs."""
-MAX_NOTICE = 1500
-"""Characters from the end in which a legal notice is looked for that has something else below it."""
+MAX_ADVERT_LINE = 120
+"""Characters of an advert's line."""
+MAX_NOTICE = 1000
+"""Characters from the end in which one of the words is looked for that every legal notice has."""
+MAX_LEGAL = 6000
+"""Characters of one paragraph of it."""
+MAX_BELOW = 400
+"""Characters of a last paragraph that a legal notice may have below it."""
 MAX_ABOVE = 80
 """Lines above the end that a legal notice may have."""
+LEAST = 24
+"""Characters of a standing line: "Virus-free. www.example.com"."""
+MAX_SAID = 4000
+"""Characters of a paragraph that is read for what services say."""
 LEAST_NOTICE = 60
 """Characters of a legal notice. In a script that has no blanks between words a third of that."""
 MAX_PGP = 40
@@ -38,6 +50,9 @@ class Layer(NamedTuple):
 
 
 _ROWS: Final = tuple(tuple(dict.fromkeys(row)) for row in CLOSING["disclaimer"]["rows"])
+_GATE: Final = (*_ROWS[0], "recipient", "addressee", "solely", "in error", "adressat", "destinata")
+"""Words of which every legal notice has one."""
+_GATE_ASCII: Final = tuple(w for w in _GATE if w.isascii())
 _ROWS_ASCII: Final = tuple(tuple(w for w in row if w.isascii()) for row in _ROWS)
 _HEADS: Final = tuple(CLOSING["disclaimer"]["heads"])
 _LIST: Final = tuple(CLOSING["footer"]["list"])
@@ -45,47 +60,89 @@ _LIST_ASCII: Final = tuple(w for w in _LIST if w.isascii())
 _PHRASES: Final = tuple(CLOSING["footer"]["phrases"])
 _PHRASES_ASCII: Final = tuple(w for w in _PHRASES if w.isascii())
 _SCANNED: Final = tuple(CLOSING["advert"]["scanned"])
-_SCANNED_ASCII: Final = tuple(w for w in _SCANNED if w.isascii())
 _ENVIRONMENT: Final = tuple(CLOSING["advert"]["environment"])
-_ENVIRONMENT_ASCII: Final = tuple(w for w in _ENVIRONMENT if w.isascii())
 _COMPANY: Final = tuple(CLOSING["advert"]["company"])
+# Of each of those words a piece, so that most paragraphs need few searches.
+_LINKED = ("http", "@", "www.", "click", "<", "automat", "reply to this", "rights reserved")
+_SCAN_STEMS = (
+    "vir",
+    "scan",
+    "clean",
+    "avast",
+    "avg",
+    "vír",
+    "вирус",
+    "virüs",
+    "analizado",
+    "mimecast",
+    "messagelabs",
+    "barracuda",
+    "spamtitan",
+    "symantec",
+)
+_PRINT_STEMS = (
+    "print",
+    "paper",
+    "environ",
+    "umwelt",
+    "imprim",
+    "milieu",
+    "ambient",
+    "tipar",
+    "tree",
+    "stampa",
+    "drucken",
+    "ispis",
+)
+_COMPANY_STEMS = (
+    "regist", "incorporated", "limited liab", "company n", "vat ", "hrb", "hra ", "amtsgericht", "sitz der", "vorstand", "aufsichtsrat", "steuer", "ust", "rechtsform", "firmenbuch", "rcs", "r.c.s", "capita", "siren", "siret", "tva ", "social", "sede legale",
+    "iva", "contribuinte", "koophandel", "kvk", "btw", "zetel", "org.nr", "organisationsn", "cvr", "tunnus", "krs", "regon", "nip", "mersis", "sicil", "authori",
+)  # fmt: skip
 
 
 def notice(lines: Sequence[str], first: int, last: int, drawn: Sequence[int], known: frozenset[str]) -> Layer | None:
     """What of lines[first:last] is the last notice or footer; line last - 1 is not blank."""
+    if found := _footer(lines, first, last, drawn, known):
+        return found
+    if _is_list_page(lines[last - 1].strip()):
+        return Layer(last - 1, "disclaimer", "footer-list", 700)
     top = paragraph_top(lines, first, last)
     text = "\n".join(lines[top:last]).lower()
     if text[:5] == "-----" and (found := _pgp(lines, first, last)):
         return found
-    short = len(text) <= 4000
-    plain = text.isascii()
-    if found := _footer(lines, first, last, drawn, known):
+    if (len(text) >= LEAST or not text.isascii()) and len(text) <= MAX_SAID:
+        found = _standing(lines, top, last, text, known)
+        if found:
+            return found
+    if found := _legal(lines, first, last, top, text):
         return found
-    if short and (
-        (len(text) >= 20 or not plain)
+    return _advert(lines, first, last, drawn, known) if drawn else None
+
+
+def _standing(lines: Sequence[str], top: int, last: int, text: str, known: frozenset[str]) -> Layer | None:
+    """A paragraph that says what such paragraphs say, in any of their words."""
+    plain = text.isascii()
+    if (
+        (not plain or has_any(text, _LINKED))
         and has_any(text, _PHRASES_ASCII if plain else _PHRASES)
         and _is_footer(lines, top, last, text)
     ):
         return Layer(_trimmed(lines, top, last, _PHRASES), "disclaimer", "footer-phrase", 800)
-    if short and len(text) >= 12:
-        if has_any(text, _SCANNED_ASCII if plain else _SCANNED) and _stands_apart(first, top, last, text):
-            return Layer(_trimmed(lines, top, last, _SCANNED), "disclaimer", "disclaimer-scanned", 850)
-        if has_any(text, _ENVIRONMENT_ASCII if plain else _ENVIRONMENT):
-            return Layer(_trimmed(lines, top, last, _ENVIRONMENT), "disclaimer", "disclaimer-environment", 850)
-        if is_banner(text):
-            return Layer(top, "disclaimer", "banner", 800)
-    if found := _legal(lines, first, last, top, text):
-        return found
-    if short and len(text) > 40 and sum(word in text for word in _COMPANY) >= 2 and not _is_card_top(lines, top, known):
+    if has_any(text, _SCAN_STEMS) and has_any(text, _SCANNED) and _stands_apart(top, last, text):
+        return Layer(_trimmed(lines, top, last, _SCANNED), "disclaimer", "disclaimer-scanned", 850)
+    if (not plain or has_any(text, _PRINT_STEMS)) and has_any(text, _ENVIRONMENT):
+        return Layer(_trimmed(lines, top, last, _ENVIRONMENT), "disclaimer", "disclaimer-environment", 850)
+    if is_banner(text):
+        return Layer(top, "disclaimer", "banner", 800)
+    if (
+        (not plain or has_any(text, _COMPANY_STEMS))
+        and sum(word in text for word in _COMPANY) >= 2
+        and "--" not in [x.strip() for x in lines[top:last]]
+        and not is_name(lines[top], known or frozenset("\0"))
+        and lines[max(0, top - 1)].strip() != "--"
+    ):
         return Layer(_trimmed(lines, top, last, _COMPANY), "disclaimer", "disclaimer-company", 750)
-    return _advert(lines, first, last, drawn, known)
-
-
-def has_any(text: str, words: Sequence[str]) -> bool:
-    for word in words:  # noqa: SIM110  # a generator doubles the cost of what every mail passes
-        if word in text:
-            return True
-    return False
+    return None
 
 
 def paragraph_top(lines: Sequence[str], first: int, last: int) -> int:
@@ -99,7 +156,7 @@ def paragraph_top(lines: Sequence[str], first: int, last: int) -> int:
 def _trimmed(lines: Sequence[str], top: int, last: int, words: Sequence[str]) -> int:
     """The paragraph from the line on that says so: what stands on it may be a signature. A drawn line above it goes along."""
     at = next((n for n in range(top, last) if has_any(lines[n].lower(), words)), top)
-    while at > top and is_rule(lines[at - 1].strip(), 2):
+    while at > top and is_rule(lines[at - 1].strip(), 1):
         at -= 1
     # A sentence that began a line further up, or a notice's other lines.
     while at > top and len(lines[at - 1].strip()) > 50:
@@ -107,12 +164,8 @@ def _trimmed(lines: Sequence[str], top: int, last: int, words: Sequence[str]) ->
     return at
 
 
-def _stands_apart(first: int, top: int, last: int, text: str) -> bool:
-    return last - top <= 8 and len(text) <= 600 and (top > first or "www." in text or "http" in text)
-
-
-def _is_card_top(lines: Sequence[str], top: int, known: frozenset[str]) -> bool:
-    return bool(known) and is_name(lines[top], known)
+def _stands_apart(top: int, last: int, text: str) -> bool:
+    return last - top <= 8 and len(text) <= 600 and (top > 0 or "www." in text or "http" in text)
 
 
 # ---------------------------------------------------------------- footers
@@ -142,21 +195,20 @@ def _footer(lines: Sequence[str], first: int, last: int, drawn: Sequence[int], k
             and not has_any(block, _PHRASES)
         ):
             return None
+        said = next((n for n in range(at + 1, last) if has_any(lines[n].lower(), words)), at)
+        if sum(bool(x.strip()) for x in lines[at + 1 : said]) > MAX_FOOTER_HEAD:
+            return None
         opens = next((x for x in lines[at + 1 : last] if x.strip()), "")
-        if (
-            lines[at].strip() == "--"
-            and known
-            and is_name(opens[:40].partition("<")[0].split("  ")[0].split("\t")[0], known)
-        ):
+        if said > at and lines[at].strip() == "--" and opens_with_name(opens, known):
             # A signature that the list's address was appended to.
-            return (
-                next(n for n in range(at + 1, last) if has_any(lines[n].lower(), words)),
-                "disclaimer",
-                "footer-list",
-                700,
-            )
+            return Layer(said, "disclaimer", "footer-list", 700)
         return Layer(at, "disclaimer", "footer-list", 850)
     return None
+
+
+def _is_list_page(line: str) -> bool:
+    """The address of a list's page, alone on the last line: some lists add no more than that."""
+    return line[:4] == "http" and " " not in line and "/listinfo/" in line
 
 
 def _parts_footer(text: str) -> bool:
@@ -199,6 +251,8 @@ def _advert(lines: Sequence[str], first: int, last: int, drawn: Sequence[int], k
             not sells
             or "@" in whole.replace("@yahoo", "")
             or is_name(below[0], known)
+            or opens_with_name(below[0], known)
+            or max(map(len, below)) > MAX_ADVERT_LINE
             or (at > first and lines[at - 1].strip())
         ):
             return None
@@ -220,25 +274,27 @@ def _is_legal(text: str, least: int = 2) -> bool:
 
 
 def _legal(lines: Sequence[str], first: int, last: int, top: int, text: str) -> Layer | None:
-    """A legal notice: the last paragraph, or one above it that says so in plainer words; with the paragraphs of it further up."""
-    begin = last
-    if len(text) <= 6000 and _is_legal(text):
-        begin = top
-    elif len(text) < 400:
-        tail = "\n".join(lines[max(first, last - MAX_PARAGRAPH) : last])[-MAX_NOTICE:].lower()
-        if not has_any(tail, _ROWS_ASCII[0] if tail.isascii() else _ROWS[0]):
-            return None
-        at = top
-        for _ in range(3):
-            while at > first and not lines[at - 1].strip():
-                at -= 1
-            upper = paragraph_top(lines, first, at)
-            if upper < at and _is_legal("\n".join(lines[upper:at])[-3000:].lower(), 3):
-                begin = upper
-                break
-            at = upper
-    if begin == last:
+    """A legal notice: the last paragraph, or one above it that says so in plainer words."""
+    tail = "\n".join(lines[max(first, last - MAX_PARAGRAPH) : last])[-MAX_NOTICE:].lower()
+    if not has_any(tail, _GATE_ASCII if tail.isascii() else _GATE):
         return None
+    if len(text) <= MAX_LEGAL and _is_legal(text):
+        return _legal_from(lines, first, last, top)
+    if len(text) >= MAX_BELOW:
+        return None
+    at = top
+    for _ in range(3):
+        while at > first and not lines[at - 1].strip():
+            at -= 1
+        upper = paragraph_top(lines, first, at)
+        if upper < at and _is_legal("\n".join(lines[upper:at])[-MAX_LEGAL:].lower(), 3):
+            return _legal_from(lines, first, last, upper)
+        at = upper
+    return None
+
+
+def _legal_from(lines: Sequence[str], first: int, last: int, begin: int) -> Layer:
+    """From its paragraph at `begin`, with those further up, one that does not say so between them or not, and its heading."""
     least = max(first, last - MAX_ABOVE)
     at = begin
     while at > least:
@@ -249,13 +305,20 @@ def _legal(lines: Sequence[str], first: int, last: int, top: int, text: str) -> 
         if upper == above:
             break
         paragraph = "\n".join(lines[upper:above]).lower()
-        bare = paragraph.strip("*_-=# \t\n:")
-        if _is_legal(paragraph) or (len(bare) <= 60 and bare.startswith(_HEADS)) or not bare:
+        between = at != begin
+        if _is_legal(paragraph) or (
+            not between and (_is_heading("\n".join(lines[upper:above])) or is_drawn(paragraph))
+        ):
             begin = upper
-        elif at != begin:
+        elif between:
             break
         at = upper
     return Layer(_without_card(lines, begin, last), "disclaimer", "disclaimer-legal", 850)
+
+
+def _is_heading(text: str) -> bool:
+    bare = text.strip("*_-=# \t\n:")
+    return len(bare) <= 60 and (bare.lower().startswith(_HEADS) or (bare.isupper() and len(bare.split()) <= 4))
 
 
 def _without_card(lines: Sequence[str], begin: int, last: int) -> int:
@@ -263,11 +326,10 @@ def _without_card(lines: Sequence[str], begin: int, last: int) -> int:
     at = begin
     while at < last and at < begin + 10 and lines[at].strip() and len(lines[at].strip()) < 45:
         at += 1
-    if at == begin or at >= last or not lines[at].strip() or is_rule(lines[at - 1].strip(), 2):
+    if at == begin or at >= last or not lines[at].strip():
         return begin
-    head = lines[at - 1].strip("*_-=# \t\n:").lower()
-    if head.startswith(_HEADS):
-        return at - 1
+    if _is_heading(lines[at - 1]) or is_drawn(lines[at - 1]):
+        return at - 1 if at - 2 < begin or not is_drawn(lines[at - 2]) else at - 2
     return at if lines[at].strip()[:1].isupper() and len(lines[at].strip()) >= 60 else begin
 
 

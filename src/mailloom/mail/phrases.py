@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pkgutil import get_data
 from typing import Any, Final
 
@@ -25,6 +26,15 @@ CLOSING: Final[dict[str, dict[str, Any]]] = {
 """The tables of what stands above and below an author's words, for the modules that look for it."""
 SUBJECT_FORWARD: Final = frozenset(_TOML["subject"]["forward"])
 SUBJECT_REPLY: Final = frozenset(_TOML["subject"]["reply"])
+
+
+def has_any(text: str, words: Sequence[str]) -> bool:
+    """Does a text, in lower case, hold any of some words, or pieces of words?"""
+    for word in words:  # noqa: SIM110  # a generator doubles the cost of what every mail passes
+        if word in text:
+            return True
+    return False
+
 
 VERB: Final = re.compile(
     rf"(?<!\w)(?:{_longest_first(_TOML['attribution']['verbs'])})(?!\w)|{_longest_first(_TOML['attribution']['joined'])}",

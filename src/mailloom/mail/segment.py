@@ -386,6 +386,13 @@ class _Knife:
         self.spans.append((at, end, "new", 0, "author", 1000))
 
 
+def _says(lines: Sequence[str], first: int, last: int) -> bool:
+    for at in range(first, last):  # noqa: SIM110  # a generator doubles the cost of what every mail passes
+        if lines[at].strip():
+            return True
+    return False
+
+
 def _without_trailers(page: Layout, spans: list[_Span], known: frozenset[str]) -> list[_Span]:
     """Spans with what is not the author's words taken from the author's stretches, and greeting and sign-off told apart.
 
@@ -393,7 +400,7 @@ def _without_trailers(page: Layout, spans: list[_Span], known: frozenset[str]) -
     signature, where the answer stands above what it answers. Between them are answers to single lines, which end in nothing.
     """
     lines = page.lines
-    own = [n for n, s in enumerate(spans) if s[2] == "new" and any(x.strip() for x in lines[s[0] : s[1]])]
+    own = [n for n, s in enumerate(spans) if s[2] == "new" and _says(lines, s[0], s[1])]
     cut: dict[int, list[_Span]] = {}
     final, floor = -1, own[0] if own else -1
     for n in reversed(own):
@@ -402,7 +409,7 @@ def _without_trailers(page: Layout, spans: list[_Span], known: frozenset[str]) -
         first, last = spans[n][:2]
         below = trailer(lines, first, last, page.drawn, known)
         stop = below[0][0] if below else last
-        said = any(x.strip() for x in lines[first:stop])
+        said = _says(lines, first, stop)
         whole: list[Trail] = [(first, stop, "new", "author", 1000)] if first < stop else []
         if said:
             whole = opening(lines, first, stop, known, first=n == floor, final=final < 0)

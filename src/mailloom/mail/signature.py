@@ -12,13 +12,15 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from mailloom.mail.greeting import is_name, is_signoff
+from mailloom.mail.greeting import is_name, is_signoff, opens_with_name
 from mailloom.mail.phrases import CLOSING
 
 MAX_SIGNATURE = 45
 """Lines below "-- ": the four of good manners (RFC 3676 section 4.3) are seldom kept, but a page is a new text."""
 MAX_BARE_SIGNATURE = 20
 """Lines below "--" without its blank, which is also how people part paragraphs."""
+MAX_INDENT = 1
+"""Blanks before it: a comment in code has more."""
 MAX_DRAWN = 12
 """Lines below a line that somebody drew."""
 MAX_DEVICE = 120
@@ -65,9 +67,9 @@ def _delimited(
     bare = last
     for at in drawn[bisect_left(drawn, first) : bisect_left(drawn, last)]:
         line = lines[at]
-        text = line.strip(" \t\xa0\r*") if line[:1] != "-" else line.rstrip(" \t\xa0\r")
-        if text == "--":
-            if line != "--":
+        text = line.strip(" \t\xa0\r*")
+        if text == "--" and len(line) - len(line.lstrip()) <= MAX_INDENT:
+            if line[:2] == text and line != text:
                 return at, "dash-dash-blank", 950
             if (
                 last - at <= MAX_BARE_SIGNATURE
@@ -83,7 +85,7 @@ def _delimited(
         line = lines[at]
         if line[:1] not in _RULE_CHARS and line[:1] != " ":
             continue
-        text = line.strip(" \t\xa0")
+        text = line.strip(" \t\xa0").removeprefix("- ")
         if not text or text[0] not in "-_=—–*~─━#" or (text not in _DAMAGED and not is_rule(text, 3)):
             continue
         if text[0] in "#~" and len(text) < 8:
@@ -104,6 +106,9 @@ def _signs(lines: Sequence[str], at: int, last: int, known: frozenset[str], most
     below = [x for x in lines[at:last] if x.strip()]
     if not below:
         return True
+    if below[0].lstrip()[:2] == "--" or any(x.rstrip()[-1:] in ";{}`" for x in below):
+        # Comments and code.
+        return False
     if len(below) <= most // 2 and all(len(x) <= MAX_CARD_LINE for x in below):
         return True
     return any(_evidence(x) or is_name(x, known) for x in below[:6])
@@ -117,9 +122,9 @@ def _is_card_below(lines: Sequence[str], at: int, last: int, known: frozenset[st
     if is_name(below[0], known) and (known or " " in below[0]):
         return True
     seen = [_evidence(x) for x in below]
-    # A name before its address, on one line.
-    opens = bool(known) and any(w in known for w in re.split(r"\W+", below[0].lower()[:60])[:4])
-    return (opens and any(seen)) or (not any(map(_is_prose, below)) and sum(map(bool, seen)) >= max(1, len(below) // 2))
+    return (opens_with_name(below[0], known) and any(seen)) or (
+        not any(map(_is_prose, below)) and sum(map(bool, seen)) >= max(1, len(below) // 2)
+    )
 
 
 def _by_dash(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> Found | None:
@@ -173,10 +178,7 @@ def is_device(line: str) -> bool:
     if not written or len(written) > MAX_DEVICE:
         return False
     low = written.lower()
-    if low[:2] in _OPENINGS:
-        if not low.startswith(_STARTS):
-            return False
-    elif low[-1] not in _CLOSINGS or not low.endswith(_ENDS):
+    if not ((low[:2] in _OPENINGS and low.startswith(_STARTS)) or (low[-1] in _CLOSINGS and low.endswith(_ENDS))):
         return False
     words = written.partition("http")[0].split()
     if len(words) > 14 or (written[-1] == "." and "," in written and written[1:].islower()):
@@ -246,12 +248,14 @@ _CARD: Final = CLOSING["card"]
 _LABELS: Final = frozenset(_CARD["labels"])
 _ROLES: Final = frozenset(_CARD["roles"])
 _FORMS: Final = frozenset(_CARD["forms"])
+_WHAT: Final = _ROLES | _FORMS
 _STREETS: Final = frozenset(_CARD["streets"])
 _STREET_ENDS: Final = tuple(_CARD["street_ends"])
 _REACH = re.compile(
     r"(?P<mail>[^\s@<>\[\]()]{1,64}@[\w.\-]{3,100})|(?P<web>https?://\S|www\.\w)|(?P<phone>\+?\(?\d[\d ().\-/\u2010-\u2015\xa0]{5,24}\d)",
     re.IGNORECASE,
 )
+_ANY_REACH = re.compile(r"@|www\.|://|\d[\d ().\-/\u2010-\u2015\xa0]{5}")
 _DOMAIN = re.compile(r"(?:[\w\-]{1,63}\.){1,4}[a-z]{2,12}(?:/[\w./\-]{0,80})?", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,3}(?:\.\d{1,3}){3}")
 _POSTCODE = re.compile(
@@ -328,7 +332,7 @@ def _evidence(line: str) -> int:
     if not _is_capital_line(words):
         return 0
     digit = any(map(str.isdigit, text))
-    if any(w in _ROLES or w in _FORMS for w in low):
+    if not _WHAT.isdisjoint(low):
         return WHAT
     if digit and (any(w in _STREETS or w.endswith(_STREET_ENDS) for w in low) or _POSTCODE.search(text)):
         return WHAT
@@ -354,10 +358,14 @@ def _fields(line: str) -> list[str]:
     return [x for x in _PARTS.split(line) if x.strip()]
 
 
+_NOT_OF_CARDS = "-*•>#$+|{}()[]=/\\<"
+"""What lists, code, tables and the notes below a text ("[1] https://...") begin with."""
+
+
 def _weigh(line: str) -> tuple[Card, bool]:
     """(evidence in it, may it be a card's line at all)"""
     text = line.strip()
-    if len(text) > 2 * MAX_CARD_LINE:
+    if len(text) > 2 * MAX_CARD_LINE or text[0] in "[{#$>":
         return Card(0, 0), False
     kinds = [_evidence(x) for x in _fields(text)]
     seen = Card(kinds.count(REACH), kinds.count(WHAT))
@@ -369,7 +377,7 @@ def _weigh(line: str) -> tuple[Card, bool]:
     if colon and " " not in head.strip():
         # "Signed-off-by: ...", "Name: value": somebody's data.
         return seen, False
-    return seen, text[0] not in "-*•>#$+|{}()[]=/\\<"
+    return seen, text[0] not in _NOT_OF_CARDS
 
 
 def card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> Found | None:
@@ -393,8 +401,6 @@ def card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> 
         if not fits:
             break
         seen[at], top, blank, count = evidence, at, 0, count + 1
-    else:
-        at = first - 1 if at <= first else at
     if not seen or sum(c.reach + c.what for c in seen.values()) == 0:
         return None
     start = _first_of_card(lines, seen, known, signed)
@@ -402,7 +408,7 @@ def card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> 
         return None
     reach = sum(c.reach for n, c in seen.items() if n >= start)
     what = sum(c.what for n, c in seen.items() if n >= start)
-    named = is_name(_fields(lines[start])[0], known)
+    lone = sum(n >= start for n in seen) == 1
     above = start
     while above > first and not lines[above - 1].strip():
         above -= 1
@@ -410,43 +416,44 @@ def card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> 
         # What is all card is what one wanted to say; and so is what a colon introduces.
         return None
     if signed:
-        enough = reach + what >= 1 and (named or reach > 0)
-    elif known and named:
+        enough = reach > 0 or not lone
+    elif known:
         enough = reach + what >= 2 or (reach == 1 and top == start)
     else:
-        enough = not known and named and reach >= 1 and reach + what >= 2 and (above < start)
-    return (start, "card", 850 if signed or (known and named) else 650) if enough else None
+        enough = reach >= 1 and reach + what >= 2
+    return (start, "card", 850 if signed or known else 650) if enough else None
 
 
 def _may_hold_card(lines: Sequence[str], first: int, last: int) -> bool:
     """Most mails end in words: told by what every card has."""
-    for line in lines[max(first, last - 8) : last]:
-        if len(line) < 2 * MAX_CARD_LINE and (
-            "@" in line or "www." in line or "://" in line or sum(map(str.isdigit, line)) > 5
-        ):
+    below = [line for line in lines[max(first, last - 8) : last] if len(line) < 2 * MAX_CARD_LINE]
+    if _ANY_REACH.search("\n".join(below)):
+        return True
+    for line in below[-4:]:
+        if 0 < len(line) <= 70 and not _WHAT.isdisjoint([w.strip(",;") for w in line.lower().split()]):
             return True
-    return any(
-        not _ROLES.isdisjoint(words) or not _FORMS.isdisjoint(words)
-        for line in lines[max(first, last - 4) : last]
-        if len(line) < MAX_CARD_LINE and (words := [w.strip(",;") for w in line.lower().split()])
-    )
+    return False
 
 
 def _first_of_card(lines: Sequence[str], seen: dict[int, Card], known: frozenset[str], signed: bool) -> int | None:
     """The lowest line with a name above all evidence; with a sign-off above, else the first line of the run or of a block."""
     numbers = sorted(seen)
-    evidence = [n for n in numbers if seen[n] != (0, 0)]
-    begin = evidence[0]
+    begin = next(n for n in numbers if seen[n] != (0, 0))
+    if known and (named := [n for n in numbers if n <= begin and is_name(_first_field(lines[n]), known)]):
+        return named[-1]
+    if known and not signed:
+        return None
     named = [
         n
         for n in numbers
-        if n <= begin and (f := _fields(lines[n])) and is_name(f[0], known) and (known or " " in f[0].strip())
+        if n < begin and " " in _first_field(lines[n]) and is_name(_first_field(lines[n]), frozenset())
     ]
     if named:
-        return named[-1] if len(named) == 1 or signed or known else named[0]
-    if signed:
-        # "Best,\nAnn" stays; what follows a blank line is the card.
-        blocks = [n for n in numbers if n == numbers[0] or not lines[n - 1].strip()]
-        below = [n for n in blocks if n <= begin]
-        return below[-1] if below and (len(below) > 1 or below[-1] == begin) else begin
-    return None
+        return named[-1] if signed else named[0]
+    # "Best,\nAnn" stays; what follows a blank line is the card.
+    blocks = [n for n in numbers if n <= begin and (n == numbers[0] or not lines[n - 1].strip())]
+    return (blocks[-1] if len(blocks) > 1 else begin) if signed else None
+
+
+def _first_field(line: str) -> str:
+    return next((x.strip() for x in _PARTS.split(line) if x.strip()), "")
