@@ -73,13 +73,12 @@ def _below_one(lines: Sequence[str], at: int, end: int) -> int:
         return at + 1
     if bare.startswith(_MARKED):
         return next((n + 1 for n in range(at + 1, min(end, at + 30)) if _MARKED + "end" in lines[n].lower()), at + 1)
+    if not has_lead(line[: 2 * MAX_LEAD].lower()):
+        return at
     last = at
     while last < end and last < at + MAX_LINES and lines[last].strip():
         last += 1
-    text = "\n".join(lines[at:last]).lower()
-    if not has_lead(text):
-        return at
-    if not is_banner(text):
+    if not is_banner("\n".join(lines[at:last]).lower()):
         return at
     # As far as it speaks of that: the mail itself may begin on the next line.
     spoken = at

@@ -7,6 +7,7 @@ tells where a card may begin (mail/signature.py). Only short lines are looked at
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from mailloom.mail.phrases import CLOSING
@@ -22,6 +23,7 @@ MAX_BLANK = 3
 
 _PAD = " \t\xa0\u200b\ufeff\u3000*_"
 _STOPS = ",.!:;…-–—，、！。：；،؛~)( \t\xa0"
+_PARTING = str.maketrans(dict.fromkeys("\"'.,_-+()/<>", " "))
 _SETS_OFF = ",.!-–—"
 """What stands between "cheers" and "bob"."""
 _GREETING: Final = CLOSING["greeting"]
@@ -40,15 +42,11 @@ _SIGNOFF_JOINED: Final = tuple(CLOSING["signoff"]["joined"])
 _SIGNOFF_ENDS: Final = tuple(CLOSING["signoff"]["ends"])
 
 
-def known_words(names: Sequence[str]) -> frozenset[str]:
+@lru_cache(maxsize=1024)
+def known_words(names: tuple[str, ...]) -> frozenset[str]:
     """The words of a sender's name and address, in lower case: "Ann B. Lee", "a.lee@example.org" -> ann, lee."""
-    out: set[str] = set()
-    for name in names:
-        local = name.partition("@")[0] if " " not in name else name
-        for mark in "\"'.,_-+()/<>":
-            local = local.replace(mark, " ")
-        out.update(w for w in local.lower().split() if len(w) > 1 and not w.isdigit() and w != "via")
-    return frozenset(out)
+    text = " ".join([name if " " in name else name.partition("@")[0] for name in names]).lower().translate(_PARTING)
+    return frozenset([w for w in text.split() if len(w) > 1 and not w.isdigit() and w != "via"])
 
 
 def is_name(text: str, known: frozenset[str]) -> bool:
@@ -195,6 +193,8 @@ def signoff(lines: Sequence[str], start: int, end: int, known: frozenset[str]) -
     while at > start and blank <= MAX_BLANK:
         at -= 1
         line = lines[at]
+        if len(line) > MAX_LINE + 20:
+            break
         if not line.strip():
             blank += 1
             continue
@@ -225,4 +225,5 @@ def _may_stand_below(line: str, known: frozenset[str]) -> bool:
     words = text.split()
     if not words or len(words) > 6 or text[-1] in ":?;":
         return False
-    return is_name(text, known) or all(_is_capital(w) or not w[0].isalpha() or len(w) <= 3 for w in words)
+    small = [w for w in words if len(w) > 3 and w[0].islower()]
+    return not small or {w.lower().strip(_STOPS) for w in small} <= known

@@ -6,6 +6,7 @@ is cut from below, and then what stands above it is looked at in the same way (m
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -22,6 +23,8 @@ MAX_FOOTER_HEAD = 8
 """Lines of it before it says of which list it is."""
 MAX_PARAGRAPH = 40
 """Lines of a paragraph that are read. Company notices in four languages have some 60, in several paragraphs."""
+MAX_NOTICE_LINES = 16
+"""Lines of them."""
 MAX_ADVERT_LINE = 120
 """Characters of an advert's line."""
 MAX_NOTICE = 1000
@@ -34,7 +37,7 @@ MAX_ABOVE = 80
 """Lines above the end that a legal notice may have."""
 LEAST = 24
 """Characters of a standing line: "Virus-free. www.example.com"."""
-MAX_SAID = 4000
+MAX_SAID = 3000
 """Characters of a paragraph that is read for what services say."""
 LEAST_NOTICE = 60
 """Characters of a legal notice. In a script that has no blanks between words a third of that."""
@@ -63,6 +66,7 @@ _SCANNED: Final = tuple(CLOSING["advert"]["scanned"])
 _ENVIRONMENT: Final = tuple(CLOSING["advert"]["environment"])
 _COMPANY: Final = tuple(CLOSING["advert"]["company"])
 # Of each of those words a piece, so that most paragraphs need few searches.
+_DIGIT = re.compile(r"\d")
 _LINKED = ("http", "@", "www.", "click", "<", "automat", "reply to this", "rights reserved")
 _SCAN_STEMS = (
     "vir",
@@ -135,7 +139,7 @@ def _standing(lines: Sequence[str], top: int, last: int, text: str, known: froze
     if is_banner(text):
         return Layer(top, "disclaimer", "banner", 800)
     if (
-        (not plain or has_any(text, _COMPANY_STEMS))
+        (not plain or (_DIGIT.search(text) and has_any(text, _COMPANY_STEMS)))
         and sum(word in text for word in _COMPANY) >= 2
         and "--" not in [x.strip() for x in lines[top:last]]
         and not is_name(lines[top], known or frozenset("\0"))
@@ -178,13 +182,13 @@ def _footer(lines: Sequence[str], first: int, last: int, drawn: Sequence[int], k
     rules = [n for n in drawn[low_rule : bisect_left(drawn, last)] if _parts_footer(lines[n].strip())]
     if not rules:
         return None
-    text = "\n".join(lines[rules[0] : last])[-4000:].lower()
+    text = "\n".join(lines[rules[0] : last])[-MAX_SAID:].lower()
     words = _LIST_ASCII if text.isascii() else _LIST
     if not has_any(text, words):
         return None
     # From the lowest rule that has the words below it. A patch has lines of dashes of its own further up.
     for at in reversed(rules):
-        block = "\n".join(lines[at:last])[-4000:].lower()
+        block = "\n".join(lines[at:last])[-MAX_SAID:].lower()
         if not has_any(block, words):
             continue
         if (
@@ -275,7 +279,7 @@ def _is_legal(text: str, least: int = 2) -> bool:
 
 def _legal(lines: Sequence[str], first: int, last: int, top: int, text: str) -> Layer | None:
     """A legal notice: the last paragraph, or one above it that says so in plainer words."""
-    tail = "\n".join(lines[max(first, last - MAX_PARAGRAPH) : last])[-MAX_NOTICE:].lower()
+    tail = "\n".join(lines[max(first, last - MAX_NOTICE_LINES) : last])[-MAX_NOTICE:].lower()
     if not has_any(tail, _GATE_ASCII if tail.isascii() else _GATE):
         return None
     if len(text) <= MAX_LEGAL and _is_legal(text):

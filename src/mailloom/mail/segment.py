@@ -67,7 +67,7 @@ def _segments(
     knife = _Knife(page, page.lines, page.levels, says, text.isascii(), trailers)
     knife.cut_lines()
     if trailers:
-        knife.spans = _without_trailers(page, knife.spans, known_words(names))
+        knife.spans = _without_trailers(page, knife.spans, known_words(tuple(names)))
     ends, count, size = page.ends, len(page.lines), len(text)
     out: list[Segment] = []
     for first, last, kind, level, rule, confidence in knife.spans:

@@ -29,6 +29,8 @@ MAX_CARD = 16
 """Lines of a card that are not blank."""
 MAX_CARD_LINE = 100
 """Characters of one of its lines; with fields side by side it may have as many again."""
+MAX_CARD_WORDS = 12
+"""Words of one without fields side by side."""
 MAX_GAP = 2
 """Blank lines inside a card: HTML made into text leaves some."""
 
@@ -48,9 +50,14 @@ def signature(lines: Sequence[str], first: int, last: int, drawn: Sequence[int],
     dashes, underscores or the like; `known` words of the sender's name.
     """
     found = _delimited(lines, max(first, last - MAX_SIGNATURE), last, drawn, known)
-    if found is None:
+    if found is None and not _ends_in_prose(lines[last - 1]):
         found = _by_dash(lines, first, last, known) or card(lines, first, last, known)
     return found
+
+
+def _ends_in_prose(line: str) -> bool:
+    """A full line that ends a sentence: most mails do, and no signature does."""
+    return len(line) > MAX_CARD_LINE // 3 and line.rstrip()[-1:] in ".?!:" and "|" not in line and line.count(" ") > 5
 
 
 # ---------------------------------------------------------------- delimiters
@@ -177,8 +184,10 @@ def is_device(line: str) -> bool:
     written = line.strip(_PAD)
     if not written or len(written) > MAX_DEVICE:
         return False
+    if written[:2].lower() not in _OPENINGS and written[-1] not in _CLOSINGS:
+        return False
     low = written.lower()
-    if not ((low[:2] in _OPENINGS and low.startswith(_STARTS)) or (low[-1] in _CLOSINGS and low.endswith(_ENDS))):
+    if not ((low[:2] in _OPENINGS and low.startswith(_STARTS)) or low.endswith(_ENDS)):
         return False
     words = written.partition("http")[0].split()
     if len(words) > 14 or (written[-1] == "." and "," in written and written[1:].islower()):
@@ -342,7 +351,7 @@ def _evidence(line: str) -> int:
 def _is_capital_line(words: list[str]) -> bool:
     """Are most words written as names are? Prose has a few capitals, a title has many."""
     long = [w for w in words if len(w) > 3 and w[0].isalpha()]
-    return not long or 2 * sum(not w[0].islower() for w in long) >= len(long)
+    return not long or 2 * sum([not w[0].islower() for w in long]) >= len(long)
 
 
 def _is_prose(text: str) -> bool:
@@ -350,7 +359,7 @@ def _is_prose(text: str) -> bool:
     words = text.split()
     if len(words) < 4:
         return text[-1:] in "?;" or (len(words) > 1 and text[-1:] == "!")
-    lower = sum(w[0].islower() for w in words if len(w) > 1)
+    lower = sum([w[0].islower() for w in words if len(w) > 1])
     return lower > len(words) // 2 or (lower >= 3 and text[-1] in ".!?:") or text[-1] in "?;"
 
 
@@ -366,6 +375,8 @@ def _weigh(line: str) -> tuple[Card, bool]:
     """(evidence in it, may it be a card's line at all)"""
     text = line.strip()
     if len(text) > 2 * MAX_CARD_LINE or text[0] in "[{#$>":
+        return Card(0, 0), False
+    if len(text.split()) > MAX_CARD_WORDS and not any(mark in text for mark in "|•·"):
         return Card(0, 0), False
     kinds = [_evidence(x) for x in _fields(text)]
     seen = Card(kinds.count(REACH), kinds.count(WHAT))
@@ -429,8 +440,12 @@ def _may_hold_card(lines: Sequence[str], first: int, last: int) -> bool:
     below = [line for line in lines[max(first, last - 8) : last] if len(line) < 2 * MAX_CARD_LINE]
     if _ANY_REACH.search("\n".join(below)):
         return True
-    for line in below[-4:]:
-        if 0 < len(line) <= 70 and not _WHAT.isdisjoint([w.strip(",;") for w in line.lower().split()]):
+    for line in below[-3:]:
+        if (
+            0 < len(line) <= 70
+            and not line[0].islower()
+            and not _WHAT.isdisjoint([w.strip(",;") for w in line.lower().split()])
+        ):
             return True
     return False
 
