@@ -81,7 +81,7 @@ def predicted(case: dict[str, Any]) -> dict[str, Any]:
             page = text_of(text)
             text, marks = page.text, page.marks
         text = text.replace("\r\n", "\n")
-        segments, _ = cut(text, marks, given.get("subject") or "")
+        segments, _ = cut(text, marks, given.get("subject") or "", (given.get("sender") or "",))
         nested = inline(text, segments, subject=given.get("subject") or "")
     joined = lambda *kinds: "".join(text[s.start : s.end] for s in segments if s.kind in kinds).strip()  # noqa: E731
     return {

@@ -225,5 +225,5 @@ def _may_stand_below(line: str, known: frozenset[str]) -> bool:
     words = text.split()
     if not words or len(words) > 6 or text[-1] in ":?;":
         return False
-    small = [w for w in words if len(w) > 3 and w[0].islower()]
+    small = [w for w in words if len(w) > 3 and w[0].islower() and w.isalpha()]
     return not small or {w.lower().strip(_STOPS) for w in small} <= known

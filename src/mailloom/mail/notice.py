@@ -203,7 +203,11 @@ def _footer(lines: Sequence[str], first: int, last: int, drawn: Sequence[int], k
         if sum(bool(x.strip()) for x in lines[at + 1 : said]) > MAX_FOOTER_HEAD:
             return None
         opens = next((x for x in lines[at + 1 : last] if x.strip()), "")
-        if said > at and lines[at].strip() == "--" and opens_with_name(opens, known):
+        if (
+            said > at
+            and lines[at].strip() == "--"
+            and (opens_with_name(opens, known) or (said == last - 1 and _is_list_page(lines[said].strip())))
+        ):
             # A signature that the list's address was appended to.
             return Layer(said, "disclaimer", "footer-list", 700)
         return Layer(at, "disclaimer", "footer-list", 850)

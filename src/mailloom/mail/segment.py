@@ -364,16 +364,22 @@ class _Knife:
             self.spans.append((at, end, "new", 0, "author", 1000))
             return
         signed = self.page.signed
-        if signed:
+        while signed and at < end:
             top = next((first for first in range(at, end) if first in signed), end)
-            if top < end:
-                above = self.page.blank_above(top, at)
-                if above > at and self.lines[above - 1].strip() == "--":
-                    top = above - 1
-                if at < top:
-                    self.spans.append((at, top, "new", 0, "author", 1000))
-                self.spans.append((top, end, "signature", 0, "markup", 950))
-                return
+            if top == end:
+                break
+            below = max(top + 1, min(end, signed[top]))
+            if self.page.blank_below(below) >= end:
+                below = end
+            above = self.page.blank_above(top, at)
+            if above > at and self.lines[above - 1].strip() == "--":
+                top = above - 1
+            if at < top:
+                self.spans.append((at, top, "new", 0, "author", 1000))
+            self.spans.append((top, below, "signature", 0, "markup", 950))
+            at = below
+        if at >= end:
+            return
         if end == len(self.lines) and end - at > 4:
             typed = "\n".join(self.lines[at : min(end, at + MAX_TYPED)])
             if found := device_alone(typed):

@@ -138,8 +138,9 @@ def _by_dash(lines: Sequence[str], first: int, last: int, known: frozenset[str])
     """A name behind a dash ("-Ann", "-- Ann Lee") or, in the north, a slash ("/Ann"), alone on the last line."""
     if last <= first:
         return None
-    line = lines[last - 1]
-    text = line.strip()
+    if known and (found := _dash_above_reach(lines, first, last, known)):
+        return found
+    text = lines[last - 1].strip()
     if text[:1] not in "-–—/" or not 2 <= len(text) <= 40:
         return None
     if last - 1 > first and lines[last - 2].strip() and text[:2] != "--" and not known:
@@ -164,6 +165,17 @@ def _by_dash(lines: Sequence[str], first: int, last: int, known: frozenset[str])
         # A list's item, if others are above it. Not the sender's name, if that is known.
         return None
     return last - 1, "dash-name", 700
+
+
+def _dash_above_reach(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> Found | None:
+    """The sender's name behind a dash, and below it how to reach him."""
+    for at in range(last - 1, max(first, last - 5) - 1, -1):
+        text = lines[at].strip()
+        if text[:1] in ("-", "–", "—") and is_name(text.lstrip("-–— "), known):
+            return (at, "dash-name", 800) if at < last - 1 else None
+        if not text or _evidence(text) != REACH:
+            return None
+    return None
 
 
 # ---------------------------------------------------------------- a device's line
