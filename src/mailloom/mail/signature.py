@@ -23,6 +23,8 @@ MAX_INDENT = 1
 """Blanks before it: a comment in code has more."""
 MAX_DRAWN = 12
 """Lines below a line that somebody drew."""
+LEAST_PATTERN = 8
+"""Characters of a line drawn of several: "-=-=-=-="."""
 MAX_DEVICE = 120
 """Characters of a device's line, a link in it included."""
 MAX_CARD = 16
@@ -41,8 +43,10 @@ Found = tuple[int, str, int]
 
 
 def is_rule(text: str, least: int) -> bool:
-    """Is a line, without blanks around it, drawn of one character?"""
-    return len(text) >= least and text[0] in _RULE_CHARS and not text.strip(text[0] + " ")
+    """Is a line, without blanks around it, drawn of one character, or of a pattern of some?"""
+    if len(text) < least or text[0] not in _RULE_CHARS:
+        return False
+    return not text.strip(text[0] + " ") or (len(text) >= LEAST_PATTERN and not text.strip(_RULE_CHARS + " "))
 
 
 def signature(lines: Sequence[str], first: int, last: int, drawn: Sequence[int], known: frozenset[str]) -> Found | None:
@@ -143,19 +147,19 @@ def _by_dash(lines: Sequence[str], first: int, last: int, known: frozenset[str])
     text = lines[last - 1].strip()
     if text[:1] not in "-–—/" or not 2 <= len(text) <= 40:
         return None
-    if last - 1 > first and lines[last - 2].strip() and text[:2] != "--" and not known:
-        return None
     name = text.lstrip("-–—/ ")
     if not name or (text[0] == "/" and ("/" in name or (not known and " " in name))):
         return None
     if known and is_name(name, known):
         return last - 1, "dash-name", 800
-    if last - 1 > first and lines[last - 2].strip():
-        return None
     words = name.split()
-    if not 1 <= len(words) <= 3 or not all(
-        (w[0].isupper() or text[:2] == "--") and w.replace(".", "").replace("-", "").isalpha() for w in words
-    ):
+    if not 1 <= len(words) <= 3 or not all(w.replace(".", "").replace("-", "").isalpha() for w in words):
+        return None
+    if not all(w[0].isupper() for w in words) and not (text[:2] == "--" and len(words) == 1):
+        # Nicknames are in lower case: then it takes two dashes.
+        return None
+    above = lines[last - 2].strip() if last - 1 > first else ""
+    if above and (text[1:2] == " " or above[:1] == text[0] or above[-1:] == ":"):
         return None
     if (
         text[1:2] == " "
@@ -343,7 +347,12 @@ def _evidence(line: str) -> int:
     if labelled and value.strip():
         return REACH
     words = text.split()
-    if len(words) > 10 or _is_prose(text):
+    if len(words) > 10:
+        return 0
+    if words[0][0].isdigit() and len(words) > 2 and not _STREETS.isdisjoint([w.strip(",").lower() for w in words[1:4]]):
+        # "12 rue de la Paix": in some languages streets are written small.
+        return WHAT if text[-1] not in ".!?" else 0
+    if _is_prose(text):
         return 0
     low = [w.strip(",;()").lower() for w in words]
     if len(words) <= 4 and any(w.strip("<>[]:") in _SOCIAL for w in low):
@@ -386,8 +395,10 @@ _NOT_OF_CARDS = "-*•>#$+|{}()[]=/\\<"
 def _weigh(line: str) -> tuple[Card, bool]:
     """(evidence in it, may it be a card's line at all)"""
     text = line.strip()
+    if text[0] == "*" == text[-1]:
+        text = text.strip("*") or text
     if len(text) > 2 * MAX_CARD_LINE or text[0] in "[{#$>":
-        return Card(0, 0), False
+        return Card(0, 0), text[:5].lower() == "[cid:" or (text[0] == "[" and "]<http" in text)
     if len(text.split()) > MAX_CARD_WORDS and not any(mark in text for mark in "|•·"):
         return Card(0, 0), False
     kinds = [_evidence(x) for x in _fields(text)]
@@ -470,16 +481,18 @@ def _first_of_card(lines: Sequence[str], seen: dict[int, Card], known: frozenset
         return named[-1]
     if known and not signed:
         return None
-    named = [
-        n
-        for n in numbers
-        if n < begin and " " in _first_field(lines[n]) and is_name(_first_field(lines[n]), frozenset())
-    ]
-    if named:
-        return named[-1] if signed else named[0]
+    named = [n for n in numbers if n <= begin and _opens_card(lines[n], n < begin)]
+    if named or not signed:
+        return named[0] if named else None
     # "Best,\nAnn" stays; what follows a blank line is the card.
-    blocks = [n for n in numbers if n <= begin and (n == numbers[0] or not lines[n - 1].strip())]
-    return (blocks[-1] if len(blocks) > 1 else begin) if signed else None
+    blocks = [n for n in numbers if n <= begin and not lines[n - 1].strip()]
+    return blocks[-1] if blocks else begin
+
+
+def _opens_card(line: str, whole: bool) -> bool:
+    """A name of two words, on a line of its own or before other fields."""
+    name = _first_field(line)
+    return (whole or name != line.strip()) and " " in name and not _evidence(name) and is_name(name, frozenset())
 
 
 def _first_field(line: str) -> str:
