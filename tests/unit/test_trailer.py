@@ -265,6 +265,11 @@ def test_no_devices_line(line):
 # ---------------------------------------------------------------- signatures
 
 CARDS = {
+    "bold": "*Ann Lee*\n*Chief Engineer*\nann@example.com | 555-010-0123",
+    "dots": "Ann Lee • Designer • Example • ann@example.com",
+    "picture": "Ann Lee | Head of Sales\nExample Ltd\n[cid:image001.png@01D00000.00000000]\nT +44 20 7946 0018  M +44 7700 900018",
+    "fr": "Ann LEE\nDirectrice technique\nSociété Exemple SAS\n12 rue de la Paix\n75002 PARIS\nTél. : 01 23 45 67 89",
+    "ru": "Ann Lee\nМенеджер отдела продаж\nООО Пример\nтел. +7 495 123-45-67",
     "work": "Ann Lee\nSenior Engineer\nExample Ltd\n+44 20 7946 0018\nann@example.org",
     "labels": "Ann Lee\nT: 555 010 0199\nM: 555-010-0142\nE: ann@example.org\nW: www.example.org",
     "bars": "Ann Lee | Product Manager | Example Inc. | +1 (555) 010-0199 | www.example.com",
@@ -323,6 +328,7 @@ def test_a_name_behind_a_dash(line, names):
 def test_pgp():
     text = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{BODY}\n\n- -- \nAnn\n-----BEGIN PGP SIGNATURE-----\n\nabc=\n=x\n-----END PGP SIGNATURE-----\n"
     assert own(text) == BODY
+    assert rules(text) == ["banner", "author", "dash-dash-escaped", "pgp"]
 
 
 # ---------------------------------------------------------------- notices
@@ -493,6 +499,9 @@ NOTHING = {
     "phone": "Call me when you are there.\n\nThanks for the phone number: 555-0100-1234",
     "number": "The order is this one, and it has not arrived:\n\n4711 0815 2342",
     "patch": 'This does what it says.\n\nFixes: 1234567890ab ("that")\nReported-by: Bob <bob@example.net>\nReviewed-by: Carol <carol@example.com>\nSigned-off-by: Ann Lee <ann@example.org>',
+    "tested": "Works for me.\n\nThanks\n\nTested-by: Ann Lee <ann@example.org>",
+    "note below the name": "As I read there (1).\n\nAnn\n1. https://example.org/page",
+    "comment": "I would do\n\n  tool --commit\n\n-- that is all",
     "ack": "Looks good.\n\nAcked-by: Ann Lee <ann@example.org>",
     "notes": "As said in the talk [1] and on the page [2].\n\n[1] https://example.org/talk\n[2] https://example.org/page",
     "link": "The page is here:\n\nhttps://example.org/page",

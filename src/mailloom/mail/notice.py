@@ -66,6 +66,7 @@ _SCANNED: Final = tuple(CLOSING["advert"]["scanned"])
 _ENVIRONMENT: Final = tuple(CLOSING["advert"]["environment"])
 _COMPANY: Final = tuple(CLOSING["advert"]["company"])
 # Of each of those words a piece, so that most paragraphs need few searches.
+_PGP_END = "-----END PGP SIGNATURE"
 _DIGIT = re.compile(r"\d")
 _LINKED = ("http", "@", "www.", "click", "<", "automat", "reply to this", "rights reserved")
 _SCAN_STEMS = (
@@ -106,14 +107,14 @@ _COMPANY_STEMS = (
 
 def notice(lines: Sequence[str], first: int, last: int, drawn: Sequence[int], known: frozenset[str]) -> Layer | None:
     """What of lines[first:last] is the last notice or footer; line last - 1 is not blank."""
+    if lines[last - 1].startswith(_PGP_END) and (found := _pgp(lines, first, last)):
+        return found
     if found := _footer(lines, first, last, drawn, known):
         return found
     if _is_list_page(lines[last - 1].strip()):
         return Layer(last - 1, "disclaimer", "footer-list", 700)
     top = paragraph_top(lines, first, last)
     text = "\n".join(lines[top:last]).lower()
-    if text[:5] == "-----" and (found := _pgp(lines, first, last)):
-        return found
     if (len(text) >= LEAST or not text.isascii()) and len(text) <= MAX_SAID:
         found = _standing(lines, top, last, text, known)
         if found:
@@ -342,8 +343,6 @@ def _without_card(lines: Sequence[str], begin: int, last: int) -> int:
 
 
 def _pgp(lines: Sequence[str], first: int, last: int) -> Layer | None:
-    if not lines[last - 1].startswith("-----END PGP SIGNATURE"):
-        return None
     for at in range(last - 1, max(first, last - MAX_PGP) - 1, -1):
         if lines[at].startswith("-----BEGIN PGP SIGNATURE"):
             return Layer(at, "signature", "pgp", 950)

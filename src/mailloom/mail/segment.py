@@ -19,7 +19,7 @@ from mailloom.mail.html import Mark
 from mailloom.mail.model import Problem, Segment, SegmentKind
 from mailloom.mail.phrases import ABOVE_LINES, LABELS, subject_says
 from mailloom.mail.quote import DRAWN, Layout, layout, unquote
-from mailloom.mail.trailer import MAX_TYPED, Trail, device_alone, opening, trailer
+from mailloom.mail.trailer import MAX_TYPED, Span, device_alone, without_trailers
 from mailloom.mail.uncut import uncut
 
 BLANK_LINES = 8
@@ -34,9 +34,6 @@ LABELS_APART = 5
 """Lines from a label to the next that tells it from prose: see _may_open_block."""
 CHUNK = 512
 """Lines that are searched for candidates at a time: a search that ends at the first head must not read a whole book."""
-
-_Span = tuple[int, int, SegmentKind, int, str, int]
-"""(first line, line after the last, kind, level, rule, confidence)"""
 
 
 def cut(
@@ -67,7 +64,7 @@ def _segments(
     knife = _Knife(page, page.lines, page.levels, says, text.isascii(), trailers)
     knife.cut_lines()
     if trailers:
-        knife.spans = _without_trailers(page, knife.spans, known_words(tuple(names)))
+        knife.spans = without_trailers(page.lines, page.drawn, knife.spans, known_words(tuple(names)))
     ends, count, size = page.ends, len(page.lines), len(text)
     out: list[Segment] = []
     for first, last, kind, level, rule, confidence in knife.spans:
@@ -88,7 +85,7 @@ class _Knife:
     says: str
     ascii: bool
     trailers: bool
-    spans: list[_Span] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
 
     def cut_lines(self) -> None:
         at = gap_end = 0
@@ -390,41 +387,6 @@ class _Knife:
                 self.spans.append((alone + 1, end, "quote", 1, "below-device", 500))
                 return
         self.spans.append((at, end, "new", 0, "author", 1000))
-
-
-def _says(lines: Sequence[str], first: int, last: int) -> bool:
-    for at in range(first, last):  # noqa: SIM110  # a generator doubles the cost of what every mail passes
-        if lines[at].strip():
-            return True
-    return False
-
-
-def _without_trailers(page: Layout, spans: list[_Span], known: frozenset[str]) -> list[_Span]:
-    """Spans with what is not the author's words taken from the author's stretches, and greeting and sign-off told apart.
-
-    The last stretch that holds words of the author's ends the mail; what is below it are footers. The first one may have its own
-    signature, where the answer stands above what it answers. Between them are answers to single lines, which end in nothing.
-    """
-    lines = page.lines
-    own = [n for n, s in enumerate(spans) if s[2] == "new" and _says(lines, s[0], s[1])]
-    cut: dict[int, list[_Span]] = {}
-    final, floor = -1, own[0] if own else -1
-    for n in reversed(own):
-        if final >= 0 and n != floor:
-            continue
-        first, last = spans[n][:2]
-        below = trailer(lines, first, last, page.drawn, known)
-        stop = below[0][0] if below else last
-        said = _says(lines, first, stop)
-        whole: list[Trail] = [(first, stop, "new", "author", 1000)] if first < stop else []
-        if said:
-            whole = opening(lines, first, stop, known, first=n == floor, final=final < 0)
-            final = max(final, n)
-        cut[n] = [(a, b, kind, 0, rule, confidence) for a, b, kind, rule, confidence in (*whole, *below)]
-    out: list[_Span] = []
-    for n, span in enumerate(spans):
-        out += cut.get(n) or [span]
-    return out
 
 
 _ENDS = DRAWN | {":"}

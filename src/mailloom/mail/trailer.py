@@ -16,7 +16,7 @@ from mailloom.mail.model import SegmentKind
 from mailloom.mail.notice import Layer, notice
 from mailloom.mail.signature import device, device_alone, signature
 
-__all__ = ("MAX_TAIL", "MAX_TYPED", "Trail", "device_alone", "opening", "trailer")
+__all__ = ("MAX_TYPED", "Span", "Trail", "device_alone", "trailer", "without_trailers")
 
 MAX_TAIL = 80
 """Lines from the end of a stretch that may belong to one layer of its trailer."""
@@ -25,8 +25,39 @@ MAX_LAYERS = 8
 MAX_TYPED = 300
 """Lines above a phone's line that stands alone: what is typed on one is short."""
 
+Span = tuple[int, int, SegmentKind, int, str, int]
+"""(first line, line after the last, kind, level, rule, confidence)"""
 Trail = tuple[int, int, SegmentKind, str, int]
 """(first line, line after the last, kind, rule, confidence)"""
+
+
+def without_trailers(
+    lines: Sequence[str], drawn: Sequence[int], spans: list[Span], known: frozenset[str]
+) -> list[Span]:
+    """Spans with what is not the author's words taken from the author's stretches, and greeting and sign-off told apart.
+
+    The last stretch that holds words of the author's ends the mail; what is below it are footers. The first one may have its own
+    signature, where the answer stands above what it answers. Between them are answers to single lines, which end in nothing.
+    """
+    own = [n for n, s in enumerate(spans) if s[2] == "new" and _says(lines, s[0], s[1])]
+    cut: dict[int, list[Span]] = {}
+    final, floor = -1, own[0] if own else -1
+    for n in reversed(own):
+        if final >= 0 and n != floor:
+            continue
+        first, last = spans[n][:2]
+        below = trailer(lines, first, last, drawn, known)
+        stop = below[0][0] if below else last
+        said = _says(lines, first, stop)
+        whole: list[Trail] = [(first, stop, "new", "author", 1000)] if first < stop else []
+        if said:
+            whole = _opening(lines, first, stop, known, first=n == floor, final=final < 0)
+            final = max(final, n)
+        cut[n] = [(a, b, kind, 0, rule, confidence) for a, b, kind, rule, confidence in (*whole, *below)]
+    out: list[Span] = []
+    for n, span in enumerate(spans):
+        out += cut.get(n) or [span]
+    return out
 
 
 def trailer(lines: Sequence[str], start: int, end: int, drawn: Sequence[int], known: frozenset[str]) -> list[Trail]:
@@ -57,7 +88,7 @@ def trailer(lines: Sequence[str], start: int, end: int, drawn: Sequence[int], kn
     return out
 
 
-def opening(
+def _opening(
     lines: Sequence[str], start: int, end: int, known: frozenset[str], *, first: bool, final: bool
 ) -> list[Trail]:
     """lines[start:end], less its trailer, as spans: a banner and a greeting where it is the first of a mail's stretches, a sign-off
@@ -92,3 +123,10 @@ def _blank_above(lines: Sequence[str], start: int, at: int) -> int:
     while at > start and not lines[at - 1].strip():
         at -= 1
     return at
+
+
+def _says(lines: Sequence[str], first: int, last: int) -> bool:
+    for at in range(first, last):  # noqa: SIM110  # a generator doubles the cost of what every mail passes
+        if lines[at].strip():
+            return True
+    return False
