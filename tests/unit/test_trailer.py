@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mailloom.mail import phrases
 from mailloom.mail.greeting import is_name, is_signoff, known_words
+from mailloom.mail.html import text_of
 from mailloom.mail.model import OWN
 from mailloom.mail.segment import cut
 from mailloom.mail.signature import is_device
@@ -405,11 +406,26 @@ def test_rules_tell_what_was_found():
 
 
 def test_a_signature_stays_one_where_a_list_appends_its_address():
+    drawn = f"{BODY}\n\n----------------------\nAnn Lee   ann@example.org\nhttps://example.org/mailman/listinfo/plan\n"
+    assert rules(drawn, ANN) == ["author", "drawn", "footer-list"]
     text = f"{BODY}\n\n-- \nAnn Lee   ann@example.org\nhttps://example.org/mailman/listinfo/plan\n"
     assert kinds(text, ANN)[1:] == [
         ("signature", "-- \nAnn Lee   ann@example.org"),
         ("disclaimer", "https://example.org/mailman/listinfo/plan"),
     ]
+
+
+def test_below_a_marked_signature_goes_on_what_is_there():
+    footer = NOTICES["mailman"].replace("\n", "<br>")
+    page = text_of(f'<div>{BODY}</div><div class="gmail_signature">Ann</div><div>{footer}</div>')
+    segments, _ = cut(page.text, page.marks)
+    assert [(s.kind, s.rule) for s in segments if page.text[s.start : s.end].strip()] == [
+        ("new", "author"),
+        ("signature", "markup"),
+        ("disclaimer", "footer-list"),
+    ]
+    page = text_of('<div>one</div><div class="gmail_signature">Ann</div><div>and two</div>')
+    assert [s.kind for s in cut(page.text, page.marks)[0]] == ["new", "signature", "new"]
 
 
 def test_a_mail_that_is_a_notice_says_that():

@@ -70,20 +70,19 @@ _PGP_END = "-----END PGP SIGNATURE"
 _DIGIT = re.compile(r"\d")
 _LINKED = ("http", "@", "www.", "click", "<", "automat", "reply to this", "rights reserved")
 _SCAN_STEMS = (
-    "vir",
+    "virus",
+    "viren",
     "scan",
-    "clean",
     "avast",
     "avg",
-    "vír",
+    "clean",
+    "mimecast",
+    "symantec",
+    "viru",
+    "virů",
+    "víru",
     "вирус",
     "virüs",
-    "analizado",
-    "mimecast",
-    "messagelabs",
-    "barracuda",
-    "spamtitan",
-    "symantec",
 )
 _PRINT_STEMS = (
     "print",
@@ -96,12 +95,10 @@ _PRINT_STEMS = (
     "tipar",
     "tree",
     "stampa",
-    "drucken",
     "ispis",
 )
 _COMPANY_STEMS = (
-    "regist", "incorporated", "limited liab", "company n", "vat ", "hrb", "hra ", "amtsgericht", "sitz der", "vorstand", "aufsichtsrat", "steuer", "ust", "rechtsform", "firmenbuch", "rcs", "r.c.s", "capita", "siren", "siret", "tva ", "social", "sede legale",
-    "iva", "contribuinte", "koophandel", "kvk", "btw", "zetel", "org.nr", "organisationsn", "cvr", "tunnus", "krs", "regon", "nip", "mersis", "sicil", "authori",
+    "regist", "hrb", "gesellschaft", "amtsgericht", "vorstand", "company n", "vat ", "capital", "social", "rcs", "sire", "iva", "kvk", "btw", "org.nr", "cvr", "krs", "nip", "sicil",
 )  # fmt: skip
 
 
@@ -204,11 +201,8 @@ def _footer(lines: Sequence[str], first: int, last: int, drawn: Sequence[int], k
         if sum(bool(x.strip()) for x in lines[at + 1 : said]) > MAX_FOOTER_HEAD:
             return None
         opens = next((x for x in lines[at + 1 : last] if x.strip()), "")
-        if (
-            said > at
-            and lines[at].strip() == "--"
-            and (opens_with_name(opens, known) or (said == last - 1 and _is_list_page(lines[said].strip())))
-        ):
+        appended = said == last - 1 and lines[at].strip() == "--" and _is_list_page(lines[said].strip())
+        if said > at and (appended or opens_with_name(opens, known)):
             # A signature that the list's address was appended to.
             return Layer(said, "disclaimer", "footer-list", 700)
         return Layer(at, "disclaimer", "footer-list", 850)
