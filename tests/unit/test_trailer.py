@@ -266,6 +266,7 @@ def test_no_devices_line(line):
 # ---------------------------------------------------------------- signatures
 
 CARDS = {
+    "plain": "Ann Lee\nProcurement, Quarrystone",
     "bold": "*Ann Lee*\n*Chief Engineer*\nann@example.com | 555-010-0123",
     "dots": "Ann Lee • Designer • Example • ann@example.com",
     "picture": "Ann Lee | Head of Sales\nExample Ltd\n[cid:image001.png@01D00000.00000000]\nT +44 20 7946 0018  M +44 7700 900018",
@@ -518,6 +519,7 @@ NOTHING = {
     "tested": "Works for me.\n\nThanks\n\nTested-by: Ann Lee <ann@example.org>",
     "note below the name": "As I read there (1).\n\nAnn\n1. https://example.org/page",
     "comment": "I would do\n\n  tool --commit\n\n-- that is all",
+    "afterthought": "Works for me.\n\nThanks,\nAnn Lee\nP.S. Call me",
     "ack": "Looks good.\n\nAcked-by: Ann Lee <ann@example.org>",
     "notes": "As said in the talk [1] and on the page [2].\n\n[1] https://example.org/talk\n[2] https://example.org/page",
     "link": "The page is here:\n\nhttps://example.org/page",

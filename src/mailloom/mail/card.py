@@ -17,6 +17,10 @@ MAX_CARD = 16
 """Lines of a card that are not blank."""
 MAX_CARD_LINE = 100
 """Characters of one of its lines; with fields side by side it may have as many again."""
+MAX_NAME = 40
+"""Characters of a name."""
+MAX_PLAIN = 5
+"""Lines of a card that has no evidence but the sender's whole name on top."""
 MAX_CARD_WORDS = 12
 """Words of one without fields side by side."""
 MAX_GAP = 2
@@ -159,7 +163,7 @@ def _weigh(line: str) -> tuple[Card, bool]:
         text = text.strip("*") or text
     if len(text) > 2 * MAX_CARD_LINE or text[0] in "[{#$>":
         return Card(0, 0), text[:5].lower() == "[cid:" or (text[0] == "[" and "]<http" in text)
-    if _NOTE.match(text) or _TAG.match(text):
+    if _NOTE.match(text) or _TAG.match(text) or text[:2].lower() in ("ps", "p."):
         return Card(0, 0), False
     if len(text.split()) > MAX_CARD_WORDS and not any(mark in text for mark in "|•·"):
         return Card(0, 0), False
@@ -178,7 +182,7 @@ def _weigh(line: str) -> tuple[Card, bool]:
 
 def card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> Found | None:
     """A run of short lines at the end that begins with a name and says how to reach somebody or what he is."""
-    if not _may_hold_card(lines, max(first, last - MAX_CARD), last):
+    if not _may_hold_card(lines, max(first, last - MAX_CARD), last, known):
         return None
     at, blank, count = last, 0, 0
     top = last
@@ -197,9 +201,7 @@ def card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> 
         if not fits:
             break
         seen[at], top, blank, count = weight, at, 0, count + 1
-    if not seen or sum(c.reach + c.what for c in seen.values()) == 0:
-        return None
-    start = _first_of_card(lines, seen, known, signed)
+    start = _first_of_card(lines, seen, known, signed) if seen else None
     if start is None:
         return None
     reach = sum(c.reach for n, c in seen.items() if n >= start)
@@ -214,13 +216,21 @@ def card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> 
     if signed:
         enough = reach > 0 or not lone
     elif known:
-        enough = reach + what >= 2 or (reach == 1 and top == start)
+        enough = reach + what >= 2 or (reach == 1 and top == start) or (not lone and is_full_name(lines[start], known))
     else:
         enough = reach >= 1 and reach + what >= 2
     return (start, "card", 850 if signed or known else 650) if enough else None
 
 
-def _may_hold_card(lines: Sequence[str], first: int, last: int) -> bool:
+def is_full_name(line: str, known: frozenset[str]) -> bool:
+    """Is a line the sender's name, and whole: two words of it and no others, or one in a script without blanks?"""
+    if len(line) > MAX_NAME:
+        return False
+    words = [w.strip(".,*_\"'()") for w in line.lower().split()]
+    return bool(words) and known.issuperset(words) and (len(words) > 1 or not line.isascii())
+
+
+def _may_hold_card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> bool:
     """Most mails end in words: told by what every card has."""
     below = [line for line in lines[max(first, last - 8) : last] if len(line) < 2 * MAX_CARD_LINE]
     if _ANY_REACH.search("\n".join(below)):
@@ -232,13 +242,17 @@ def _may_hold_card(lines: Sequence[str], first: int, last: int) -> bool:
             and not _WHAT.isdisjoint([w.strip(",;") for w in line.lower().split()])
         ):
             return True
-    return False
+    return bool(known) and any(is_full_name(line, known) for line in below[-MAX_PLAIN:-1])
 
 
 def _first_of_card(lines: Sequence[str], seen: dict[int, Card], known: frozenset[str], signed: bool) -> int | None:
     """The lowest line with a name above all evidence; with a sign-off above, else the first line of the run or of a block."""
     numbers = sorted(seen)
-    begin = next(n for n in numbers if seen[n] != (0, 0))
+    begin = next((n for n in numbers if seen[n] != (0, 0)), -1)
+    if begin < 0:
+        # Nothing but short lines: the sender's whole name tells.
+        named = [n for n in numbers[-MAX_PLAIN:-1] if is_full_name(lines[n], known)]
+        return named[-1] if named else None
     if known and (named := [n for n in numbers if n <= begin and is_name(_first_field(lines[n]), known)]):
         return named[-1]
     if known and not signed:
