@@ -520,6 +520,7 @@ NOTHING = {
     "note below the name": "As I read there (1).\n\nAnn\n1. https://example.org/page",
     "comment": "I would do\n\n  tool --commit\n\n-- that is all",
     "afterthought": "Works for me.\n\nThanks,\nAnn Lee\nP.S. Call me",
+    "names": "See you there!\n\nThe organisers,\n\nBob Stone\nAnn Lee\nCarol Miller",
     "ack": "Looks good.\n\nAcked-by: Ann Lee <ann@example.org>",
     "notes": "As said in the talk [1] and on the page [2].\n\n[1] https://example.org/talk\n[2] https://example.org/page",
     "link": "The page is here:\n\nhttps://example.org/page",

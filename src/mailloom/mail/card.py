@@ -252,7 +252,9 @@ def _first_of_card(lines: Sequence[str], seen: dict[int, Card], known: frozenset
     if begin < 0:
         # Nothing but short lines: the sender's whole name tells.
         named = [n for n in numbers[-MAX_PLAIN:-1] if is_full_name(lines[n], known)]
-        return named[-1] if named else None
+        above = lines[named[-1] - 1] if named else ""
+        # One of several names is a list of them.
+        return named[-1] if named and (not above.strip() or is_signoff(above, known) or is_name(above, known)) else None
     if known and (named := [n for n in numbers if n <= begin and is_name(_first_field(lines[n]), known)]):
         return named[-1]
     if known and not signed:
