@@ -18,6 +18,8 @@ MAX_JOINED = 30
 """The same in scripts without blanks between words."""
 MAX_NAMES = 3
 """Lines below a sign-off: a name, what one is, whom one speaks for."""
+MAX_SIGNOFFS = 3
+"""Lines of one: "Thanks!", and then "Best regards,"."""
 MAX_BLANK = 3
 """Blank lines between a sign-off and a name."""
 
@@ -188,7 +190,7 @@ def is_signoff(line: str, known: frozenset[str] = frozenset()) -> bool:
 def signoff(lines: Sequence[str], start: int, end: int, known: frozenset[str]) -> tuple[int, str, int]:
     """(first line, rule, confidence) of the sign-off that ends an author's lines at `end`; (end, "", 0) if none."""
     found = end
-    at, names, blank = end, 0, 0
+    at, names, blank, signs = end, 0, 0, 0
     top = end
     while at > start and blank <= MAX_BLANK:
         at -= 1
@@ -198,8 +200,8 @@ def signoff(lines: Sequence[str], start: int, end: int, known: frozenset[str]) -
         if not line.strip():
             blank += 1
             continue
-        if is_signoff(line, known):
-            found, blank, names = at, 0, MAX_NAMES
+        if is_signoff(line, known) and signs < MAX_SIGNOFFS:
+            found, blank, names, signs = at, 0, MAX_NAMES, signs + 1
         elif names < MAX_NAMES and len(line) <= MAX_LINE and _may_stand_below(line, known):
             names, blank, top = names + 1, 0, at
         else:
