@@ -1,11 +1,4 @@
-"""One tag of mail HTML: its element, what its attributes say of quotes, and whether it hides what is in it.
-
-What the marks mean is known from the clients' own output:
-blockquote type=cite (Apple Mail, Thunderbird, webmails), gmail_quote / gmail_attr / gmail_signature (Gmail),
-divRplyFwdMsg and OLK_SRC_BODY_SECTION (Outlook on the web, for Mac), a div with only a top border (Outlook's
-Word editor), yahoo_quoted (Yahoo), moz-cite-prefix / moz-forward-container / moz-signature (Thunderbird),
-protonmail_quote, protonmail_signature_block (Proton), zmail_extra (Zoho), tutanota_quote, AppleMailSignature.
-"""
+"""One tag of mail HTML: its element, what its attributes say of quotes, lists and links, and whether it hides what is in it."""
 
 from __future__ import annotations
 
@@ -13,14 +6,19 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from html import unescape
-from typing import Literal
+from typing import Final
+from urllib.parse import unquote
 
-MarkKind = Literal["quote", "attribution", "forward", "region", "signature"]
+from mailloom.mail.marks import BY_ELEMENT, MarkKind, mark_of
 
 MAX_LINK = 500
 """Characters of a link's target that are shown: longer ones are tracking tokens that say nothing to a reader."""
 MAX_KNOWN = 200
 """Characters of a tag that is remembered from mail to mail: longer ones hold targets that do not come again."""
+MAX_TAG = 8192
+"""Characters of a tag that are looked at: what matters stands in the first few hundred."""
+MAX_ALT = 200
+"""Characters of a picture's description."""
 
 _LONG_NUMBER = re.compile(r"&#(?:\d{8,}|[xX][0-9a-fA-F]{7,});?")
 
@@ -30,44 +28,67 @@ def decode(text: str) -> str:
     return unescape(_LONG_NUMBER.sub("\ufffd", text) if "&#" in text else text)
 
 
-IS_TAG = re.compile(r"/?[A-Za-z]").match
 BOGUS = frozenset("!?/")
 _NAME = re.compile(r"/?([A-Za-z][^\s/]*)").match
 _ATTRIBUTE = re.compile(r"""([A-Za-z][\w:.-]{0,40})\s{0,20}=\s{0,20}(?:"([^"]*)"|'([^']*)'|([^\s"']+))""")
 VOID = frozenset("area base br col embed hr img input link meta param source track wbr o:p".split())  # noqa: SIM905
 IMPLIED = frozenset(["li", "p", "tr", "td", "th", "a"])
 """Elements that end one of the same name that is still open (HTML standard, 13.2.6.4.7)."""
-NESTING = frozenset(["ul", "ol", "li", "pre", "blockquote"])
+PREFORMATTED = frozenset(("pre", "listing", "xmp", "plaintext"))
+NESTING = frozenset(("ul", "ol", "li", "blockquote")) | PREFORMATTED
 _BLOCK = frozenset(
     (  # noqa: SIM905
         "address article aside body caption center dd details dir div dl dt fieldset figcaption figure footer form "
-        "header html li main nav ol section summary table tbody tfoot thead tr ul blockquote menu legend"
+        "header html li main nav ol optgroup option section select summary table tbody tfoot thead tr ul blockquote "
+        "menu legend"
     ).split()
 )
-_SPACED = frozenset("p h1 h2 h3 h4 h5 h6 pre".split())  # noqa: SIM905
-CELL = frozenset(("td", "th"))
-ALWAYS = frozenset("br hr img ul ol li pre blockquote td th".split())  # noqa: SIM905
+_SPACED = frozenset("p h1 h2 h3 h4 h5 h6".split()) | PREFORMATTED  # noqa: SIM905
+_CELLS = frozenset(("td", "th"))
+_ALWAYS = NESTING | frozenset(("hr",))
 """Elements that do more than break a line."""
-STOPS = _BLOCK | _SPACED | CELL
+STOPS = _BLOCK | _SPACED | _CELLS
 """An inline element's end tag never closes one of these (HTML standard, 13.2.6.4.7, "any other end tag")."""
+
+NOTHING: Final = 0
+BLOCK: Final = 1
+BREAK: Final = 2
+PARAGRAPH: Final = 3
+ROW: Final = 4
+LINK: Final = 5
+CELL: Final = 6
+MORE: Final = 7
+"""What a tag asks for, the frequent things first. MORE: its fields tell."""
 
 
 @dataclass(slots=True)
 class Tag:
+    """`does` holds unless an element of that name is tracked (see page.py); `breaks` are line breaks before and after it."""
+
     name: str
     closing: bool
+    open_quote: str = ""
+    """The quote character that is still open at the end of what was taken for the tag."""
+    does: int = NOTHING
     breaks: int = 0
-    plain: bool = True
-    """Nothing but its breaks matters, unless an element of that name is tracked."""
     mark: tuple[MarkKind, str] | None = None
-    hidden: bool = False
+    hides: bool = False
+    shrinks: bool = False
+    """Its text has no size, but that of elements inside that state one."""
+    sized: bool = False
     href: str = ""
     alt: str = ""
+    preformatted: bool = False
+    bullet: bool = False
+    """What is in it is the bullet of a list that Word wrote as paragraphs."""
+    numbering: str = ""
+    """How a list's items are marked: "1", "a", "A", "i", "I", "-", or "" for no mark."""
+    number: int | None = None
 
 
-def open_quote(raw: str) -> str:
-    """The quote character that is still open at the end of a tag's text, "" if none is."""
-    if "=" not in raw or ('"' not in raw and "'" not in raw):
+def _open_quote(raw: str) -> str:
+    doubles = raw.count('"')
+    if "=" not in raw or ("'" not in raw and doubles % 2 == 0):
         return ""
     at = 0
     while True:
@@ -88,44 +109,128 @@ def known_tag(raw: str) -> Tag:
 
 
 def read_tag(raw: str) -> Tag:
+    """The name is "" where this is no tag at all."""
     found = _NAME(raw)
-    name = found[1].lower() if found else ""
-    closing = raw[0] == "/"
-    if name in _BLOCK:
-        breaks = 1
-    elif name in _SPACED:
-        breaks = 2
+    if not found:
+        return Tag("", closing=False)
+    name = found[1].lower()
+    quote = _open_quote(raw)
+    size = len(found[0])
+    if size == len(raw) or (not quote and not _tells(raw)):
+        if size < len(raw) or name != found[1]:
+            return known_tag(raw[: size - len(name)] + name)
+        tag = _bare_tag(name, raw[0] == "/")
     else:
-        breaks = 0
-    if closing or len(raw) == len(name):
-        mark: tuple[MarkKind, str] | None = ("quote", "blockquote") if name == "blockquote" and not closing else None
-        return Tag(name, closing, breaks, closing or name not in ALWAYS, mark)
-    values = {key.lower(): a or b or c for key, a, b, c in _ATTRIBUTE.findall(raw, 0, 8192)}
-    style = values.get("style", "").lower().replace(" ", "")
-    words = values.get("class", "")
-    if name == "p" and ("msonormal" in words.lower() or "msoplaintext" in words.lower() or _NO_MARGIN(style)):
-        breaks = 1
-    tag = Tag(name, closing, breaks, False, _mark_of(name, values, words, style), _is_hidden(raw, style, values))
-    if name == "a":
-        tag.href = unescape(values.get("href", ""))[: MAX_LINK + 1].strip()
-    elif name == "img" and values.get("alt") and not _is_pixel(values, style):
-        tag.alt = " ".join(decode(values["alt"][:200]).split())
-    tag.plain = not (tag.mark or tag.hidden or tag.href or name in ALWAYS)
+        tag = _bare_tag(name, raw[0] == "/")
+        tag.open_quote = quote
+        if not tag.closing:
+            _read_attributes(tag, raw)
+    tag.does = _does(tag)
     return tag
 
 
-_NO_MARGIN = re.compile(r"(?:^|;)margin:0[a-z]*(?:0[a-z]*)*(?:;|$)").search
-_HIDING = re.compile(
-    r"(?:^|;)(?:display:none|visibility:hidden|mso-hide:all|font-size:0(?:px|pt|em|%)?(?:!important)?(?:;|$)"
-    r"|opacity:0(?:\.0+)?(?:;|$))"
+def _bare_tag(name: str, closing: bool) -> Tag:
+    tag = Tag(name, closing, breaks=1 if name in _BLOCK else 2 if name in _SPACED else 0)
+    if not closing:
+        tag.preformatted = name in PREFORMATTED
+        if name in ("ul", "ol"):
+            tag.numbering = "1" if name == "ol" else "-"
+        tag.mark = ("quote", "blockquote") if name == "blockquote" else BY_ELEMENT.get(name)
+    return tag
+
+
+def _tells(raw: str) -> bool:
+    """Most tags of layout mail have only sizes and colours."""
+    low = raw.lower()
+    return (
+        "style" in low
+        or "class" in low
+        or "href" in low
+        or "alt=" in low
+        or "id=" in low.replace("width=", "")
+        or "name" in low
+        or "hidden" in low
+        or "apple" in low
+        or "marker" in low
+        or "cite" in low
+        or low[:2] in ("ol", "ul", "li", "bl")
+    )
+
+
+def _does(tag: Tag) -> int:
+    name = tag.name
+    if tag.mark or tag.hides or tag.shrinks or tag.href or tag.alt or tag.preformatted or tag.bullet:
+        return MORE
+    if name == "br":
+        return BREAK
+    if name == "p":
+        return PARAGRAPH
+    if name in ("tr", "table"):
+        return ROW
+    if tag.closing:
+        return LINK if name == "a" else BLOCK if tag.breaks else NOTHING
+    if name in _CELLS:
+        return CELL
+    return MORE if name in _ALWAYS else BLOCK if tag.breaks else NOTHING
+
+
+def _read_attributes(tag: Tag, raw: str) -> None:
+    name = tag.name
+    values = {key.lower(): a or b or c for key, a, b, c in _ATTRIBUTE.findall(raw, 0, MAX_TAG)}
+    style = "".join(values.get("style", "").lower().split())
+    if style:
+        _read_style(tag, style)
+    tag.mark = mark_of(name, values, style)
+    tag.hides = tag.hides or _is_hidden(raw, values)
+    if name == "p" and tag.breaks == 2 and _has_no_margin(values.get("class", "").lower(), style):
+        tag.breaks = 1
+    elif name == "a":
+        tag.href = _target(unescape(values.get("href", ""))[: MAX_LINK + 1].strip())
+    elif name == "img" and values.get("alt") and not _is_pixel(values, style):
+        tag.alt = _shown_alt(values["alt"])
+    elif name in ("ul", "ol", "li"):
+        _read_list(tag, values, style)
+
+
+# ---------------------------------------------------------------- style
+
+_HIDING = re.compile(r"(?:^|;)(?:display:none|visibility:hidden|mso-hide:all|opacity:0(?:\.0{1,9})?(?:!important)?(?:;|$))").search
+_SHRINKING = re.compile(r"(?:^|;)font-size:0(?:\.0{1,9})?(?:px|pt|em|rem|%)?(?:!important)?(?:;|$)").search
+_SIZED = re.compile(
+    r"(?:^|;)font(?:-size)?:(?:[^;]{0,80}[ /a-z])?(?:0?\.\d{0,9}[1-9]|[1-9][\d.]{0,9})(?:px|pt|pc|in|cm|mm|rem|vw)"
+    r"|(?:^|;)font-size:(?:xx?-)?(?:small|medium|large)"
 ).search
-_NO_HEIGHT = re.compile(r"max-height:0(?:px)?(?:;|$)").search
+_NO_HEIGHT = re.compile(r"(?:^|;)max-height:0(?:px)?(?:!important)?(?:;|$)").search
+_NO_MARGIN = re.compile(r"(?:^|;)margin:0[a-z]*(?:0(?:\.0\d*)?[a-z]*)*(?:;|$)").search
+_NO_TOP = re.compile(r"(?:^|;)margin-top:0[a-z]*(?:;|$)").search
+_NO_BOTTOM = re.compile(r"(?:^|;)margin-bottom:0(?:\.0\d*)?[a-z]*(?:;|$)").search
 
 
-def _is_hidden(raw: str, style: str, values: dict[str, str]) -> bool:
-    if style and (_HIDING(style) or ("overflow:hidden" in style and _NO_HEIGHT(style))):
-        return True
+def _read_style(tag: Tag, style: str) -> None:
+    if _HIDING(style) or ("overflow:hidden" in style and _NO_HEIGHT(style)):
+        tag.hides = True
+    if "font" in style:
+        if _SHRINKING(style):
+            tag.shrinks = True
+        else:
+            tag.sized = _SIZED(style) is not None
+    if "white-space:" in style and ("white-space:pre" in style or "white-space:break" in style):
+        tag.preformatted = True
+    if "mso-list:ignore" in style:
+        tag.bullet = True
+    if "display:inline" in style and tag.breaks == 1 and ("display:inline;" in style or style.endswith("display:inline")):
+        tag.breaks = 0
+
+
+def _is_hidden(raw: str, values: dict[str, str]) -> bool:
     return "hidden" in raw and "hidden" in raw.replace('"', " ").lower().split() and "hidden" not in values
+
+
+def _has_no_margin(words: str, style: str) -> bool:
+    """Word's paragraphs have none by its style sheet."""
+    if "msonormal" in words or "msoplaintext" in words or _NO_MARGIN(style):
+        return True
+    return _NO_TOP(style) is not None and _NO_BOTTOM(style) is not None
 
 
 def _is_pixel(values: dict[str, str], style: str) -> bool:
@@ -133,52 +238,54 @@ def _is_pixel(values: dict[str, str], style: str) -> bool:
     return values.get("width", "") in small or values.get("height", "") in small or "display:none" in style
 
 
-_BY_CLASS: dict[str, tuple[MarkKind, str]] = {
-    "gmail_quote": ("region", "gmail_quote"),
-    "gmail_attr": ("attribution", "gmail_attr"),
-    "gmail_signature": ("signature", "gmail_signature"),
-    "yahoo_quoted": ("quote", "yahoo_quoted"),
-    "moz-cite-prefix": ("attribution", "moz-cite-prefix"),
-    "moz-forward-container": ("forward", "moz-forward-container"),
-    "moz-signature": ("signature", "moz-signature"),
-    "protonmail_quote": ("quote", "protonmail_quote"),
-    "protonmail_signature_block": ("signature", "protonmail_signature_block"),
-    "zmail_extra": ("quote", "zmail_extra"),
-    "tutanota_quote": ("quote", "tutanota_quote"),
-    "gmx_quote": ("quote", "gmx_quote"),
-    "front-blockquote": ("quote", "front-blockquote"),
-    "moz-email-headers-table": ("attribution", "moz-email-headers-table"),
-}
-_BY_ID: dict[str, tuple[MarkKind, str]] = {
-    "divrplyfwdmsg": ("attribution", "divRplyFwdMsg"),
-    "olk_src_body_section": ("quote", "OLK_SRC_BODY_SECTION"),
-    "mail-editor-reference-message-container": ("quote", "mail-editor-reference-message-container"),
-    "yahoo_quoted": ("quote", "yahoo_quoted"),
-    "applemailsignature": ("signature", "AppleMailSignature"),
-    "signature": ("signature", "id-signature"),
-    "zmail_extra": ("quote", "zmail_extra"),
-    "reply-intro": ("attribution", "reply-intro"),
-}
-_TOP_BORDER = re.compile(
-    r"border-top:(?:solid#(?:e1e1e1|b5c4df)1\.0pt|1px?solid#(?:e1e1e1|b5c4df)|#b5c4df1ptsolid|#e1e1e11ptsolid)"
-).search
+def _shown_alt(alt: str) -> str:
+    """[a description], or the character itself that a smiley stands for."""
+    text = " ".join(decode(alt[:MAX_ALT]).split())
+    if not text.isascii() and len(text) <= 8 and not any(c.isalnum() for c in text):
+        return text
+    return f" [{text}] " if text else ""
 
 
-def _mark_of(name: str, values: dict[str, str], words: str, style: str) -> tuple[MarkKind, str] | None:
-    if name == "blockquote":
-        first = words.split(None, 1)[:1]
-        return ("quote", first[0] if first and first[0] in _BY_CLASS else "blockquote")
-    if words:
-        for word in words.split()[:8]:
-            # Clients that show others' mail prefix its classes ("x_gmail_quote"); containers are numbered.
-            bare = word.removeprefix("x_").removesuffix("_container")
-            if bare in _BY_CLASS:
-                return _BY_CLASS[bare]
-    if "id" in values:
-        bare = values["id"].lower().removeprefix("x_").rstrip("0123456789").removesuffix("_")
-        if bare in _BY_ID:
-            return _BY_ID[bare]
-    # Word, which Outlook writes with, parts reply and quote by a block with only a top border, in one of two colours.
-    if name == "div" and "border-top" in style and _TOP_BORDER(style.replace("windowtext", "").replace("0in", "")):
-        return ("attribution", "outlook-border")
-    return None
+_TYPES = {
+    "decimal": "1",
+    "lower-alpha": "a",
+    "lower-latin": "a",
+    "upper-alpha": "A",
+    "upper-latin": "A",
+    "lower-roman": "i",
+    "upper-roman": "I",
+    "none": "",
+}
+_LIST_STYLE = re.compile(r"(?:^|;)list-style(?:-type)?:([a-z-]{1,20})").search
+
+
+def _read_list(tag: Tag, values: dict[str, str], style: str) -> None:
+    if tag.name != "li":
+        if values.get("type", "") in ("1", "a", "A", "i", "I") and tag.name == "ol":
+            tag.numbering = values["type"]
+        if found := _LIST_STYLE(style):
+            tag.numbering = _TYPES.get(found[1], tag.numbering)
+    number = values.get("value" if tag.name == "li" else "start", "")
+    if number.isascii() and number.isdigit() and len(number) < 7:
+        tag.number = int(number)
+
+
+# ---------------------------------------------------------------- links
+
+
+def _target(target: str) -> str:
+    """What a link leads to: http, ftp, or the address of a mailto. Else ""."""
+    scheme, colon, rest = target.partition(":")
+    scheme = scheme.lower()
+    if not colon or len(target) > MAX_LINK or scheme not in ("http", "https", "ftp", "mailto"):
+        return ""
+    if scheme == "mailto":
+        target = rest.partition("?")[0]
+        if "@" not in target:
+            return ""
+    elif "safelinks.protection.outlook.com/?" in target:
+        # Outlook sends readers through a gate; where to is its first argument.
+        behind = unquote(target.partition("?url=")[2].partition("&")[0])
+        if behind.startswith(("http://", "https://")):
+            target = behind
+    return "" if any(c in target for c in " <>\n\t") else target
