@@ -189,7 +189,7 @@ def _add_marks(page: Layout, marks: Sequence[Mark]) -> None:
         else:
             if mark.kind != "region":
                 page.marked[first] = mark
-            if mark.kind != "attribution":
+            if mark.kind not in ("attribution", "head"):
                 page.regions.append((first, last))
     page.regions.sort()
     levels = page.levels

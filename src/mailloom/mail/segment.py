@@ -11,11 +11,12 @@ Everything is a scan over lines with a bounded look around: linear in the size o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailloom.mail.greeting import known_words
 from mailloom.mail.heading import Head, attribution, block, label, phrase
 from mailloom.mail.html import Mark
+from mailloom.mail.indent import settled
 from mailloom.mail.model import Problem, Segment, SegmentKind
 from mailloom.mail.phrases import ABOVE_LINES, LABELS, subject_says
 from mailloom.mail.quote import DRAWN, Layout, layout, unquote
@@ -60,7 +61,7 @@ def _segments(
 ) -> tuple[Segment, ...]:
     if not text:
         return ()
-    page = layout(text, marks)
+    page = layout(text, settled(text, marks) if marks else ())
     knife = _Knife(page, page.lines, page.levels, says, text.isascii(), trailers)
     knife.cut_lines()
     if trailers:
@@ -207,6 +208,9 @@ class _Knife:
             if head.kind == "forward":
                 quote_end = self._forward_end(quote_end)
             stop = max(stop, quote_end) if in_region and head.kind != "attribution" else quote_end
+        elif here >= stop and head.kind != "attribution":
+            # A region with nothing in it but the head was closed by a stray tag of what it introduces.
+            stop = end
         if head.kind == "attribution":
             forwarded = self.says == "forward" and not prefixed
         else:
@@ -276,7 +280,8 @@ class _Knife:
         read_to = at
         for here in self._candidates(at, gap_end):
             if marked and here in marked and (head := self._marked_head(here, gap_end)):
-                return here, head
+                top = self._ruled_top(at, here)
+                return top, replace(head, lines=head.lines + here - top)
             line = lines[here]
             text = line.strip(" \t\xa0\ufeff\u200b")
             if not text:
@@ -327,15 +332,21 @@ class _Knife:
 
     def _marked_head(self, here: int, gap_end: int) -> Head | None:
         mark = self.page.marked[here]
-        if mark.kind not in ("attribution", "forward"):
+        if mark.kind not in ("attribution", "head", "forward"):
             return None
         head = block(self.lines, here, sure=True)
-        if head is not None or mark.kind == "forward":
+        if head is not None or mark.kind != "attribution":
             return head
         count = 1
         while here + count < gap_end and count < 4 and self.lines[here + count].strip():
             count += 1
         return Head("attribution", count, mark.rule, 950)
+
+    def _ruled_top(self, at: int, here: int) -> int:
+        """The line drawn above a marked head, which clients put there together with it; else the head's first line."""
+        above = self.page.blank_above(here, at) - 1
+        line = self.lines[above].strip() if above >= at else ""
+        return above if len(line) > 4 and line[0] in "_-" and line == line[0] * len(line) else here
 
     def _drawn(self, here: int) -> Head | None:
         """A drawn line: a head's if one follows, a ticket's "reply above" line, or only decoration."""
