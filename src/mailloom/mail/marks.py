@@ -67,7 +67,7 @@ _BY_ID = _table(
     attribution="divRplyFwdMsg reply-intro stopSpelling zwchr _persistentHeader",
     signature=(
         "AppleMailSignature Signature ms-outlook-mobile-signature composer_signature _signaturePlaceholder _rc_sig sig "
-        "bloop_sign geary-signature lineBreakAtBeginningOfSignature"
+        "bloop_sign geary-signature ymail_android_signature lineBreakAtBeginningOfSignature"
     ),
 )
 _BY_NAME = _table(region="messageReplySection", quote="quote", signature="messageSignatureSection")

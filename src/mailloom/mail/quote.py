@@ -20,6 +20,10 @@ MAX_INDENT = 3
 """Blanks before the first `>`."""
 MIN_WRAPPED = 60
 """Characters of a quoted line whose end may have been wrapped to the next: clients wrap between 65 and 80."""
+MAX_NAME = 120
+"""Characters of a signature's first line: a name, a rule, a farewell."""
+MAX_ALONE = 500
+"""Characters of a signature below nothing."""
 FEW = 40
 """Drawn lines up to which looking each up costs less than looking at every line."""
 
@@ -185,7 +189,8 @@ def _add_marks(page: Layout, marks: Sequence[Mark]) -> None:
             quoted[last] -= 1
             page.marked.setdefault(first, mark)
         elif mark.kind == "signature":
-            page.signed.setdefault(first, last)
+            if _signs(page.lines, first, last):
+                page.signed.setdefault(first, last)
         else:
             if mark.kind != "region":
                 page.marked[first] = mark
@@ -196,3 +201,14 @@ def _add_marks(page: Layout, marks: Sequence[Mark]) -> None:
     for at, deep in enumerate(accumulate(quoted[:-1])):
         if deep:
             levels[at] += deep
+
+
+def _signs(lines: list[str], first: int, last: int) -> bool:
+    """Is what a client marked as its signature one? People write their mail into it: it then opens with a long line, or is
+    all of a long text.
+    """
+    while first < last and not lines[first].strip():
+        first += 1
+    if first == last or len(lines[first]) > MAX_NAME:
+        return False
+    return any(x.strip() for x in lines[:first]) or sum(map(len, lines[first:last])) < MAX_ALONE

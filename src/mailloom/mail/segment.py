@@ -340,6 +340,10 @@ class _Knife:
         count = 1
         while here + count < gap_end and count < 4 and self.lines[here + count].strip():
             count += 1
+        # People write into the elements that clients left them: what introduces holds a date, an address, a colon at least.
+        said = "".join(self.lines[here : here + count])
+        if not any(c in "@:：" or c.isdecimal() for c in said):
+            return None
         return Head("attribution", count, mark.rule, 950)
 
     def _ruled_top(self, at: int, here: int) -> int:
