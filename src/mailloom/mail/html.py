@@ -36,7 +36,8 @@ def text_of(html: str) -> HtmlText:
     """The text of a page as a reader saw it, and the marks in it in order of their start. Never raises."""
     # Split at "<" by C code: a tag is what stands before the ">" of a piece, and most are spelled like one seen before.
     page = Page()
-    read(without_unseen(plain_ends(html)).split("<"), page, page.say)
+    plain = plain_ends(html)
+    read(without(plain, unseen(plain)).split("<"), page, page.say)
     return HtmlText(*page.finish())
 
 
@@ -161,12 +162,11 @@ def _rejoined(pieces: list[str], first: int, last: int, quote: str, read: int) -
 _UNSEEN = re.compile(r"<(?=[!stxinSTXIN])(?:!--|(style|script|title|xml|template|svg|iframe|noframes|noembed)(?=[\s>/]))", re.IGNORECASE)
 
 
-def without_unseen(html: str) -> str:
-    """Without comments and the elements whose content is not text. One that does not end hides nothing: mail is cut short
+def unseen(html: str) -> list[tuple[int, int]]:
+    """Where comments and the elements whose content is not text stand. One that does not end hides nothing: mail is cut short
     more often than it hides things, and losing the rest without a word is worse.
     """
-    out: list[str] = []
-    done = 0
+    spans: list[tuple[int, int]] = []
     hopeless: set[str] = set()
     found = _UNSEEN.search(html)
     while found:
@@ -182,13 +182,18 @@ def without_unseen(html: str) -> str:
         if end < 0:
             hopeless.add(name)
             end = found.end()
-        out.append(html[done:start])
-        done = end
+        spans.append((start, end))
         found = _UNSEEN.search(html, end)
-    if not out:
+    return spans
+
+
+def without(html: str, spans: list[tuple[int, int]]) -> str:
+    """The rest of a text in which these spans lie, in order."""
+    if not spans:
         return html
-    out.append(html[done:])
-    return "".join(out)
+    ends = [0, *(end for _, end in spans)]
+    starts = [*(start for start, _ in spans), len(html)]
+    return "".join([html[end:start] for end, start in zip(ends, starts, strict=True)])
 
 
 _CLOSING = {
