@@ -54,6 +54,59 @@ CASES = {
     "rule": ("a<hr>b", "a\n" + "_" * 32 + "\nb"),
     "upper case": ("<DIV>one</DIV><P>two</P>", "one\n\ntwo"),
     "NUL": ("a\x00b", "ab"),
+    "size 0 ends where an element states a size": (
+        '<td style="font-size:0px">no<div style="font-size:13px">yes<span>yes</span></div>no</td>maybe',
+        "yesyes\nmaybe",
+    ),
+    "size 0 of an em stays 0": ('<div style="font-size:0">no<b style="font-size:2em">no</b></div>yes', "yes"),
+    "a font's size is a size": ('<div style="font-size:0"><font size=2>yes</font></div>', "yes"),
+    "blank before a link in pre": ("<pre>see  \n<a>b</a> <b>c</b></pre>", "see\nb c"),
+    "the first line break of pre is none": ("a<pre>\nb</pre>", "a\n\nb"),
+    "white-space: pre": ('<div style="white-space:pre-wrap">a\n b</div>', "a\n b"),
+    "a list that starts later": ("<ol start=3><li>a<li>b</ol>", "3. a\n4. b"),
+    "an item with a number": ("<ol><li value=7>a<li>b</ol>", "7. a\n8. b"),
+    "letters": ("<ol type=a><li>a<li>b</ol>", "a. a\nb. b"),
+    "roman": ('<ol style="list-style-type: upper-roman" start=9><li>a<li>b</ol>', "IX. a\nX. b"),
+    "no bullets": ('<ul style="list-style:none"><li>a<li>b</ul>', "a\nb"),
+    "Word's list": (
+        "<p class=MsoListParagraph style='margin:0cm'><![if !supportLists]><span style='mso-list:Ignore'>\xb7<span>&nbsp;&nbsp;"
+        "</span></span><![endif]>one</p>",
+        "- one",
+    ),
+    "Word's numbered list": (
+        "<p class=MsoNormal><![if !supportLists]><span style='mso-list:Ignore'>1.<span>&nbsp; </span></span><![endif]>one</p>",
+        "1. one",
+    ),
+    "a row of paragraphs": (
+        "<table><tr><td><p>a</p></td><td><p>b</p></td></tr><tr><td><p>c</p></td><td><p>d</p></td></tr></table>",
+        "a\tb\n\nc\td",
+    ),
+    "a cell of several lines": ("<table><tr><td>a<br>b</td><td><div>c</div></td></tr></table>d", "a\nb\nc\nd"),
+    "a table in a cell": (
+        "<table><tr><td>a<table><tr><td>b</td><td>c</td></tr></table></td><td><div>d</div></td></tr></table>",
+        "a\nb\tc\nd",
+    ),
+    "an empty last cell": ("<table><tr><td>a</td><td></td></tr></table>b", "a\nb"),
+    "columns of a layout": (f"<table><tr><td><p>{'a ' * 120}</p></td><td><p>b</p></td></tr></table>", "a " * 119 + "a\n\nb"),
+    "downlevel-revealed": ("<![if !mso]>yes<![endif]>", "yes"),
+    "not for Outlook": ("<!--[if !mso]><!-->yes<!--<![endif]-->", "yes"),
+    "soft hyphen": ("hy&shy;phen", "hyphen"),
+    "wbr": ("a<wbr>b", "ab"),
+    "zero-width": ("a&#8203;b\ufeff", "ab"),
+    "Persian keeps its joiners": ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),
+    "preview filler": ("<span>Hi</span>" + "<span>&zwnj;&nbsp;</span>" * 3 + "<p>you", "Hi\n\nyou"),
+    "no margins": ('<p style="margin-top:0;margin-bottom:0">a</p><p style="margin:0cm 0cm 0.0001pt">b</p>', "a\nb"),
+    "options": ("<select><option>a<option>b</select>c", "a\nb\nc"),
+    "a frame's fallback": ("<iframe>no</iframe>yes", "yes"),
+    "safe links": (
+        '<a href="https://x.safelinks.protection.outlook.com/?url=https%3A%2F%2Fexample.org%2Fa&amp;data=1">example.org/a</a>',
+        "example.org/a",
+    ),
+    "a smiley's alt": ('a <img alt="\U0001f600" src=x>', "a \U0001f600"),
+    "CRLF": ("<pre>a\r\nb</pre>", "a\nb"),
+    "aria-hidden is seen": ("<p aria-hidden=true>yes", "yes"),
+    "tag without end": ("a<b", "a"),
+    "tags without end": ("a<b<i>c", "ac"),
     "empty": ("", ""),
 }
 
@@ -87,7 +140,7 @@ MARKS = {
     "outlook web": ('<div id="divRplyFwdMsg">From: a</div><div>b</div>', [("attribution", "divRplyFwdMsg", "From: a")]),
     "outlook desktop": (
         "<div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0in 0in 0in'><p class=MsoNormal>From: a</p></div>b",
-        [("attribution", "outlook-border", "From: a")],
+        [("head", "outlook-border", "From: a")],
     ),
     "thunderbird": (
         '<div class="moz-cite-prefix">On X, Y wrote:<br></div><blockquote type="cite">q</blockquote>',

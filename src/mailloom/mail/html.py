@@ -73,9 +73,9 @@ def read(pieces: list[str], page: Page, say: Callable[[str], None]) -> None:
                 tag, text, at = tags.unseen(raw, text, at)
                 if tag.shrinks:
                     known.clear()
-            if tag.open_quote or not tag.name:
+            if tag.open_quote or not tag.name or (not text and piece[-1] != ">"):
                 piece = ">"
-            elif text in _FOLDED if text else piece[-1] == ">":
+            elif not text or text in _FOLDED:
                 known[piece] = tag
                 text = ""
         does = tag.does

@@ -245,11 +245,12 @@ class Page:
             return
         if self.prefix == "\t" or not self.length:
             return
-        if self.row < 0:
-            beside = not self.breaks
-        else:
+        beside = not self.breaks
+        if self.row >= 0:
             begun = self.lines - self.row_lines - (1 if self.row else 0)
-            beside = self.length > self.row and (not self.breaks or (begun <= 0 and self.length - self.row <= MAX_ROW))
+            if begun > 0 and self.length > self.row:
+                self.breaks = self.breaks or 1
+            beside = begun <= 0 and self.length > self.row and (beside or self.length - self.row <= MAX_ROW)
         if beside:
             self.prefix = "\t"
             self.filler = self.space = False

@@ -17,6 +17,8 @@ MAX_KNOWN = 200
 """Characters of a tag that is remembered from mail to mail: longer ones hold targets that do not come again."""
 MAX_TAG = 8192
 """Characters of a tag that are looked at: what matters stands in the first few hundred."""
+MAX_DECLARATIONS = 50
+"""Declarations of a style that are looked at."""
 MAX_ALT = 200
 """Characters of a picture's description."""
 
@@ -182,7 +184,7 @@ def _read_attributes(tag: Tag, raw: str) -> None:
         _read_style(tag, style)
     tag.mark = mark_of(name, values, style)
     tag.hides = tag.hides or _is_hidden(raw, values)
-    if name == "p" and tag.breaks == 2 and _has_no_margin(values.get("class", "").lower(), style):
+    if name == "p" and tag.breaks == 2 and _has_no_margin(values.get("class", "").lower(), values.get("style", "").lower()):
         tag.breaks = 1
     elif name == "a":
         tag.href = _target(unescape(values.get("href", ""))[: MAX_LINK + 1].strip())
@@ -200,10 +202,8 @@ _SIZED = re.compile(
     r"(?:^|;)font(?:-size)?:(?:[^;]{0,80}[ /a-z])?(?:0?\.\d{0,9}[1-9]|[1-9][\d.]{0,9})(?:px|pt|pc|in|cm|mm|rem|vw)"
     r"|(?:^|;)font-size:(?:xx?-)?(?:small|medium|large)"
 ).search
+_NOTHING_HIGH = re.compile(r"0(?:\.0\d{0,9})?[a-z%]{0,3}(?:!|$)").match
 _NO_HEIGHT = re.compile(r"(?:^|;)max-height:0(?:px)?(?:!important)?(?:;|$)").search
-_NO_MARGIN = re.compile(r"(?:^|;)margin:0[a-z]*(?:0(?:\.0\d*)?[a-z]*)*(?:;|$)").search
-_NO_TOP = re.compile(r"(?:^|;)margin-top:0[a-z]*(?:;|$)").search
-_NO_BOTTOM = re.compile(r"(?:^|;)margin-bottom:0(?:\.0\d*)?[a-z]*(?:;|$)").search
 
 
 def _read_style(tag: Tag, style: str) -> None:
@@ -218,8 +218,6 @@ def _read_style(tag: Tag, style: str) -> None:
         tag.preformatted = True
     if "mso-list:ignore" in style:
         tag.bullet = True
-    if "display:inline" in style and tag.breaks == 1 and ("display:inline;" in style or style.endswith("display:inline")):
-        tag.breaks = 0
 
 
 def _is_hidden(raw: str, values: dict[str, str]) -> bool:
@@ -227,10 +225,20 @@ def _is_hidden(raw: str, values: dict[str, str]) -> bool:
 
 
 def _has_no_margin(words: str, style: str) -> bool:
-    """Word's paragraphs have none by its style sheet."""
-    if "msonormal" in words or "msoplaintext" in words or _NO_MARGIN(style):
+    """Of a paragraph: Word's have none by its style sheet."""
+    if "msonormal" in words or "msoplaintext" in words:
         return True
-    return _NO_TOP(style) is not None and _NO_BOTTOM(style) is not None
+    if "margin" not in style:
+        return False
+    edges: dict[str, str] = {}
+    for declaration in style.split(";")[:MAX_DECLARATIONS]:
+        name, _, value = declaration.partition(":")
+        sizes = value.split()
+        if name.strip() == "margin" and sizes:
+            edges["margin-top"], edges["margin-bottom"] = sizes[0], sizes[2 if len(sizes) > 2 else 0]
+        elif name.strip() in ("margin-top", "margin-bottom") and sizes:
+            edges[name.strip()] = sizes[0]
+    return len(edges) == 2 and all(_NOTHING_HIGH(size) for size in edges.values())
 
 
 def _is_pixel(values: dict[str, str], style: str) -> bool:
