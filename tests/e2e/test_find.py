@@ -484,6 +484,22 @@ def test_parse_reads_a_file_or_standard_input(tmp_path: Path) -> None:
     assert "── quote level 1" in text
 
 
+def test_parse_tells_where_in_the_html_each_segment_stands() -> None:
+    html = (
+        '<p>Yes &amp; no.</p>\n<div class="gmail_quote"><div class="gmail_attr">On Mon, 4 May 2020 at 10:11, Ann &lt;'
+        'ann@example.org&gt; wrote:<br></div><blockquote class="gmail_quote">Walruses?</blockquote></div>'
+    )
+    raw = b"Content-Type: text/html\r\n\r\n" + html.encode()
+    result = CliRunner().invoke(group, ["parse", "-", "--json"], input=raw, standalone_mode=False)
+    (value,) = rows(result)
+    parts = [html[start:end] for start, end in value["html_spans"]]
+    assert "".join(parts) == html
+    assert value["html_part"] == 0
+    assert [s["kind"] for s in value["segments"]] == ["new", "attribution", "quote"]
+    assert parts[0] == "<p>Yes &amp; no.</p>"
+    assert parts[1].endswith("wrote:<br></div>")
+
+
 @pytest.mark.parametrize("raw", [b"", b"\0", b"\xff\xfe\n\n\xff", *MAILS.values()], ids=lambda raw: str(len(raw)))
 def test_parse_prints_any_bytes_safely(raw: bytes) -> None:
     for extra in ([], ["--json"], ["--full"]):

@@ -69,8 +69,7 @@ CASES = {
     "roman": ('<ol style="list-style-type: upper-roman" start=9><li>a<li>b</ol>', "IX. a\nX. b"),
     "no bullets": ('<ul style="list-style:none"><li>a<li>b</ul>', "a\nb"),
     "Word's list": (
-        "<p class=MsoListParagraph style='margin:0cm'><![if !supportLists]><span style='mso-list:Ignore'>\xb7<span>&nbsp;&nbsp;"
-        "</span></span><![endif]>one</p>",
+        "<p class=MsoNormal><![if !supportLists]><span style='mso-list:Ignore'>\xb7<span>&nbsp;</span></span><![endif]>one</p>",
         "- one",
     ),
     "Word's numbered list": (
@@ -87,7 +86,10 @@ CASES = {
         "a\nb\tc\nd",
     ),
     "an empty last cell": ("<table><tr><td>a</td><td></td></tr></table>b", "a\nb"),
-    "columns of a layout": (f"<table><tr><td><p>{'a ' * 120}</p></td><td><p>b</p></td></tr></table>", "a " * 119 + "a\n\nb"),
+    "columns of a layout": (
+        f"<table><tr><td><p>{'a ' * 120}</p></td><td><p>b</p></td></tr></table>",
+        "a " * 119 + "a\n\nb",
+    ),
     "downlevel-revealed": ("<![if !mso]>yes<![endif]>", "yes"),
     "not for Outlook": ("<!--[if !mso]><!-->yes<!--<![endif]-->", "yes"),
     "soft hyphen": ("hy&shy;phen", "hyphen"),

@@ -92,7 +92,7 @@ REPLIES = {
         f'{STRANGE}</div><br><div data-marker="__QUOTED_TEXT__">{OLD}</div>'
     ),
     "NetEase": (
-        "<div>Here they are.</div><pre>At 2020-05-04 10:11:12, \"Ann\" &lt;ann@example.org&gt; wrote:</pre><blockquote id="
+        '<div>Here they are.</div><pre>At 2020-05-04 10:11:12, "Ann" &lt;ann@example.org&gt; wrote:</pre><blockquote id='
         f'"isReplyContent" style="PADDING-LEFT: 1ex; MARGIN: 0px 0px 0px 0.8ex; BORDER-LEFT: #ccc 1px solid">{OLD}</blockquote>'
     ),
     "NetEase for phones": (
@@ -151,7 +151,9 @@ SIGNATURES = {
 def test_signatures(client: str) -> None:
     page = text_of(f"<div>Here they are.</div><br>{SIGNATURES[client]}")
     segments, _ = cut(page.text, page.marks)
-    assert [page.text[s.start : s.end].strip().removeprefix("--").strip() for s in segments if s.kind == "signature"] == ["Bob\nLtd"]
+    assert [
+        page.text[s.start : s.end].strip().removeprefix("--").strip() for s in segments if s.kind == "signature"
+    ] == ["Bob\nLtd"]
 
 
 INDENTS = {
@@ -180,7 +182,9 @@ def test_a_forward_whose_region_was_closed_too_early() -> None:
     assert [s.kind for s in segments] == ["new", "forward", "forward"]
 
 
-@pytest.mark.parametrize("prefix", ["", "x_", "x_x_", "m_123", "m_-987654321", "yiv1234567890", "ydp12ab34cd", "x_yiv12", "m_1m_2"])
+@pytest.mark.parametrize(
+    "prefix", ["", "x_", "x_x_", "m_123", "m_-987654321", "yiv1234567890", "ydp12ab34cd", "x_yiv12", "m_1m_2"]
+)
 @pytest.mark.parametrize("name", ["gmail_quote", "yahoo_quoted", "signature", "moz-cite-prefix"])
 def test_names_behind_prefixes(prefix: str, name: str) -> None:
     assert bare_name(prefix + name) == name

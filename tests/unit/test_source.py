@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -48,7 +49,9 @@ PIECES = [
     ";",
     "word ",
 ]
-PLAIN = [p for p in PIECES if p not in ("<", "&", ";", "3 < 4") and not any(x in p for x in ("hidden", "size", "title"))]
+PLAIN = [
+    p for p in PIECES if p not in ("<", "&", ";", "3 < 4") and not any(x in p for x in ("hidden", "size", "title"))
+]
 HTML = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
 
 
@@ -56,7 +59,7 @@ def tiles(text: str) -> list[tuple[int, int]]:
     """Each line, and each blank in a line, ends a span."""
     ends = [m.end() for m in re.finditer(r"\s+", text)]
     cuts = sorted({0, *ends, len(text)})
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(pairwise(cuts))
 
 
 @given(HTML)
@@ -112,7 +115,9 @@ def test_a_span_alone() -> None:
     assert html[first:last] in ("<b>two</b>", "<b>two</b> ")
 
 
-@pytest.mark.parametrize("unit", ["<b>x", "x&amp;", "<", "<br>x ", "<pre>x\n", "<!---->x ", "\r\nx", "<span hidden>x</span>y "])
+@pytest.mark.parametrize(
+    "unit", ["<b>x", "x&amp;", "<", "<br>x ", "<pre>x\n", "<!---->x ", "\r\nx", "<span hidden>x</span>y "]
+)
 def test_twice_the_input_is_twice_the_work(unit: str) -> None:
     taken = []
     for count in (1500, 6000):

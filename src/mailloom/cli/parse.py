@@ -10,9 +10,12 @@ import click
 import orjson
 
 from mailloom.cli import draw, json_option, mail_view
+from mailloom.mail.html import text_of
 from mailloom.mail.identity import identify
-from mailloom.mail.mime import scan
+from mailloom.mail.mime import Mime, scan
+from mailloom.mail.model import Message
 from mailloom.mail.parse import message as read
+from mailloom.mail.source import source_spans
 from mailloom.schema import dump_record
 from mailloom.sources import SourceError
 from mailloom.sources.place import MAX_MAIL
@@ -33,6 +36,8 @@ def parse(file: str, full: bool, as_json: bool) -> int:
         fields: dict[str, Any] = orjson.loads(dump_record(identify(mime, message)))
         fields["reply_text"] = _plain(message.reply_text)
         fields["reply_full"] = _plain(message.reply_full)
+        if message.text_origin == "html":
+            fields.update(_html(mime, message))
         fields["headers"] = [[_plain(name), _plain(value)] for name, value in message.headers]
         draw.say_json(fields)
         return 0
@@ -60,6 +65,17 @@ def _bytes(file: str) -> bytes:
             f"{file} is larger than a mail can be ({MAX_MAIL >> 20} MB); `mailloom ingest` reads mailboxes"
         )
     return raw
+
+
+def _html(mime: Mime, message: Message) -> dict[str, Any]:
+    """Where each segment stands in the HTML that the text was made of: `html_spans`, in characters of part `html_part`."""
+    for part in mime.parts:
+        if part.type == "text/html":
+            html = mime.text(part.index)
+            if text_of(html).text == message.text:
+                spans = source_spans(html, [(s.start, s.end) for s in message.segments])
+                return {"html_part": part.index, "html_spans": spans}
+    return {}  # several parts make up the text
 
 
 def _plain(text: str) -> str:

@@ -159,7 +159,9 @@ def _rejoined(pieces: list[str], first: int, last: int, quote: str, read: int) -
 # ---------------------------------------------------------------- before the tags: what is never seen
 
 # The first letters are looked at alone, as most tags end there.
-_UNSEEN = re.compile(r"<(?=[!stxinSTXIN])(?:!--|(style|script|title|xml|template|svg|iframe|noframes|noembed)(?=[\s>/]))", re.IGNORECASE)
+_UNSEEN = re.compile(
+    r"<(?=[!stxinSTXIN])(?:!--|(style|script|title|xml|template|svg|iframe|noframes|noembed)(?=[\s>/]))", re.IGNORECASE
+)
 
 
 def unseen(html: str) -> list[tuple[int, int]]:

@@ -175,8 +175,7 @@ class Page:
             # A block that holds only a no-break space is how editors write a blank line.
             self.filler = False
             self.breaks = min(self.breaks + 1, MAX_BREAKS)
-        if self.breaks < count:
-            self.breaks = count
+        self.breaks = max(self.breaks, count)
 
     def spacing(self, tag: Tag) -> int:
         """Line breaks around a paragraph or a row."""
@@ -306,16 +305,15 @@ class Page:
                 if self._pop() == name:
                     return
             return
-        for back in range(1, min(len(stack), FAR) + 1):
-            entry = stack[-back]
+        for back in range(min(len(stack), FAR)):
+            entry = stack[-1 - back]
             if left := entry.inside.get(name):
                 entry.inside[name] = left - 1
-                back -= 1
             elif entry.name != name:
                 if entry.name in STOPS:
                     return
                 continue
-            for _ in range(back):
+            for _ in range(back if left else back + 1):
                 self._pop()
             return
 
@@ -366,8 +364,8 @@ class Page:
             self._pop()
         text = "".join(self.out)
         marks = []
-        for start, last, kind, level, rule in self.marks:
-            end = min(last, len(text))
+        for first, last, kind, level, rule in self.marks:
+            start, end = first, min(last, len(text))
             while start < end and text[start] in _SPACES:
                 start += 1
             if start < end:

@@ -184,7 +184,11 @@ def _read_attributes(tag: Tag, raw: str) -> None:
         _read_style(tag, style)
     tag.mark = mark_of(name, values, style)
     tag.hides = tag.hides or _is_hidden(raw, values)
-    if name == "p" and tag.breaks == 2 and _has_no_margin(values.get("class", "").lower(), values.get("style", "").lower()):
+    if (
+        name == "p"
+        and tag.breaks == 2
+        and _has_no_margin(values.get("class", "").lower(), values.get("style", "").lower())
+    ):
         tag.breaks = 1
     elif name == "a":
         tag.href = _target(unescape(values.get("href", ""))[: MAX_LINK + 1].strip())
@@ -196,7 +200,9 @@ def _read_attributes(tag: Tag, raw: str) -> None:
 
 # ---------------------------------------------------------------- style
 
-_HIDING = re.compile(r"(?:^|;)(?:display:none|visibility:hidden|mso-hide:all|opacity:0(?:\.0{1,9})?(?:!important)?(?:;|$))").search
+_HIDING = re.compile(
+    r"(?:^|;)(?:display:none|visibility:hidden|mso-hide:all|opacity:0(?:\.0{1,9})?(?:!important)?(?:;|$))"
+).search
 _SHRINKING = re.compile(r"(?:^|;)font-size:0(?:\.0{1,9})?(?:px|pt|em|rem|%)?(?:!important)?(?:;|$)").search
 _SIZED = re.compile(
     r"(?:^|;)font(?:-size)?:(?:[^;]{0,80}[ /a-z])?(?:0?\.\d{0,9}[1-9]|[1-9][\d.]{0,9})(?:px|pt|pc|in|cm|mm|rem|vw)"
