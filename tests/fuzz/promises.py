@@ -15,6 +15,7 @@ from mailloom.mail.model import Nested, Origin, Segment
 from mailloom.mail.nested import inline
 from mailloom.mail.parse import parse
 from mailloom.mail.segment import cut
+from mailloom.mail.source import source_spans
 from mailloom.schema import dump_record, load_record
 
 ORIGIN = Origin("fuzz", "", 0, 0, 0, 0)
@@ -48,12 +49,15 @@ def text(raw: bytes) -> None:
 
 
 def html(raw: bytes) -> None:
-    """Any HTML has a text, and its marks lie in it."""
-    page = text_of(raw.decode("utf-8", "replace"))
+    """Any HTML has a text, its marks lie in it, and its segments lead back to HTML that they cover."""
+    source = raw.decode("utf-8", "replace")
+    page = text_of(source)
     for mark in page.marks:
         assert 0 <= mark.start <= mark.end <= len(page.text)
     segments, _ = cut(page.text, page.marks)
     end_to_end(page.text, segments)
+    places = source_spans(source, [(s.start, s.end) for s in segments])
+    assert not places or "".join(source[start:end] for start, end in places) == source
     inline(page.text, segments)
 
 

@@ -90,6 +90,8 @@ CASES = {
         f"<table><tr><td><p>{'a ' * 120}</p></td><td><p>b</p></td></tr></table>",
         "a " * 119 + "a\n\nb",
     ),
+    "columns of a layout without blocks": (f"<table><tr><td>{'a ' * 120}<td>b</table>", "a " * 119 + "a\nb"),
+    "a row after the table": ("<table><tr><td>a</table><div>b</div>", "a\nb"),
     "downlevel-revealed": ("<![if !mso]>yes<![endif]>", "yes"),
     "not for Outlook": ("<!--[if !mso]><!-->yes<!--<![endif]-->", "yes"),
     "soft hyphen": ("hy&shy;phen", "hyphen"),

@@ -247,9 +247,9 @@ class Page:
         beside = not self.breaks
         if self.row >= 0:
             begun = self.lines - self.row_lines - (1 if self.row else 0)
-            if begun > 0 and self.length > self.row:
+            beside = begun <= 0 and self.row < self.length <= self.row + MAX_ROW
+            if not beside and self.length > self.row:
                 self.breaks = self.breaks or 1
-            beside = begun <= 0 and self.length > self.row and (beside or self.length - self.row <= MAX_ROW)
         if beside:
             self.prefix = "\t"
             self.filler = self.space = False
