@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from mailloom.mail.marks import Mark
 from mailloom.mail.page import MAX_BREAKS, MAX_LEVEL, Page
-from mailloom.mail.tags import BOGUS, BREAK, CELL, LINK, MAX_KNOWN, MORE, PARAGRAPH, VOID, Tag, known_tag, read_tag
+from mailloom.mail.tags import BLOCK, BOGUS, BREAK, CELL, LINK, MAX_KNOWN, MORE, VOID, Tag, known_tag, read_tag
 
 __all__ = ["MAX_BREAKS", "MAX_LEVEL", "HtmlText", "Mark", "text_of"]
 
@@ -81,23 +81,25 @@ def read(pieces: list[str], page: Page, say: Callable[[str], None]) -> None:
         does = tag.does
         if does == MORE:
             page.tag(tag)
-        elif tracked and tag.name in tracked:
-            page.count(tag)
-        if does == BREAK:
-            page.filler = False
-            if page.breaks < MAX_BREAKS:
-                page.breaks += 1
-        elif does == CELL:
-            page.cell()
-        elif does == LINK:
-            if page.link:
-                page.end_link()
-        elif does < MORE and does:
-            breaks = page.spacing(tag) if does >= PARAGRAPH else 1
-            if page.filler:
-                page.break_line(breaks)
-            elif page.breaks < breaks:
-                page.breaks = breaks
+        else:
+            if tracked and tag.name in tracked:
+                page.count(tag)
+            if does == BLOCK:
+                if page.filler:
+                    page.break_line(1)
+                elif not page.breaks:
+                    page.breaks = 1
+            elif does == BREAK:
+                page.filler = False
+                if page.breaks < MAX_BREAKS:
+                    page.breaks += 1
+            elif does == LINK:
+                if page.link:
+                    page.end_link()
+            elif does == CELL:
+                page.cell()
+            elif does:
+                page.break_line(page.spacing(tag))
         if text:
             page.at = at
             say(text)

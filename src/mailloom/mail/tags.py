@@ -287,6 +287,9 @@ def _read_list(tag: Tag, values: dict[str, str], style: str) -> None:
 # ---------------------------------------------------------------- links
 
 
+_UNFIT = frozenset(" <>\n\t")
+
+
 def _target(target: str) -> str:
     """What a link leads to: http, ftp, or the address of a mailto. Else ""."""
     scheme, colon, rest = target.partition(":")
@@ -302,4 +305,4 @@ def _target(target: str) -> str:
         behind = unquote(target.partition("?url=")[2].partition("&")[0])
         if behind.startswith(("http://", "https://")):
             target = behind
-    return "" if any(c in target for c in " <>\n\t") else target
+    return target if _UNFIT.isdisjoint(target) else ""
