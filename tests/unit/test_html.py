@@ -100,6 +100,8 @@ CASES = {
     "Persian keeps its joiners": ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),
     "preview filler": ("<span>Hi</span>" + "<span>&zwnj;&nbsp;</span>" * 3 + "<p>you", "Hi\n\nyou"),
     "no margins": ('<p style="margin-top:0;margin-bottom:0">a</p><p style="margin:0cm 0cm 0.0001pt">b</p>', "a\nb"),
+    "a break that says something": ('a<br id="lineBreakAtBeginningOfSignature">b<br style="font-size:0">c', "a\nb\nc"),
+    "hidden breaks and rules": ('a<br hidden><hr style="display:none">b', "ab"),
     "options": ("<select><option>a<option>b</select>c", "a\nb\nc"),
     "a frame's fallback": ("<iframe>no</iframe>yes", "yes"),
     "safe links": (

@@ -227,11 +227,16 @@ class Page:
 
     def _void(self, tag: Tag) -> None:
         name = tag.name
-        if name == "hr":
+        if tag.hides:
+            return
+        if name == "br":
+            self.filler = False
+            self.breaks = min(self.breaks + 1, MAX_BREAKS)
+        elif name == "hr":
             self.break_line(1)
             self.say("_" * 32)
             self.break_line(1)
-        elif name == "img" and tag.alt and not tag.hides:
+        elif name == "img" and tag.alt:
             self.say(tag.alt)
         if tag.mark and not self.hidden:
             # What it says is of what follows it.
