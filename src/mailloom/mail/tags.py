@@ -178,6 +178,9 @@ def _does(tag: Tag) -> int:
 
 def _read_attributes(tag: Tag, raw: str) -> None:
     name = tag.name
+    if name == "a" and (link := _LINK(raw)):
+        tag.href = _target(unescape(link[1])[: MAX_LINK + 1].strip())
+        return
     values = {key.lower(): a or b or c for key, a, b, c in _ATTRIBUTE.findall(raw, 0, MAX_TAG)}
     style = "".join(values.get("style", "").lower().split())
     if style:
@@ -287,6 +290,8 @@ def _read_list(tag: Tag, values: dict[str, str], style: str) -> None:
 # ---------------------------------------------------------------- links
 
 
+_LINK = re.compile(r"""[aA]\s[hH][rR][eE][fF]="([^"]*)"(?:\starget="?_[a-z]{1,9}"?)?""").fullmatch
+"""How most links are written."""
 _UNFIT = frozenset(" <>\n\t")
 
 
