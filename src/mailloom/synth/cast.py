@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from mailloom.synth.mailers import MAILERS
 from mailloom.synth.mime import phrase
 from mailloom.synth.shape import Shape, mix
 from mailloom.synth.words import Language, language, pick, weighted
@@ -24,6 +25,11 @@ ZONES = {
     "ru": (180, 300, 420),
     "ja": (540,),
     "zh": (480,),
+    "it": (60, 120),
+    "nl": (60, 120),
+    "sv": (60, 120),
+    "pl": (60, 120),
+    "ar": (180, 120),
 }
 SUBJECTS_OF_LISTS = (
     "scales",
@@ -41,7 +47,8 @@ SUBJECTS_OF_LISTS = (
 @dataclass(frozen=True, slots=True)
 class Person:
     """One who writes. `mailbox` is name and address as a header holds them; `style` a number that fixes small habits;
-    `charset` what this client sends where it can; `signature` lines, or none.
+    `charset` what this client sends where it can; `signature` lines, or none;
+    `notice` a confidentiality notice, or "".
     """
 
     name: str
@@ -54,7 +61,7 @@ class Person:
     charset: str
     style: int
     signature: tuple[str, ...]
-    disclaimer: str
+    notice: str
     host: str
 
 
@@ -85,12 +92,6 @@ class Cast:
     circles: tuple[Circle, ...]
 
 
-DISCLAIMER = (
-    "This message and any files with it are meant for the addressee alone. If it reached you by mistake, please tell the sender "
-    "and delete it; any use by others is not permitted."
-)
-
-
 def cast(shape: Shape, rng: Random) -> Cast:
     """People in the languages' shares, at least two for each language, and nine lists."""
     clients = mix("clients", shape.clients)
@@ -112,29 +113,29 @@ def person(lang: Language, client: str, number: int, rng: Random) -> Person:
     company = pick(rng, COMPANIES)
     style = int(rng.random() * 1000)
     host = f"{company.split()[0].lower()}.{pick(rng, ENDINGS)}"
-    if client == "gmail":
-        host = pick(rng, ("mail.example.com", "post.example.net", host))
+    mailer = MAILERS[client]
+    if mailer.provider or client == "iphone":
+        host = pick(rng, (mailer.provider or "me.example.com", host))
     name = f"{family}{given}" if lang.code == "zh" else f"{family} {given}" if lang.tight else f"{given} {family}"
     # Companies with Exchange often show the family name first, with a comma that must be quoted.
-    if client == "outlook" and not lang.tight and style % 10 < 3:
+    if mailer.exchange and not lang.tight and style % 10 < 3:
         name = f"{family}, {given}"
     address = f"{given_key}.{family_key}{number if number >= 20 else ''}@{host}"
-    charset = "utf-8" if client == "gmail" else pick(rng, lang.charsets)
+    charset = "utf-8" if mailer.unicode else pick(rng, lang.charsets)
     shown = f"{given} {family}" if "," in name else name
     signature: tuple[str, ...] = ()
-    if rng.random() < 0.6:
+    if rng.random() < 0.6 and not mailer.phone:
         signature = (
             shown,
             f"{pick(rng, lang.jobs)}, {company}",
             f"+00 555 {style:03} {number:04}",
             f"https://{host}/",
         )[: 2 + style % 3]
-    wide = lang.tight or lang.code == "ru"
     try:
         name.encode(charset)
-        coded = phrase(name, charset, wide)
+        coded = phrase(name, charset, lang.wide)
     except UnicodeEncodeError:
-        coded = phrase(name, "utf-8", wide)
+        coded = phrase(name, "utf-8", lang.wide)
     return Person(
         name=name,
         given=given,
@@ -146,6 +147,6 @@ def person(lang: Language, client: str, number: int, rng: Random) -> Person:
         charset=charset,
         style=style,
         signature=signature,
-        disclaimer=DISCLAIMER if client == "outlook" and lang.code == "en" and style % 7 == 0 else "",
+        notice=lang.notice if mailer.exchange and style % 7 == 0 else "",
         host=host,
     )

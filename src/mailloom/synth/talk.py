@@ -8,22 +8,31 @@ from random import Random
 from typing import Literal
 
 from mailloom.synth import post
+from mailloom.synth.android import k9, samsung
+from mailloom.synth.apple import apple, iphone
 from mailloom.synth.cast import Cast, Circle, Person
 from mailloom.synth.damage import damage
 from mailloom.synth.dates import stated
+from mailloom.synth.exchange import outlook_app, outlook_web
 from mailloom.synth.gmail import gmail
-from mailloom.synth.letter import Draft, Letter, Sent
+from mailloom.synth.letter import Draft, Letter, Sent, mailboxes, shown
+from mailloom.synth.mailers import MAILERS
 from mailloom.synth.mime import Part, attached_mail, block
 from mailloom.synth.outlook import first_index, next_index, outlook
 from mailloom.synth.plain import plain
 from mailloom.synth.shape import Shape, mix
+from mailloom.synth.thunderbird import thunderbird
 from mailloom.synth.truth import Inner, Truth
+from mailloom.synth.webmail import proton, yahoo
 from mailloom.synth.words import Language, fill, paragraph, pick, weighted
 
 Kind = Literal["new", "reply", "forward"]
 People = tuple[Person, ...]
-CLIENTS: dict[str, Callable[[Letter], Draft]] = {"gmail": gmail, "outlook": outlook, "plain": plain}
-"""How each client writes: a further one is a function here, and a name in shape.MIXES."""
+CLIENTS: dict[str, Callable[[Letter], Draft]] = {
+    "gmail": gmail, "outlook": outlook, "outlook-web": outlook_web, "outlook-app": outlook_app, "apple": apple, "iphone": iphone,
+    "thunderbird": thunderbird, "yahoo": yahoo, "proton": proton, "samsung": samsung, "k9": k9, "plain": plain,
+}  # fmt: skip
+"""How each client writes: a further one is a function here and a Mailer in mailers.py."""
 
 # A conversation's newest mails are the ones that get answered; older ones are forgotten, which bounds memory.
 REMEMBERED = 4
@@ -123,12 +132,12 @@ class Traffic:
         return self.send(talk, author, others or (parent.author,), kind="reply", subject=subject, parent=parent)
 
     def forward(self, talk: Conversation) -> Posted:
-        """To somebody new. Gmail and Outlook state what was forwarded, so it stays in the conversation; plain clients don't."""
+        """To somebody new. Where the client states what was forwarded, it stays in the conversation; plain clients don't."""
         rng = self.rng
         parent = talk.newest[-1]
         author = pick(rng, parent.to)
         reader = pick(rng, self.cast.people[talk.lang.code])
-        if author.client == "plain":
+        if not MAILERS[author.client].stated:
             talk = Conversation("", talk.lang, [author, reader], None)
         elif talk.circle is None:
             talk.members.append(reader)
@@ -155,10 +164,13 @@ class Traffic:
                     return [sent]
         return []
 
-    def say(self, kind: Kind, names: tuple[str, ...], author: Person) -> tuple[str, ...]:
-        """The paragraphs of a mail; the last one holds a line break if it is a closing with a name."""
+    def say(self, kind: Kind, names: tuple[str, ...], author: Person) -> tuple[tuple[str, ...], bool]:
+        """The paragraphs of a mail, and whether the first one greets; the last one holds a line break if it is a closing with a
+        name.
+        """
         rng, lang = self.rng, author.lang
         blocks = [fill(lang, pick(rng, lang.greetings), rng, names)] if rng.random() < 0.7 else []
+        greeted = bool(blocks)
         if kind == "forward":
             blocks.append(fill(lang, pick(rng, lang.intros), rng, names))
         left = int(rng.lognormvariate(1.2, 0.7) * self.stretch) + (kind != "forward")
@@ -168,7 +180,7 @@ class Traffic:
             left -= sentences
         if rng.random() < 0.6:
             blocks.append(f"{pick(rng, lang.closings)}\n{author.given}")
-        return tuple(blocks)
+        return tuple(blocks), greeted
 
     def answers(self, kind: Kind, names: tuple[str, ...], lang: Language) -> tuple[str, ...]:
         """Paragraphs to put between quotes, if the author feels like it: short ones and full ones."""
@@ -190,6 +202,7 @@ class Traffic:
         names = given(to)
         html = author.client != "plain" and rng.random() < shape.html
         copied = 1 if len(to) > 1 and author.style % 3 == 0 else len(to)
+        blocks, greeted = self.say(kind, names, author)
         return Letter(
             author=author,
             to=to[:copied],
@@ -198,7 +211,8 @@ class Traffic:
             kind=kind,
             subject=subject,
             seconds=max(int(self.clock), parent.seconds + 1 if parent else 0),
-            blocks=self.say(kind, names, author),
+            blocks=blocks,
+            greeted=greeted,
             answers=self.answers(kind, names, author.lang),
             parent=parent,
             whole=parent is not None and parent.levels < shape.depth,
@@ -248,6 +262,10 @@ class Traffic:
             lang=author.lang.code,
             list=letter.circle.address if letter.circle else None,
             attachments=names,
+            greeting=letter.blocks[0] if letter.greeted and draft.placed != "between" else "",
+            signoff=letter.blocks[-1] if "\n" in letter.blocks[-1] else "",
+            notice=draft.notice,
+            placed=draft.placed,
         )
         keep = broken is None and len(core) < RAW_KEPT and rng.random() < 0.15
         self.remember(talk, sent(letter, draft, headers, truth, core if keep else b""))
@@ -258,7 +276,7 @@ class Traffic:
         rng = self.rng
         own = post.new_id(letter.author, letter.seconds, self.number, rng)
         index = b""
-        if letter.author.client == "outlook":
+        if MAILERS[letter.author.client].exchange:
             if related is None:
                 index = first_index(letter.seconds, rng)
             else:
@@ -326,7 +344,7 @@ def sent(letter: Letter, draft: Draft, headers: post.Headers, truth: Truth, raw:
         prefix=draft.prefix,
         topic=truth.topic,
         said=said,
-        text=draft.text if short else said,
+        text=said if not short else draft.text if letter.html and draft.html else shown(draft.text),
         html=draft.html if short and letter.html else "",
         inline=draft.inline if short else (),
         nested=truth.nested if short else (),
@@ -345,6 +363,8 @@ def attached(sent: Sent) -> tuple[Inner, ...]:
         subject=sent.prefix + sent.subject,
         text=sent.said,
         depth=1,
+        to=mailboxes(sent.to),
+        cc=mailboxes(sent.cc),
     )
     return (own, *[inner.deeper(1) for inner in sent.nested])
 
