@@ -131,7 +131,7 @@ def cause(mail: Mail, message: Message) -> tuple[str, str]:
         return "", ""
     if leaks(mail, said):
         return f"quote left in ({truth.placed})", edge(said, right)
-    for kind, text in (("signature", truth.signature), ("notice", truth.notice)):
+    for kind, text in (("signature", truth.signature), ("notice", truth.notice), ("banner", truth.banner)):
         lines = [squeezed(line) for line in text.split("\n")]
         if text and any(len(line) > 3 and line in said and line not in right for line in lines):
             return f"{kind} left in", edge(said, right)
@@ -146,7 +146,9 @@ def cause(mail: Mail, message: Message) -> tuple[str, str]:
 
 def edge(longer: str, shorter: str) -> str:
     """Where the longer text first goes another way."""
-    at = next((n for n, (a, b) in enumerate(zip(longer, shorter, strict=False)) if a != b), min(len(longer), len(shorter)))
+    at = next(
+        (n for n, (a, b) in enumerate(zip(longer, shorter, strict=False)) if a != b), min(len(longer), len(shorter))
+    )
     return longer[at : at + 70] or shorter[at : at + 70]
 
 
@@ -200,7 +202,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--client", choices=MIXES["clients"])
     parser.add_argument("--lang", choices=MIXES["langs"])
-    parser.add_argument("--show", type=int, default=10, help="the worst so many, no two of one client, language and cause")
+    parser.add_argument(
+        "--show", type=int, default=10, help="the worst so many, no two of one client, language and cause"
+    )
     parser.add_argument("--raw", action="store_true", help="print the text and the segments of the worst, too")
     args = parser.parse_args()
     shape = Shape(
@@ -232,7 +236,9 @@ def main() -> None:
     report(by, whole, causes)
     for verdict in sorted(wrong.values(), key=lambda v: v.f1)[: args.show]:
         truth = verdict.mail.truth
-        print(f"\n{truth.client} {truth.lang} {truth.placed}, f1 {verdict.f1:.2f}: {verdict.cause}\n    at: {verdict.detail}")
+        print(
+            f"\n{truth.client} {truth.lang} {truth.placed}, f1 {verdict.f1:.2f}: {verdict.cause}\n    at: {verdict.detail}"
+        )
         if args.raw:
             for segment in verdict.message.segments:
                 text = verdict.message.text[segment.start : segment.end]

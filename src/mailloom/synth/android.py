@@ -29,7 +29,7 @@ def samsung(letter: Letter) -> Draft:
     """Answers and forwards alike hang below a block; every line of it ends with a blank."""
     parent = letter.parent
     said = "\n\n".join(letter.blocks)
-    signature = letter.lang.clients["samsung"].words["sent"] if letter.style % 5 else ""
+    signature = letter.ui.clients["samsung"].words["sent"] if letter.style % 5 else ""
     text = f"{said}\n\n\n\n{signature}" if signature else said
     html = paragraphs(letter).replace("<div>", '<div dir="auto">')
     if signature:
@@ -66,7 +66,7 @@ def samsung(letter: Letter) -> Draft:
 
 
 def block(letter: Letter, parent: Sent) -> tuple[list[str], Inner]:
-    phrases = letter.lang.clients["samsung"]
+    phrases = letter.ui.clients["samsung"]
     sender, date_label, to, cc, subject = phrases.labels
     date, template = date_of(letter, parent, "samsung")
     rows = [
@@ -85,7 +85,7 @@ def k9(letter: Letter) -> Draft:
     """Quote marks without a blank; by habit the answer stands below the quote."""
     parent = letter.parent
     said = "\n\n".join(letter.blocks)
-    signature = letter.lang.clients["k9"].words["sent"] if letter.style % 4 else ""
+    signature = letter.ui.clients["k9"].words["sent"] if letter.style % 4 else ""
     signed = f"\n\n-- \n{signature}" if signature else ""
     own = html_of(said + signed)
     text, html = said + signed, f'<div dir="auto">{own}</div>'
@@ -126,7 +126,7 @@ def k9(letter: Letter) -> Draft:
 
 def forward_head(letter: Letter, parent: Sent) -> tuple[str, Inner]:
     """K-9 words the block as Outlook does."""
-    sender, sent, to, cc, subject = letter.lang.clients["outlook"].labels
+    sender, sent, to, cc, subject = letter.ui.clients["outlook"].labels
     date, template = date_of(letter, parent, "k9")
     rows = [
         "-------- Original Message --------",

@@ -7,6 +7,7 @@ from html import escape
 from mailloom.synth.letter import (
     PREFIXES,
     Draft,
+    Layout,
     Letter,
     Sent,
     attribution,
@@ -22,7 +23,7 @@ from mailloom.synth.letter import (
     shown,
     told,
 )
-from mailloom.synth.truth import Inner, Placed
+from mailloom.synth.truth import Inner
 
 PAGE = (
     '<html><head><meta http-equiv="content-type" content="text/html; charset={charset}"></head>'
@@ -41,18 +42,19 @@ def apple(letter: Letter) -> Draft:
     html = paragraphs(letter)
     signed = f"<div>\n<div>{html_of(signature)}</div>\n</div>\n" if signature else ""
     if parent is None:
-        return finished(letter, said, signature, said, html + signed, (), "new")
+        return finished(letter, Layout(said, html + signed, said), signature)
     if letter.kind == "forward":
         head, head_html, inner = forward_head(letter, parent, phone=False)
         kept, kept_html = old(letter)
         page = f'{html}{signed}<div><br>{CITE}{head_html}<br class="Apple-interchange-newline"><div>{kept_html}</div></blockquote></div><br>'
         quote = quoted(f"{head}\n\n{kept}", blank="> ")
-        return finished(letter, said, signature, said, page, inside(letter, inner), "forward", quote)
+        return finished(letter, Layout(said, page, said, inside(letter, inner), "forward"), signature, quote)
     line, template = attribution(letter, parent, "apple")
     opening = f'{CITE}<div>{escape(line, quote=False)}</div><br class="Apple-interchange-newline"><div>'
     if letter.answers and letter.style % 4 == 0:
         pairs = between(letter, parent)
-        texts, pages = [], []
+        texts: list[str] = []
+        pages: list[str] = []
         for number, (kept, answer) in enumerate(pairs):
             texts += (quoted(kept if number else f"{line}\n\n{kept}", blank="> "), answer)
             begun = f"{CITE}<div>" if number else opening
@@ -61,60 +63,48 @@ def apple(letter: Letter) -> Draft:
         said = "\n\n".join(answer for _, answer in pairs)
         inner = told(letter, parent, template, block=False, text="\n\n".join(kept for kept, _ in pairs))
         page = f"<div>{''.join(pages)}</div>{signed}"
-        return finished(letter, said, signature, "\n\n".join(texts), page, (inner,), "between")
+        return finished(letter, Layout("\n\n".join(texts), page, said, (inner,), "between"), signature)
     kept, kept_html = old(letter)
     page = f"{html}{signed}<div><br>{opening}{kept_html}</div></blockquote></div><br>"
     inner = told(letter, parent, template, block=False)
     quote = quoted(f"{line}\n\n{kept}", blank="> ")
-    return finished(letter, said, signature, said, page, inside(letter, inner), "top", quote)
+    return finished(letter, Layout(said, page, said, inside(letter, inner), "top"), signature, quote)
 
 
 def iphone(letter: Letter) -> Draft:
     """On a phone: a line where it was sent from, then the quote."""
     parent = letter.parent
     said = "\n\n".join(letter.blocks)
-    signature = letter.lang.clients["apple"].words["sent"] if letter.style % 5 else ""
+    signature = letter.ui.clients["apple"].words["sent"] if letter.style % 5 else ""
     signed = f'<br id="lineBreakAtBeginningOfSignature"><div dir="ltr">{escape(signature)}</div>' if signature else ""
     html = f'<div dir="ltr"></div><div dir="ltr">{paragraphs(letter)}{signed}</div>'
     if parent is None:
-        return finished(letter, said, signature, said, html, (), "new")
+        return finished(letter, Layout(said, html, said), signature)
     kept, kept_html = old(letter)
     if letter.kind == "forward":
         head, head_html, inner = forward_head(letter, parent, phone=True)
         html += f'<div dir="ltr"><br>{CITE}{head_html}<br></blockquote></div>{CITE}<div dir="ltr">\ufeff{kept_html}</div></blockquote>'
         quote = quoted(f"{head}\n\n\ufeff{kept}", blank="> ")
-        return finished(letter, said, signature, said, html, inside(letter, inner), "forward", quote)
+        return finished(letter, Layout(said, html, said, inside(letter, inner), "forward"), signature, quote)
     line, template = attribution(letter, parent, "apple")
     html += f'<div dir="ltr"><br>{CITE}{escape(line, quote=False)}<br><br></blockquote></div>{CITE}<div dir="ltr">\ufeff{kept_html}</div></blockquote>'
     inner = told(letter, parent, template, block=False)
     quote = quoted(f"{line}\n\n\ufeff{kept}", blank="> ")
-    return finished(letter, said, signature, said, html, inside(letter, inner), "top", quote)
+    return finished(letter, Layout(said, html, said, inside(letter, inner), "top"), signature, quote)
 
 
-def finished(
-    letter: Letter,
-    said: str,
-    signature: str,
-    text: str,
-    html: str,
-    inline: tuple[Inner, ...],
-    placed: Placed,
-    quote: str = "",
-) -> Draft:
-    """`text` is all that stands above the signature, `quote` what stands below it."""
-    if signature:
-        text += f"\n\n{signature}"
-    if quote:
-        text += f"\n\n{quote}"
+def finished(letter: Letter, laid: Layout, signature: str, quote: str = "") -> Draft:
+    """`laid.text` is all that stands above the signature, `quote` what stands below it."""
+    text = "\n\n".join(filter(None, (laid.text, signature, quote)))
     charset = "us-ascii" if text.isascii() else fitting(text, letter.author.charset)
     return Draft(
         body="" if letter.html and letter.only_html else shown(text),
         text=text,
-        html=html,
-        page=PAGE.format(charset=charset, inner=html) if letter.html else "",
-        said=said,
+        html=laid.html,
+        page=PAGE.format(charset=charset, inner=laid.html) if letter.html else "",
+        said=laid.said,
         signature=signature,
-        inline=inline,
+        inline=laid.inline,
         prefix=PREFIXES[letter.kind],
         charset=charset,
         encoding="7bit"
@@ -122,13 +112,13 @@ def finished(
         else "base64"
         if letter.lang.wide
         else "quoted-printable",
-        placed=placed,
+        placed=laid.placed,
     )
 
 
 def forward_head(letter: Letter, parent: Sent, *, phone: bool) -> tuple[str, str, Inner]:
     """The block above a forwarded text; phones name the subject last."""
-    phrases = letter.lang.clients["apple"]
+    phrases = letter.ui.clients["apple"]
     sender, subject, date_label, to, cc = phrases.labels
     date, template = date_of(letter, parent, "apple")
     about = (subject, parent.prefix + parent.subject)

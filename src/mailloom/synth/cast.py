@@ -48,7 +48,7 @@ SUBJECTS_OF_LISTS = (
 class Person:
     """One who writes. `mailbox` is name and address as a header holds them; `style` a number that fixes small habits;
     `charset` what this client sends where it can; `signature` lines, or none;
-    `notice` a confidentiality notice, or "".
+    `notice` a confidentiality notice, or ""; `ui` the language that the client speaks.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Person:
     mailbox: str
     client: str
     lang: Language
+    ui: Language
     zone: int
     charset: str
     style: int
@@ -143,6 +144,8 @@ def person(lang: Language, client: str, number: int, rng: Random) -> Person:
         mailbox=f"{coded} <{address}>",
         client=client,
         lang=lang,
+        # Some leave their client in English.
+        ui=language("en") if style % 8 == 5 else lang,
         zone=pick(rng, ZONES[lang.code]),
         charset=charset,
         style=style,

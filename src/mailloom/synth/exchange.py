@@ -39,7 +39,7 @@ def outlook_web(letter: Letter) -> Draft:
 
 def outlook_app(letter: Letter) -> Draft:
     """On a phone: an advertisement where the signature is."""
-    name = letter.lang.clients["outlook-web"].words["app"]
+    name = letter.ui.clients["outlook-web"].words["app"]
     html = f'<div dir="ltr">{paragraphs(letter)}</div>\n'
     if letter.style % 4 == 0:
         return written(letter, html, "", "")

@@ -135,7 +135,7 @@ def forward_head(letter: Letter) -> tuple[str, str, Inner]:
     rest = f"Date: {date}\nSubject: {parent.prefix}{parent.subject}\nTo: {named(parent.to, ', ')}"
     if parent.cc:
         rest += f"\nCc: {named(parent.cc, ', ')}"
-    label = letter.lang.clients["gmail"].words["from"]
+    label = letter.ui.clients["gmail"].words["from"]
     plain = f"{FORWARDED}\n{label}{strong(who.name)}<{who.address}>\n{rest}"
     html = (
         f'<div dir="ltr" class="gmail_attr">{FORWARDED}<br>{escape(label)}<strong class="gmail_sendername" dir="auto">'

@@ -71,6 +71,11 @@ class Letter:
         return self.author.lang
 
     @property
+    def ui(self) -> Language:
+        """The language of the author's client, in which it words its lines and dates."""
+        return self.author.ui
+
+    @property
     def style(self) -> int:
         return self.author.style
 
@@ -97,6 +102,17 @@ class Draft:
     placed: Placed = "top"
     extra: str = ""
     picture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A body before it is encoded: `text` and `html` of the whole, what is new in it, what is inside, and where the new stands."""
+
+    text: str
+    html: str
+    said: str
+    inline: tuple[Inner, ...] = ()
+    placed: Placed = "new"
 
 
 PREFIXES = {"new": "", "reply": "Re: ", "forward": "Fwd: "}
@@ -173,17 +189,17 @@ def inside(letter: Letter, head: Inner) -> tuple[Inner, ...]:
 
 def attribution(letter: Letter, parent: Sent, client: str) -> tuple[str, str]:
     """The line above a quote in the writer's language and zone, and the template it was made from."""
-    templates = letter.lang.clients[client].attribution
+    templates = letter.ui.clients[client].attribution
     template = templates[letter.style % len(templates)]
-    fields = stamp(letter.lang, parent.seconds, letter.author.zone)
+    fields = stamp(letter.ui, parent.seconds, letter.author.zone)
     return template.format(**fields, name=parent.author.name, address=parent.author.address), template
 
 
 def date_of(letter: Letter, parent: Sent, client: str) -> tuple[str, str]:
     """The date in a block above an old text, and its template."""
-    templates = letter.lang.clients[client].date
+    templates = letter.ui.clients[client].date
     template = templates[letter.style % len(templates)]
-    return template.format(**stamp(letter.lang, parent.seconds, letter.author.zone)), template
+    return template.format(**stamp(letter.ui, parent.seconds, letter.author.zone)), template
 
 
 def told(letter: Letter, parent: Sent, template: str, *, block: bool, text: str | None = None) -> Inner:

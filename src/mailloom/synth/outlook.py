@@ -72,7 +72,7 @@ def outlook(letter: Letter) -> Draft:
         if not letter.html and author.style % 2:
             # Versions up to 2013 wrote the address like this into plain text.
             plain = plain.replace(f"<{parent.author.address}>", f"[mailto:{parent.author.address}]", 1)
-        rule = "" if letter.html else f"{letter.lang.clients['outlook'].words['original']}\n"
+        rule = "" if letter.html else f"{letter.ui.clients['outlook'].words['original']}\n"
         text += f"\n\n{rule}{plain}\n{kept}"
         block = "<br>\n".join([f"<b>{escape(label)}</b>{escape(value)}" for label, value in rows])
         html += f'{BORDER}<p class="MsoNormal">{block}<o:p></o:p></p>\n</div>\n</div>\n{normal("")}{kept_html}'
@@ -102,7 +102,7 @@ def outlook(letter: Letter) -> Draft:
 
 def prefix(letter: Letter) -> str:
     """AW:, RV:, SV: and so on: Outlook translates what it puts before a subject."""
-    return "" if letter.kind == "new" else letter.lang.clients["outlook"].words[letter.kind]
+    return "" if letter.kind == "new" else letter.ui.clients["outlook"].words[letter.kind]
 
 
 def encoding(charset: str, letter: Letter) -> str:
@@ -121,7 +121,7 @@ def normal(text: str, blank: bool = True) -> str:
 def head(letter: Letter, parent: Sent, client: str) -> tuple[list[tuple[str, str]], Inner]:
     """The lines that state the old message, worded in the writer's language, in the writer's zone; and what they say."""
     date, template = date_of(letter, parent, client)
-    sender, sent, to, cc, subject = letter.lang.clients[client].labels
+    sender, sent, to, cc, subject = letter.ui.clients[client].labels
     rows = [(sender, named((parent.author,), "")), (sent, date), (to, named(parent.to, "; "))]
     if parent.cc:
         rows.append((cc, named(parent.cc, "; ")))

@@ -93,13 +93,13 @@ def flow(text: str) -> str:
 
 
 def template(letter: Letter) -> str:
-    templates = letter.lang.clients["plain"].attribution
+    templates = letter.ui.clients["plain"].attribution
     return templates[letter.style % len(templates)]
 
 
 def attribution(letter: Letter, parent: Sent) -> str:
     line = template(letter)
-    fields = stamp(letter.lang, parent.seconds, zone_shown(letter, parent))
+    fields = stamp(letter.ui, parent.seconds, zone_shown(letter, parent))
     return line.format(**fields, name=parent.author.name, address=parent.author.address)
 
 

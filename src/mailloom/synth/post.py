@@ -88,13 +88,17 @@ def index_text(index: bytes) -> str:
     return "\n ".join(coded[at : at + 60] for at in range(0, len(coded), 60))
 
 
+def footed(draft: Draft) -> bool:
+    """Whether Mailman writes its footer into the text: into a mail of one plain part. To any other it adds a part."""
+    return not draft.page and draft.encoding != "base64"
+
+
 def body(letter: Letter, draft: Draft, parts: tuple[Part, ...], rng: Random) -> Part:
     """Alternatives, attachments and a list's footer, nested as the clients and Mailman do."""
     circle = letter.circle
     single = not draft.page and not parts
     plain = draft.body
-    # Mailman writes its footer into a mail of one plain part, and adds a part to any other.
-    if circle is not None and single and draft.encoding != "base64":
+    if circle is not None and single and footed(draft):
         plain += f"\n{circle.footer}"
     pieces: list[Part] = []
     if plain or not draft.page:
@@ -109,7 +113,7 @@ def body(letter: Letter, draft: Draft, parts: tuple[Part, ...], rng: Random) -> 
         content = multipart("related", boundary(rng), (content, picture(draft.picture)), kind, preamble)
     if parts:
         content = multipart("mixed", boundary(rng), (content, *parts), preamble=preamble)
-    if circle is not None and not (single and draft.encoding != "base64"):
+    if circle is not None and not (single and footed(draft)):
         footer = text_part("plain", circle.footer, "us-ascii", "7bit")
         content = multipart("mixed", f"==============={rng.getrandbits(62):019}==", (content, footer))
     return content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from random import Random
 from typing import Literal
 
@@ -15,7 +16,7 @@ from mailloom.synth.damage import damage
 from mailloom.synth.dates import stated
 from mailloom.synth.exchange import outlook_app, outlook_web
 from mailloom.synth.gmail import gmail
-from mailloom.synth.letter import Draft, Letter, Sent, mailboxes, shown
+from mailloom.synth.letter import Draft, Letter, Sent, encodable, mailboxes, shown
 from mailloom.synth.mailers import MAILERS
 from mailloom.synth.mime import Part, attached_mail, block
 from mailloom.synth.outlook import first_index, next_index, outlook
@@ -235,6 +236,9 @@ class Traffic:
         rng, shape = self.rng, self.shape
         letter = self.letter(talk, author, to, kind=kind, subject=subject, parent=parent)
         draft = CLIENTS[author.client](letter)
+        banner = warning(letter, draft.charset)
+        if banner:
+            draft = warned(draft, banner)
         # The first mail of a conversation belongs to nothing, even where it forwards something.
         related = parent if talk.count else None
         lost = related is not None and rng.random() < shape.lost
@@ -265,6 +269,7 @@ class Traffic:
             greeting=letter.blocks[0] if letter.greeted and draft.placed != "between" else "",
             signoff=letter.blocks[-1] if "\n" in letter.blocks[-1] else "",
             notice=draft.notice,
+            banner=banner,
             placed=draft.placed,
         )
         keep = broken is None and len(core) < RAW_KEPT and rng.random() < 0.15
@@ -332,6 +337,10 @@ def sent(letter: Letter, draft: Draft, headers: post.Headers, truth: Truth, raw:
     """What is remembered of a mail: of a long one only its beginning."""
     said = draft.said if len(draft.said) < SAID_KEPT else leading(draft.said, SAID_KEPT)
     short = len(said) == len(draft.said) and len(draft.text) + len(draft.html) < QUOTE_KEPT
+    text = draft.text if letter.html and draft.html else shown(draft.text)
+    if letter.circle is not None and post.footed(draft) and letter.style % 2:
+        # On a list people quote its footer too, unless they take care.
+        text = f"{text}\n{letter.circle.footer.rstrip()}"
     return Sent(
         id=headers.id,
         # RFC 5322 section 3.6.4: of a mail without References its In-Reply-To is taken.
@@ -344,12 +353,31 @@ def sent(letter: Letter, draft: Draft, headers: post.Headers, truth: Truth, raw:
         prefix=draft.prefix,
         topic=truth.topic,
         said=said,
-        text=said if not short else draft.text if letter.html and draft.html else shown(draft.text),
+        text=text if short else said,
         html=draft.html if short and letter.html else "",
         inline=draft.inline if short else (),
         nested=truth.nested if short else (),
         index=headers.index,
         raw=raw if short else b"",
+    )
+
+
+def warning(letter: Letter, charset: str) -> str:
+    """What the server of some companies puts above mail from outside."""
+    reader = letter.to[0]
+    outside = MAILERS[reader.client].exchange and reader.style % 6 == 1 and reader.host != letter.author.host
+    return reader.lang.banner if outside and letter.circle is None and encodable(reader.lang.banner, charset) else ""
+
+
+def warned(draft: Draft, banner: str) -> Draft:
+    start = draft.page.find(">", draft.page.find("<body")) + 1 if "<body" in draft.page else 0
+    box = f'<div style="background-color:#FFEB9C; border:1px solid #9C6500; padding:2pt; font-size:10pt">{escape(banner)}</div><br>\n'
+    return replace(
+        draft,
+        body=f"{banner}\n\n{draft.body}" if draft.body else "",
+        text=f"{banner}\n\n{draft.text}",
+        html=box + draft.html,
+        page=f"{draft.page[:start]}{box}{draft.page[start:]}" if draft.page else "",
     )
 
 

@@ -8,6 +8,7 @@ from mailloom.synth.dates import rfc_date, stated
 from mailloom.synth.letter import (
     PREFIXES,
     Draft,
+    Layout,
     Letter,
     Sent,
     attribution,
@@ -24,7 +25,7 @@ from mailloom.synth.letter import (
     told,
 )
 from mailloom.synth.plain import flow
-from mailloom.synth.truth import Inner, Placed
+from mailloom.synth.truth import Inner
 
 PAGE = """<!DOCTYPE html>
 <html>
@@ -45,34 +46,30 @@ def thunderbird(letter: Letter) -> Draft:
     signature = "\n".join(letter.author.signature)
     below = f"\n\n-- \n{signature}" if signature else ""
     signed = f'<pre class="moz-signature" cols="72">-- \n{escape(signature)}</pre>\n' if signature else ""
-    placed: Placed = "new"
-    inline: tuple[Inner, ...] = ()
     if parent is None:
-        text, html = said + below, html + signed
+        laid = Layout(said + below, html + signed, said)
     elif letter.kind == "forward":
-        placed = "forward"
         head, head_html, inner = forward_head(letter, parent)
         kept, kept_html = old(letter)
-        text = f"{said}{below}\n\n{head}\n\n\n\n{kept}"
         html += f'{signed}<div class="moz-forward-container"><br><br>\n{head_html}<br>\n<br>\n{kept_html}</div>\n'
-        inline = inside(letter, inner)
+        laid = Layout(f"{said}{below}\n\n{head}\n\n\n\n{kept}", html, said, inside(letter, inner), "forward")
     else:
-        placed, text, html, said, inline = answered(letter, parent, said, html, below, signed)
-    ascii_only = text.isascii()
+        laid = answered(letter, parent, Layout(said, html, said), below, signed)
+    ascii_only = laid.text.isascii()
     flowed = not letter.lang.tight
-    body = shown(text, "*")
+    body = shown(laid.text, "*")
     return Draft(
         body="" if letter.html and letter.only_html else flow(body) if flowed else body,
-        text=text,
-        html=html,
-        page=PAGE.format(inner=html) if letter.html else "",
-        said=said,
+        text=laid.text,
+        html=laid.html,
+        page=PAGE.format(inner=laid.html) if letter.html else "",
+        said=laid.said,
         signature=signature,
-        inline=inline,
+        inline=laid.inline,
         prefix=PREFIXES[letter.kind],
         charset="utf-8",
         encoding="7bit" if ascii_only else "base64" if letter.lang.tight else "8bit",
-        placed=placed,
+        placed=laid.placed,
         extra="; format=flowed" if flowed else "",
     )
 
@@ -82,10 +79,8 @@ def own(letter: Letter) -> tuple[str, str]:
     return said, paragraphs(letter, "p", "\n")
 
 
-def answered(
-    letter: Letter, parent: Sent, said: str, html: str, below: str, signed: str
-) -> tuple[Placed, str, str, str, tuple[Inner, ...]]:
-    """Where the answer stands; text and html of the whole; what is new in it; what is inside."""
+def answered(letter: Letter, parent: Sent, own: Layout, below: str, signed: str) -> Layout:
+    """An answer: by habit between the quotes, above or below them. `below` and `signed` are the signature."""
     line, template = attribution(letter, parent, "thunderbird")
     prefix = f'<div class="moz-cite-prefix">{escape(line, quote=False)}<br>\n</div>\n'
     cite = f'<blockquote type="cite" cite="mid:{escape(parent.id)}">\n'
@@ -100,17 +95,19 @@ def answered(
             pages.append(f"{cite}{html_of(kept)}\n</blockquote>\n<p>{html_of(answer)}</p>\n")
         inner = told(letter, parent, template, block=False, text="\n\n".join(kept for kept, _ in pairs))
         text = "\n".join(texts[:-1]) + below
-        return "between", text, "".join(pages) + signed, "\n\n".join(wrapped), (inner,)
+        return Layout(text, "".join(pages) + signed, "\n\n".join(wrapped), (inner,), "between")
     kept, kept_html = old(letter)
     quote, quote_html = f"{line}\n{quoted(kept)}", f"{prefix}{cite}{kept_html}\n</blockquote>\n"
     if habit == 1:
-        return "top", f"{said}{below}\n\n{quote}", html + signed + quote_html, said, inside(letter, inner)
-    return "bottom", f"{quote}\n\n{said}{below}", quote_html + html + signed, said, inside(letter, inner)
+        whole = own.html + signed + quote_html
+        return Layout(f"{own.said}{below}\n\n{quote}", whole, own.said, inside(letter, inner), "top")
+    whole = quote_html + own.html + signed
+    return Layout(f"{quote}\n\n{own.said}{below}", whole, own.said, inside(letter, inner), "bottom")
 
 
 def forward_head(letter: Letter, parent: Sent) -> tuple[str, str, Inner]:
     """Thunderbird copies the headers: the date is the parent's own, whatever the language of the labels."""
-    phrases = letter.lang.clients["thunderbird"]
+    phrases = letter.ui.clients["thunderbird"]
     subject, date, sender, to, cc = phrases.labels
     rows = [
         (subject, parent.prefix + parent.subject),

@@ -66,7 +66,8 @@ class Truth:
     signature, disclaimer, list footer; where lines break counts for nothing. `duplicate_of`: the id again, where this is a further
     delivery of the same content. `broken`: the damage, by name (see damage.py), or None. `attachments`: names of the files to be
     saved, in order; pictures in the text and attached mails are none. `reply_full`: reply_text and signature. `greeting` and
-    `signoff` are the first and last lines of reply_text, where it has them; `notice`: a confidentiality notice at the end.
+    `signoff` are the first and last lines of reply_text, where it has them; `notice`: a confidentiality notice at the end; `banner`: a
+    warning that the reader's server put on top.
     `placed`: where the new text stands: alone ("new"), above a quote ("top"), below it ("bottom"), between quotes, or above what
     is forwarded.
     """
@@ -88,6 +89,7 @@ class Truth:
     greeting: str = ""
     signoff: str = ""
     notice: str = ""
+    banner: str = ""
     placed: Placed = "new"
 
     @property
@@ -118,6 +120,7 @@ class Truth:
             "greeting": self.greeting,
             "signoff": self.signoff,
             "notice": self.notice,
+            "banner": self.banner,
             "placed": self.placed,
         }
 

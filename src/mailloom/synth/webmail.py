@@ -72,7 +72,7 @@ def yahoo(letter: Letter) -> Draft:
 
 def yahoo_head(letter: Letter, parent: Sent) -> tuple[str, str, Inner]:
     """The block above a forwarded text; older plain parts have all of it in one line."""
-    phrases = letter.lang.clients["yahoo"]
+    phrases = letter.ui.clients["yahoo"]
     sender, to, cc, sent, subject = phrases.labels
     date, template = date_of(letter, parent, "yahoo")
     rows = [(sender, named((parent.author,), "")), (to, named(parent.to, "; "))]
@@ -92,7 +92,7 @@ def proton(letter: Letter) -> Draft:
     parent = letter.parent
     said = "\n\n".join([line if letter.lang.tight else lines_of(line, 78) for line in letter.blocks])
     personal = "\n".join(letter.author.signature)
-    advert = letter.lang.clients["proton"].words["sent"] if letter.style % 2 else ""
+    advert = letter.ui.clients["proton"].words["sent"] if letter.style % 2 else ""
     signature = "\n\n".join(filter(None, (personal, advert)))
     text = f"{said}\n\n{signature}" if signature else said
     html = paragraphs(letter).replace("<div>", f"<div {ARIAL}>")

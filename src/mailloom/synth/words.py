@@ -53,6 +53,7 @@ class Language:
     ampm: tuple[str, ...]
     tz: Mapping[int, str]
     notice: str
+    banner: str
     clients: Mapping[str, Phrases]
 
 
@@ -92,6 +93,7 @@ def language(code: str) -> Language:
         ampm=tuple(clock.get("ampm", ("AM", "PM"))),
         tz={int(zone): name for zone, name in clock.get("tz", {}).items()},
         notice=data["notice"]["text"],
+        banner=data["notice"]["banner"],
         clients={client: phrases(data[client]) for client in CLIENTS},
     )
 
