@@ -47,7 +47,7 @@ def test_values_and_units() -> None:
         ("people=1", "from 2 to"),
         ("concurrency=0", "from 1 to"),
         ("delay=99999999999", "from 1 to"),
-        ("clients=pine", "known are gmail, outlook, outlook-web, "),
+        ("clients=pine", "known are gmail, outlook, outlook-mac, "),
         ("clients=gmail:many", "is no weight"),
         ("clients=gmail:0", "weights must be positive"),
         ("clients=gmail:-1+plain:2", "weights must be positive"),

@@ -60,7 +60,8 @@ def written(letter: Letter, html: str, shown_signature: str, signature: str) -> 
     if parent is not None:
         plain, block, inner = stating(letter, parent)
         kept, kept_html = old(letter)
-        text += f"\n{plain}\n{kept}"
+        # The rule follows a signature at once, and the empty line at the end of what is said.
+        text += f"{'' if shown_signature else chr(10)}\n{plain}\n{kept}"
         html += f"{RULE}{block}{kept_html}"
         inline = inside(letter, inner)
     if letter.author.notice:

@@ -72,6 +72,9 @@ MAILERS: Final[dict[str, Mailer]] = {
     "outlook": Mailer(
         ("X-Mailer", "Microsoft Outlook 16.0"), exchange_id, outlook_boundary, exchange=True, unicode=False, preamble=MULTI
     ),
+    "outlook-mac": Mailer(
+        ("User-Agent", "Microsoft-MacOutlook/16.82.24021116"), exchange_id, EXCHANGE.boundary, exchange=True, unicode=False
+    ),
     "outlook-web": EXCHANGE,
     "outlook-app": Mailer(EXCHANGE.header, EXCHANGE.id, EXCHANGE.boundary, exchange=True, unicode=False, phone=True),
     "apple": Mailer(

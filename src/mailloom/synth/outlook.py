@@ -1,4 +1,4 @@
-"""Mail as Outlook for Windows writes it: a block of From, Sent, To, Subject above the old text, and Thread-Index."""
+"""Mail as Outlook for Windows and for the Mac writes it: a block of From, Sent, To, Subject above the old text, and Thread-Index."""
 
 from __future__ import annotations
 
@@ -66,13 +66,15 @@ def outlook(letter: Letter) -> Draft:
     own = len(html)
     inline: tuple[Inner, ...] = ()
     if parent is not None:
-        rows, inner = head(letter, parent, "outlook")
+        rows, inner = head(letter, parent, author.client)
         kept, kept_html = old(letter)
         plain = "".join([f"{strong(label)}{value}\n" for label, value in rows])
-        if not letter.html and author.style % 2:
+        windows = author.client == "outlook"
+        if windows and not letter.html and author.style % 2:
             # Versions up to 2013 wrote the address like this into plain text.
             plain = plain.replace(f"<{parent.author.address}>", f"[mailto:{parent.author.address}]", 1)
-        rule = "" if letter.html else f"{letter.ui.clients['outlook'].words['original']}\n"
+        # On the Mac the block stands alone, and says Date instead of Sent.
+        rule = "" if letter.html or not windows else f"{letter.ui.clients['outlook'].words['original']}\n"
         text += f"\n\n{rule}{plain}\n{kept}"
         block = "<br>\n".join([f"<b>{escape(label)}</b>{escape(value)}" for label, value in rows])
         html += f'{BORDER}<p class="MsoNormal">{block}<o:p></o:p></p>\n</div>\n</div>\n{normal("")}{kept_html}'

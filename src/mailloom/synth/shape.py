@@ -34,7 +34,7 @@ class Shape:
     """Share of mails with an HTML part, from clients that write HTML."""
     html_only: float = 0.1
     """Share of the mails with HTML that have no plain text beside it."""
-    clients: str = "gmail:5+outlook:4+outlook-web:2+outlook-app:1+apple:2+iphone:2+thunderbird:2+yahoo:1+proton:0.5+samsung:1+k9:0.5+plain:3"
+    clients: str = "gmail:5+outlook:4+outlook-mac:0.5+outlook-web:2+outlook-app:1+apple:2+iphone:2+thunderbird:2+yahoo:1+proton:0.5+samsung:1+k9:0.5+plain:3"
     langs: str = "en:9+de:2+fr:1+es:1+it:0.7+pt:1+nl:0.6+sv:0.5+pl:0.6+ru:1+ja:1+zh:1+ar:0.5"
     attachments: float = 0.1
     """Share of mails with one to three attachments."""

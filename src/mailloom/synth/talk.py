@@ -30,7 +30,7 @@ from mailloom.synth.words import Language, fill, paragraph, pick, weighted
 Kind = Literal["new", "reply", "forward"]
 People = tuple[Person, ...]
 CLIENTS: dict[str, Callable[[Letter], Draft]] = {
-    "gmail": gmail, "outlook": outlook, "outlook-web": outlook_web, "outlook-app": outlook_app, "apple": apple, "iphone": iphone,
+    "gmail": gmail, "outlook": outlook, "outlook-mac": outlook, "outlook-web": outlook_web, "outlook-app": outlook_app, "apple": apple, "iphone": iphone,
     "thunderbird": thunderbird, "yahoo": yahoo, "proton": proton, "samsung": samsung, "k9": k9, "plain": plain,
 }  # fmt: skip
 """How each client writes: a further one is a function here and a Mailer in mailers.py."""

@@ -99,7 +99,7 @@ def language(code: str) -> Language:
 
 
 CLIENTS = (
-    "gmail", "gmail-app", "outlook", "outlook-web", "apple", "thunderbird", "yahoo", "proton", "samsung", "k9", "plain",
+    "gmail", "gmail-app", "outlook", "outlook-mac", "outlook-web", "apple", "thunderbird", "yahoo", "proton", "samsung", "k9", "plain",
 )  # fmt: skip
 
 
