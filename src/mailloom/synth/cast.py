@@ -123,15 +123,10 @@ def person(lang: Language, client: str, number: int, rng: Random) -> Person:
         name = f"{family}, {given}"
     address = f"{given_key}.{family_key}{number if number >= 20 else ''}@{host}"
     charset = "utf-8" if mailer.unicode else pick(rng, lang.charsets)
-    shown = f"{given} {family}" if "," in name else name
     signature: tuple[str, ...] = ()
     if rng.random() < 0.6 and not mailer.phone:
-        signature = (
-            shown,
-            f"{pick(rng, lang.jobs)}, {company}",
-            f"+00 555 {style:03} {number:04}",
-            f"https://{host}/",
-        )[: 2 + style % 3]
+        shown = f"{given} {family}" if "," in name else name
+        signature = signed(shown, pick(rng, lang.jobs), company, address, style)
     try:
         name.encode(charset)
         coded = phrase(name, charset, lang.wide)
@@ -153,3 +148,25 @@ def person(lang: Language, client: str, number: int, rng: Random) -> Person:
         notice=lang.notice if mailer.exchange and style % 7 == 0 else "",
         host=host,
     )
+
+
+def signed(name: str, job: str, company: str, address: str, style: int) -> tuple[str, ...]:
+    """The lines of a signature, in one of the shapes that people give it."""
+    host = address.partition("@")[2]
+    phone = f"+00 555 {style:03} {style * 7 % 10000:04}"
+    shapes: tuple[tuple[str, ...], ...] = (
+        (name, f"{job}, {company}", phone, f"https://{host}/"),
+        (name, f"{job}, {company}"),
+        (name, job, company, f"T {phone} | M +00 556 {style:03} 00", address),
+        (f"{name} | {job} | {company}", f"{phone} | www.{host}"),
+        (
+            name,
+            company,
+            f"P.O. Box {style + 100}, 00555 {company.partition(' ')[0]}ville",
+            f"Tel.: {phone}",
+            f"www.{host}",
+        ),
+        (f"{name}, {company}",),
+        (name, f"{job}, {company}", phone),
+    )
+    return shapes[style // 10 % len(shapes)]

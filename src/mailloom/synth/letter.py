@@ -48,7 +48,7 @@ class Sent:
 class Letter:
     """What somebody is about to send. `parent` is what is answered or forwarded; `whole` says that its own quotes are kept;
     `answers` are paragraphs that a client may put between the quotes (else they are not used); `subject` has no prefix. The
-    first of `blocks` is a greeting if `greeted`, the last a closing and a name if it holds a line break.
+    first of `blocks` is a greeting if `greeted`, the last takes leave if `closed`.
     """
 
     author: Person
@@ -60,6 +60,7 @@ class Letter:
     seconds: int
     blocks: tuple[str, ...]
     greeted: bool
+    closed: bool
     answers: tuple[str, ...]
     parent: Sent | None
     whole: bool
@@ -229,7 +230,6 @@ def between(letter: Letter, parent: Sent) -> list[tuple[str, str]]:
     asked = said_before[1:-1] if len(said_before) > 3 else said_before
     answers = list(letter.answers[: len(asked)])
     step = len(asked) / len(answers)
-    last = letter.blocks[-1]
-    if "\n" in last:
-        answers[-1] += f"\n\n{last}"
+    if letter.closed:
+        answers[-1] += f"\n\n{letter.blocks[-1]}"
     return [(asked[int(n * step)], answer) for n, answer in enumerate(answers)]

@@ -46,7 +46,8 @@ def plain(letter: Letter) -> Draft:
         inline = inside(letter, inner(letter, parent, parent.said))
     signature = "\n".join(author.signature)
     if signature:
-        text += f"\n\n-- \n{signature}"
+        # Some programs take the blank away from the end of a line.
+        text += f"\n\n{'--' if author.style % 7 == 2 else '-- '}\n{signature}"
     flowed = author.style % 4 == 0 and not lang.tight
     charset = fitting(text, author.charset)
     return Draft(

@@ -165,10 +165,8 @@ class Traffic:
                     return [sent]
         return []
 
-    def say(self, kind: Kind, names: tuple[str, ...], author: Person) -> tuple[tuple[str, ...], bool]:
-        """The paragraphs of a mail, and whether the first one greets; the last one holds a line break if it is a closing with a
-        name.
-        """
+    def say(self, kind: Kind, names: tuple[str, ...], author: Person) -> tuple[tuple[str, ...], bool, bool]:
+        """The paragraphs of a mail, whether the first one greets, and whether the last one takes leave."""
         rng, lang = self.rng, author.lang
         blocks = [fill(lang, pick(rng, lang.greetings), rng, names)] if rng.random() < 0.7 else []
         greeted = bool(blocks)
@@ -179,9 +177,10 @@ class Traffic:
             sentences = min(left, 1 + int(rng.random() * 4))
             blocks.append(paragraph(lang, rng, names, sentences))
             left -= sentences
-        if rng.random() < 0.6:
-            blocks.append(f"{pick(rng, lang.closings)}\n{author.given}")
-        return tuple(blocks), greeted
+        closed = rng.random() < 0.6
+        if closed:
+            blocks.append(leave(author, pick(rng, lang.closings)))
+        return tuple(blocks), greeted, closed
 
     def answers(self, kind: Kind, names: tuple[str, ...], lang: Language) -> tuple[str, ...]:
         """Paragraphs to put between quotes, if the author feels like it: short ones and full ones."""
@@ -203,7 +202,7 @@ class Traffic:
         names = given(to)
         html = author.client != "plain" and rng.random() < shape.html
         copied = 1 if len(to) > 1 and author.style % 3 == 0 else len(to)
-        blocks, greeted = self.say(kind, names, author)
+        blocks, greeted, closed = self.say(kind, names, author)
         return Letter(
             author=author,
             to=to[:copied],
@@ -214,6 +213,7 @@ class Traffic:
             seconds=max(int(self.clock), parent.seconds + 1 if parent else 0),
             blocks=blocks,
             greeted=greeted,
+            closed=closed,
             answers=self.answers(kind, names, author.lang),
             parent=parent,
             whole=parent is not None and parent.levels < shape.depth,
@@ -267,7 +267,7 @@ class Traffic:
             list=letter.circle.address if letter.circle else None,
             attachments=names,
             greeting=letter.blocks[0] if letter.greeted and draft.placed != "between" else "",
-            signoff=letter.blocks[-1] if "\n" in letter.blocks[-1] else "",
+            signoff=letter.blocks[-1] if letter.closed else "",
             notice=draft.notice,
             banner=banner,
             placed=draft.placed,
@@ -327,6 +327,16 @@ def leading(text: str, most: int) -> str:
     """The first paragraphs, at least one, within `most` characters."""
     end = text.rfind("\n\n", 0, most)
     return text[:end] if end > 0 else text.partition("\n\n")[0]
+
+
+def leave(author: Person, closing: str) -> str:
+    """How somebody takes leave: a closing with the name below it or after it, or the name alone."""
+    habit = author.style % 9
+    if habit == 4:
+        return author.given
+    if habit == 7:
+        return f"{closing}{'' if author.lang.tight else ' '}{author.given}"
+    return f"{closing}\n{author.given if habit else author.name}"
 
 
 def given(people: Sequence[Person]) -> tuple[str, ...]:
