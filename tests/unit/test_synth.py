@@ -26,6 +26,7 @@ from mailloom.synth.gmail import folded
 from mailloom.synth.letter import quoted
 from mailloom.synth.mime import parameter
 from mailloom.synth.outlook import EPOCH, first_index, next_index
+from mailloom.synth.plain import flow, flow_tight
 from mailloom.synth.shape import MIXES, SHARES
 
 TRACE = {"return-path", "delivered-to", "received", "dkim-signature", "bcc", "x-gmail-labels"}
@@ -218,6 +219,26 @@ def test_dates_are_stated_as_the_truth_says(lang: str) -> None:
             assert {hour, hour % 12 or 12} & numbers
             checked += 1
     assert checked > 200
+
+
+@given(st.text(alphabet="ab >-F rom\n", max_size=300))
+def test_flowed_lines_read_back_as_they_were(text: str) -> None:
+    """Whatever RFC 3676 takes away or joins, no character but blanks changes; nothing at a line's end invites to join by chance."""
+    assert flow(text).replace(" ", "") == text.replace(" ", "")
+    for line, made in zip(text.split("\n"), flow(text).split("\n"), strict=True):
+        if made.endswith(" ") and not made.endswith("-- "):
+            assert len(line) > 36
+        assert made.removeprefix(" ").rstrip(" ") == line.rstrip(" ") or made.rstrip(" ") == line.rstrip(" ")
+
+
+def test_delsp_breaks_after_two_blanks_inside_quotes_too() -> None:
+    words = " ".join(["word"] * 40)
+    first, *_, last = flow_tight(f">> {words}").split("\n")
+    assert first.startswith(">> word")
+    assert first.endswith("word  ")
+    assert len(first) <= 78
+    assert last.startswith(">> word")
+    assert not last.endswith(" ")
 
 
 def test_gmail_breaks_its_line_at_a_blank_or_before_the_address() -> None:

@@ -23,6 +23,7 @@ from mailloom.synth.letter import (
     shown,
     told,
 )
+from mailloom.synth.plain import flow_tight
 from mailloom.synth.truth import Inner
 
 PAGE = (
@@ -97,8 +98,10 @@ def finished(letter: Letter, laid: Layout, signature: str, quote: str = "") -> D
     """`laid.text` is all that stands above the signature, `quote` what stands below it."""
     text = "\n\n".join(filter(None, (laid.text, signature, quote)))
     charset = "us-ascii" if text.isascii() else fitting(text, letter.author.charset)
+    # Plain mail of its own is flowed; the plain half of an alternative is not.
+    flowed = not letter.html and not letter.lang.tight
     return Draft(
-        body="" if letter.html and letter.only_html else shown(text),
+        body="" if letter.html and letter.only_html else flow_tight(shown(text)) if flowed else shown(text),
         text=text,
         html=laid.html,
         page=PAGE.format(charset=charset, inner=laid.html) if letter.html else "",
@@ -113,6 +116,7 @@ def finished(letter: Letter, laid: Layout, signature: str, quote: str = "") -> D
         if letter.lang.wide
         else "quoted-printable",
         placed=laid.placed,
+        extra="; format=flowed; delsp=yes" if flowed else "",
     )
 
 

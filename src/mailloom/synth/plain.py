@@ -19,6 +19,7 @@ from mailloom.synth.letter import (
     shown,
 )
 from mailloom.synth.truth import Inner, Placed
+from mailloom.synth.words import wrap
 
 
 def plain(letter: Letter) -> Draft:
@@ -73,24 +74,42 @@ def encoding(charset: str, style: int) -> str:
 
 
 def flow(text: str) -> str:
-    """Soft line breaks where a paragraph goes on: a blank at the end of the line. Quotes, the signature and what
-    is forwarded stay fixed.
+    """RFC 3676: soft line breaks where a paragraph goes on (a blank at the end of the line), no blank at any other line's end,
+    one more before a line that begins with one. Quotes, the signature and what is forwarded stay fixed.
     """
     lines = text.split("\n")
-    for at in range(len(lines) - 1):
-        line, after = lines[at], lines[at + 1]
-        if line.startswith("--"):
-            break
+    fixed = False
+    for at, line in enumerate(lines):
+        after = lines[at + 1] if at + 1 < len(lines) else ""
+        fixed = fixed or line.startswith("--")
         # A paragraph was broken only where the next word had no room.
-        if (
-            len(line) > 36
+        soft = (
+            not fixed
+            and len(line) > 36
             and line[0] != ">"
             and after
             and after[0] != ">"
             and len(line) + len(after.split(" ", 1)[0]) >= 71
-        ):
-            lines[at] = line + " "
+        )
+        made = f"{line} " if soft else line if line.endswith("-- ") else line.rstrip(" ")
+        lines[at] = f" {made}" if line.startswith((" ", "From ")) else made
     return "\n".join(lines)
+
+
+def flow_tight(text: str) -> str:
+    """RFC 3676 with DelSp: long lines are broken after two blanks, of which the reader deletes one; quotes too."""
+    out: list[str] = []
+    for line in text.split("\n"):
+        body = line.lstrip("> ") if line[:1] == ">" else line
+        mark = line[: len(line) - len(body)]
+        if not body.endswith("-- "):
+            body = body.rstrip(" ")
+        if line[:1] == " ":
+            body = f" {body}"
+        *first, last = wrap(body, tight=False, width=76 - len(mark))
+        out += [f"{mark}{piece}  " for piece in first]
+        out.append(mark + last if last else mark.rstrip(" "))
+    return "\n".join(out)
 
 
 def template(letter: Letter) -> str:
