@@ -92,7 +92,7 @@ def flow(text: str) -> str:
             and len(line) + len(after.split(" ", 1)[0]) >= 71
         )
         made = f"{line} " if soft else line if line.endswith("-- ") else line.rstrip(" ")
-        lines[at] = f" {made}" if line.startswith((" ", "From ")) else made
+        lines[at] = f" {made}" if made.startswith((" ", "From ")) else made
     return "\n".join(lines)
 
 
