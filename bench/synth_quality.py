@@ -60,8 +60,8 @@ class Verdict:
 
 
 def squeezed(text: str) -> str:
-    """Without blanks, invisible marks, quote marks at the start of lines, and the dashes above a signature."""
-    return "".join(re.sub(r"(?m)^[> ]+|^-- ?$", "", text.translate(INVISIBLE)).split())
+    """Without blanks, invisible marks, quote marks at the start of lines, links' targets and the dashes above a signature."""
+    return "".join(re.sub(r"(?m)^[> ]+|^-- ?$| ?<https?://[^>\s]*>", "", text.translate(INVISIBLE)).split())
 
 
 def f1(said: str, truth: str) -> float:
