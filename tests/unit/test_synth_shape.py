@@ -47,13 +47,13 @@ def test_values_and_units() -> None:
         ("people=1", "from 2 to"),
         ("concurrency=0", "from 1 to"),
         ("delay=99999999999", "from 1 to"),
-        ("clients=pine", "known are gmail, outlook, plain"),
+        ("clients=pine", "known are gmail, outlook, outlook-mac, "),
         ("clients=gmail:many", "is no weight"),
         ("clients=gmail:0", "weights must be positive"),
         ("clients=gmail:-1+plain:2", "weights must be positive"),
         ("langs=en:nan", "weights must be positive"),
         ("langs=en:inf", "weights must be positive"),
-        ("langs=tlh", "known are de, en"),
+        ("langs=tlh", "known are ar, de, en"),
     ],
 )
 def test_errors_say_what_to_write(text: str, says: str) -> None:

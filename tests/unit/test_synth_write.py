@@ -34,7 +34,7 @@ def test_folder(tmp_path: Path) -> None:
         raw = (out / "mail" / row["file"]).read_bytes()
         assert raw == mail.raw
         assert (row["start"], row["length"]) == (0, len(raw))
-        assert set(row) == {"file", "start", "length", *Truth.__dataclass_fields__}
+        assert set(row) == {"file", "start", "length", "reply_full", *Truth.__dataclass_fields__}
     assert counts.copies == sum(row["duplicate_of"] is not None for row in truth)
     assert counts.conversations == len({row["thread"] for row in truth})
 

@@ -286,10 +286,26 @@ class Analysis:
         self.fill(name, schema, batches())
 
     def fill(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """A DuckDB table of the batches. What fails while they are read is raised as it is, not as DuckDB words it."""
+        import duckdb
         import pyarrow as pa
 
-        self.duck.register("_given", pa.RecordBatchReader.from_batches(schema, batches))
-        self.duck.execute(f"create temp table {name} as from _given")
+        failed: list[Exception] = []
+
+        def watched() -> Iterator[pa.RecordBatch]:
+            try:
+                yield from batches
+            except Exception as error:
+                failed.append(error)
+                raise
+
+        self.duck.register("_given", pa.RecordBatchReader.from_batches(schema, watched()))
+        try:
+            self.duck.execute(f"create temp table {name} as from _given")
+        except duckdb.Error:
+            if failed:
+                raise failed[0] from None
+            raise
         self.duck.unregister("_given")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from mailloom.synth.mailers import MAILERS
 from mailloom.synth.mime import phrase
 from mailloom.synth.shape import Shape, mix
 from mailloom.synth.words import Language, language, pick, weighted
@@ -24,6 +25,11 @@ ZONES = {
     "ru": (180, 300, 420),
     "ja": (540,),
     "zh": (480,),
+    "it": (60, 120),
+    "nl": (60, 120),
+    "sv": (60, 120),
+    "pl": (60, 120),
+    "ar": (180, 120),
 }
 SUBJECTS_OF_LISTS = (
     "scales",
@@ -41,7 +47,8 @@ SUBJECTS_OF_LISTS = (
 @dataclass(frozen=True, slots=True)
 class Person:
     """One who writes. `mailbox` is name and address as a header holds them; `style` a number that fixes small habits;
-    `charset` what this client sends where it can; `signature` lines, or none.
+    `charset` what this client sends where it can; `signature` lines, or none;
+    `notice` a confidentiality notice, or ""; `ui` the language that the client speaks.
     """
 
     name: str
@@ -50,11 +57,12 @@ class Person:
     mailbox: str
     client: str
     lang: Language
+    ui: Language
     zone: int
     charset: str
     style: int
     signature: tuple[str, ...]
-    disclaimer: str
+    notice: str
     host: str
 
 
@@ -85,12 +93,6 @@ class Cast:
     circles: tuple[Circle, ...]
 
 
-DISCLAIMER = (
-    "This message and any files with it are meant for the addressee alone. If it reached you by mistake, please tell the sender "
-    "and delete it; any use by others is not permitted."
-)
-
-
 def cast(shape: Shape, rng: Random) -> Cast:
     """People in the languages' shares, at least two for each language, and nine lists."""
     clients = mix("clients", shape.clients)
@@ -112,29 +114,24 @@ def person(lang: Language, client: str, number: int, rng: Random) -> Person:
     company = pick(rng, COMPANIES)
     style = int(rng.random() * 1000)
     host = f"{company.split()[0].lower()}.{pick(rng, ENDINGS)}"
-    if client == "gmail":
-        host = pick(rng, ("mail.example.com", "post.example.net", host))
+    mailer = MAILERS[client]
+    if mailer.provider or client == "iphone":
+        host = pick(rng, (mailer.provider or "me.example.com", host))
     name = f"{family}{given}" if lang.code == "zh" else f"{family} {given}" if lang.tight else f"{given} {family}"
     # Companies with Exchange often show the family name first, with a comma that must be quoted.
-    if client == "outlook" and not lang.tight and style % 10 < 3:
+    if mailer.exchange and not lang.tight and style % 10 < 3:
         name = f"{family}, {given}"
     address = f"{given_key}.{family_key}{number if number >= 20 else ''}@{host}"
-    charset = "utf-8" if client == "gmail" else pick(rng, lang.charsets)
-    shown = f"{given} {family}" if "," in name else name
+    charset = "utf-8" if mailer.unicode else pick(rng, lang.charsets)
     signature: tuple[str, ...] = ()
-    if rng.random() < 0.6:
-        signature = (
-            shown,
-            f"{pick(rng, lang.jobs)}, {company}",
-            f"+00 555 {style:03} {number:04}",
-            f"https://{host}/",
-        )[: 2 + style % 3]
-    wide = lang.tight or lang.code == "ru"
+    if rng.random() < 0.6 and not mailer.phone:
+        shown = f"{given} {family}" if "," in name else name
+        signature = signed(shown, pick(rng, lang.jobs), company, address, style)
     try:
         name.encode(charset)
-        coded = phrase(name, charset, wide)
+        coded = phrase(name, charset, lang.wide)
     except UnicodeEncodeError:
-        coded = phrase(name, "utf-8", wide)
+        coded = phrase(name, "utf-8", lang.wide)
     return Person(
         name=name,
         given=given,
@@ -142,10 +139,34 @@ def person(lang: Language, client: str, number: int, rng: Random) -> Person:
         mailbox=f"{coded} <{address}>",
         client=client,
         lang=lang,
+        # Some leave their client in English.
+        ui=language("en") if style % 8 == 5 else lang,
         zone=pick(rng, ZONES[lang.code]),
         charset=charset,
         style=style,
         signature=signature,
-        disclaimer=DISCLAIMER if client == "outlook" and lang.code == "en" and style % 7 == 0 else "",
+        notice=lang.notice if mailer.exchange and style % 7 == 0 else "",
         host=host,
     )
+
+
+def signed(name: str, job: str, company: str, address: str, style: int) -> tuple[str, ...]:
+    """The lines of a signature, in one of the shapes that people give it."""
+    host = address.partition("@")[2]
+    phone = f"+00 555 {style:03} {style * 7 % 10000:04}"
+    shapes: tuple[tuple[str, ...], ...] = (
+        (name, f"{job}, {company}", phone, f"https://{host}/"),
+        (name, f"{job}, {company}"),
+        (name, job, company, f"T {phone} | M +00 556 {style:03} 00", address),
+        (f"{name} | {job} | {company}", f"{phone} | www.{host}"),
+        (
+            name,
+            company,
+            f"P.O. Box {style + 100}, 00555 {company.partition(' ')[0]}ville",
+            f"Tel.: {phone}",
+            f"www.{host}",
+        ),
+        (f"{name}, {company}",),
+        (name, f"{job}, {company}", phone),
+    )
+    return shapes[style // 10 % len(shapes)]

@@ -6,10 +6,14 @@ from time import gmtime
 
 from mailloom.synth.words import Language
 
+ZONES = ("{zone}", "{colon}", "{tz}")
+"""The fields of `stamp` that tell a zone."""
+
 
 def stamp(lang: Language, seconds: int, zone: int) -> dict[str, str]:
     """The fields of a date as a client of that language writes it: `seconds` since 1970 UTC, `zone` in minutes east."""
     t = gmtime(seconds + zone * 60)
+    sign = "-" if zone < 0 else "+"
     return {
         "wd": lang.weekday[0][t.tm_wday],
         "weekday": lang.weekday[1][t.tm_wday],
@@ -27,9 +31,21 @@ def stamp(lang: Language, seconds: int, zone: int) -> dict[str, str]:
         "hh": f"{t.tm_hour % 12 or 12:02}",
         "MM": f"{t.tm_min:02}",
         "SS": f"{t.tm_sec:02}",
-        "ampm": "AM" if t.tm_hour < 12 else "PM",
-        "zone": f"{'-' if zone < 0 else '+'}{abs(zone) // 60:02}{abs(zone) % 60:02}",
+        "ampm": lang.ampm[t.tm_hour >= 12],
+        "th": "th" if 10 < t.tm_mday < 20 else ORDINALS.get(t.tm_mday % 10, "th"),
+        "zone": f"{sign}{abs(zone) // 60:02}{abs(zone) % 60:02}",
+        "colon": f"{sign}{abs(zone) // 60:02}:{abs(zone) % 60:02}",
+        "tz": lang.tz.get(zone) or gmt(zone),
     }
+
+
+def gmt(zone: int) -> str:
+    """GMT+1, GMT+5:30: what clients write where a zone has no name in the reader's language."""
+    hours, minutes = divmod(abs(zone), 60)
+    return f"GMT{'-' if zone < 0 else '+'}{hours}" + (f":{minutes:02}" if minutes else "") if zone else "GMT"
+
+
+ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
 
 def stated(seconds: int, zone: int, with_zone: bool) -> str:

@@ -1,12 +1,24 @@
-"""Mail as Outlook for Windows writes it: a block of From, Sent, To, Subject above the old text, and Thread-Index."""
+"""Mail as Outlook for Windows and for the Mac writes it: a block of From, Sent, To, Subject above the old text, and Thread-Index."""
 
 from __future__ import annotations
 
 from html import escape
 from random import Random
 
-from mailloom.synth.dates import stamp, stated
-from mailloom.synth.letter import Draft, Letter, Sent, html_of, inside, named
+from mailloom.synth.letter import (
+    Draft,
+    Letter,
+    Sent,
+    date_of,
+    fitting,
+    html_of,
+    inside,
+    named,
+    old,
+    shown,
+    strong,
+    told,
+)
 from mailloom.synth.truth import Inner
 
 PAGE = """<html xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:office" \
@@ -54,26 +66,25 @@ def outlook(letter: Letter) -> Draft:
     own = len(html)
     inline: tuple[Inner, ...] = ()
     if parent is not None:
-        rows = head(letter, parent)
-        own_text = parent.text if letter.whole else parent.said
-        own_html = parent.html if letter.whole and parent.html else normal(own_text)
-        plain = "".join([f"{label}{value}\n" for label, value in rows])
-        rule = "" if letter.html else f"{letter.lang.outlook['original']}\n"
-        text += f"\n\n{rule}{plain}\n{own_text}"
-        shown = "<br>\n".join([f"<b>{escape(label)}</b>{escape(value)}" for label, value in rows])
-        html += f'{BORDER}<p class="MsoNormal">{shown}<o:p></o:p></p>\n</div>\n</div>\n{normal("")}{own_html}'
-        inline = inside(letter, inner(letter, parent))
-    if author.disclaimer:
-        text += f"\n\n{author.disclaimer}"
-        html += normal(author.disclaimer)
-    charset = author.charset
-    try:
-        text.encode(charset)
-    except UnicodeEncodeError:
-        charset = "utf-8"
-    prefix = {"new": "", "reply": letter.lang.outlook["reply"], "forward": letter.lang.outlook["forward"]}[letter.kind]
+        rows, inner = head(letter, parent, author.client)
+        kept, kept_html = old(letter)
+        plain = "".join([f"{strong(label)}{value}\n" for label, value in rows])
+        windows = author.client == "outlook"
+        if windows and not letter.html and author.style % 2:
+            # Versions up to 2013 wrote the address like this into plain text.
+            plain = plain.replace(f"<{parent.author.address}>", f"[mailto:{parent.author.address}]", 1)
+        # On the Mac the block stands alone, and says Date instead of Sent.
+        rule = "" if letter.html or not windows else f"{letter.ui.clients['outlook'].words['original']}\n"
+        text += f"\n\n{rule}{plain}\n{kept}"
+        block = "<br>\n".join([f"<b>{escape(label)}</b>{escape(value)}" for label, value in rows])
+        html += f'{BORDER}<p class="MsoNormal">{block}<o:p></o:p></p>\n</div>\n</div>\n{normal("")}{kept_html}'
+        inline = inside(letter, inner)
+    if author.notice:
+        text += f"\n\n{author.notice}"
+        html += normal(author.notice)
+    charset = fitting(text, author.charset)
     return Draft(
-        body="" if letter.html and letter.only_html else text,
+        body="" if letter.html and letter.only_html else shown(text),
         text=text,
         html=html,
         page=PAGE.format(charset=charset, lang=letter.lang.code, inner=html[:own] + logo + html[own:])
@@ -82,17 +93,24 @@ def outlook(letter: Letter) -> Draft:
         said=said,
         signature=signature,
         inline=inline,
-        prefix=prefix,
+        prefix=prefix(letter),
         charset=charset,
         encoding=encoding(charset, letter),
+        notice=author.notice,
+        placed="new" if parent is None else "forward" if letter.kind == "forward" else "top",
         picture=picture if letter.html else "",
     )
+
+
+def prefix(letter: Letter) -> str:
+    """AW:, RV:, SV: and so on: Outlook translates what it puts before a subject."""
+    return "" if letter.kind == "new" else letter.ui.clients["outlook"].words[letter.kind]
 
 
 def encoding(charset: str, letter: Letter) -> str:
     if charset == "iso-2022-jp":
         return "7bit"
-    return "base64" if letter.lang.tight or letter.lang.code == "ru" else "quoted-printable"
+    return "base64" if letter.lang.wide else "quoted-printable"
 
 
 def normal(text: str, blank: bool = True) -> str:
@@ -102,27 +120,14 @@ def normal(text: str, blank: bool = True) -> str:
     return f'<p class="MsoNormal">{shown}<o:p></o:p></p>\n{after}'
 
 
-def head(letter: Letter, parent: Sent) -> list[tuple[str, str]]:
-    """The lines that state the old message; Outlook words them in the writer's language, in the writer's zone."""
-    lang = letter.lang
-    date = lang.outlook["date"].format(**stamp(lang, parent.seconds, letter.author.zone))
-    sender, sent, to, subject = lang.labels
+def head(letter: Letter, parent: Sent, client: str) -> tuple[list[tuple[str, str]], Inner]:
+    """The lines that state the old message, worded in the writer's language, in the writer's zone; and what they say."""
+    date, template = date_of(letter, parent, client)
+    sender, sent, to, cc, subject = letter.ui.clients[client].labels
     rows = [(sender, named((parent.author,), "")), (sent, date), (to, named(parent.to, "; "))]
     if parent.cc:
-        rows.append((lang.outlook["cc"], named(parent.cc, "; ")))
-    return [*rows, (subject, parent.prefix + parent.subject)]
-
-
-def inner(letter: Letter, parent: Sent) -> Inner:
-    return Inner(
-        kind="forwarded" if letter.kind == "forward" else "quoted",
-        name=parent.author.name,
-        address=parent.author.address,
-        date=stated(parent.seconds, letter.author.zone, with_zone=False),
-        subject=parent.prefix + parent.subject,
-        text=parent.said,
-        depth=1,
-    )
+        rows.append((cc, named(parent.cc, "; ")))
+    return [*rows, (subject, parent.prefix + parent.subject)], told(letter, parent, template, block=True)
 
 
 EPOCH = 11_644_473_600

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from mailloom.synth.dates import rfc_date, stamp, stated
-from mailloom.synth.letter import Draft, Letter, Sent, inside, lines_of, named, quoted
-from mailloom.synth.truth import Inner
+from mailloom.synth.letter import (
+    PREFIXES,
+    Draft,
+    Letter,
+    Sent,
+    between,
+    fitting,
+    inside,
+    lines_of,
+    mailboxes,
+    named,
+    old,
+    quoted,
+    shown,
+)
+from mailloom.synth.truth import Inner, Placed
+from mailloom.synth.words import wrap
 
 
 def plain(letter: Letter) -> Draft:
@@ -12,29 +27,30 @@ def plain(letter: Letter) -> Draft:
     lang, author, parent = letter.lang, letter.author, letter.parent
     blocks = [lines_of(block, 72, lang.tight) for block in letter.blocks]
     inline: tuple[Inner, ...] = ()
+    placed: Placed = "new"
     if parent is None:
         said = text = "\n\n".join(blocks)
     elif letter.kind == "forward":
+        placed = "forward"
         said = "\n\n".join(blocks)
         text = f"{said}\n\n{forwarded(letter, parent)}"
         inline = inside(letter, inner(letter, parent, parent.said))
     elif letter.answers and author.style % 3:
-        text, said, kept = between(letter, parent)
+        placed = "between"
+        text, said, kept = interleaved(letter, parent)
         inline = (inner(letter, parent, kept),)
     else:
+        placed = "bottom" if author.style % 2 else "top"
         said = "\n\n".join(blocks)
-        quote = f"{attribution(letter, parent)}\n{quoted(parent.text if letter.whole else parent.said)}"
+        quote = f"{attribution(letter, parent)}\n{quoted(shown(old(letter)[0]))}"
         text = f"{quote}\n\n{said}" if author.style % 2 else f"{said}\n\n{quote}"
         inline = inside(letter, inner(letter, parent, parent.said))
     signature = "\n".join(author.signature)
     if signature:
-        text += f"\n\n-- \n{signature}"
+        # Some programs take the blank away from the end of a line.
+        text += f"\n\n{'--' if author.style % 7 == 2 else '-- '}\n{signature}"
     flowed = author.style % 4 == 0 and not lang.tight
-    charset = author.charset
-    try:
-        text.encode(charset)
-    except UnicodeEncodeError:
-        charset = "utf-8"
+    charset = fitting(text, author.charset)
     return Draft(
         body=flow(text) if flowed else text,
         text=text,
@@ -43,9 +59,10 @@ def plain(letter: Letter) -> Draft:
         said=said,
         signature=signature,
         inline=inline,
-        prefix={"new": "", "reply": "Re: ", "forward": "Fwd: "}[letter.kind],
+        prefix=PREFIXES[letter.kind],
         charset=charset,
         encoding=encoding(charset, author.style),
+        placed=placed,
         extra="; format=flowed" if flowed else "",
     )
 
@@ -57,54 +74,68 @@ def encoding(charset: str, style: int) -> str:
 
 
 def flow(text: str) -> str:
-    """Soft line breaks where a paragraph goes on: a blank at the end of the line. Quotes and the signature stay fixed."""
+    """RFC 3676: soft line breaks where a paragraph goes on (a blank at the end of the line), no blank at any other line's end,
+    one more before a line that begins with one. Quotes, the signature and what is forwarded stay fixed.
+    """
     lines = text.split("\n")
-    for at in range(len(lines) - 1):
-        line, after = lines[at], lines[at + 1]
-        if line == "-- ":
-            break
+    fixed = False
+    for at, line in enumerate(lines):
+        after = lines[at + 1] if at + 1 < len(lines) else ""
+        fixed = fixed or line.startswith("--")
         # A paragraph was broken only where the next word had no room.
-        if (
-            len(line) > 36
+        soft = (
+            not fixed
+            and len(line) > 36
             and line[0] != ">"
             and after
             and after[0] != ">"
             and len(line) + len(after.split(" ", 1)[0]) >= 71
-        ):
-            lines[at] = line + " "
+        )
+        made = f"{line} " if soft else line if line.endswith("-- ") else line.rstrip(" ")
+        lines[at] = f" {made}" if made.startswith((" ", "From ")) else made
     return "\n".join(lines)
 
 
+def flow_tight(text: str) -> str:
+    """RFC 3676 with DelSp: long lines are broken after two blanks, of which the reader deletes one; quotes too."""
+    out: list[str] = []
+    for line in text.split("\n"):
+        body = line.lstrip("> ") if line[:1] == ">" else line
+        mark = line[: len(line) - len(body)]
+        if not body.endswith("-- "):
+            body = body.rstrip(" ")
+        if line[:1] == " ":
+            body = f" {body}"
+        *first, last = wrap(body, tight=False, width=76 - len(mark))
+        out += [f"{mark}{piece}  " for piece in first]
+        out.append(mark + last if last else mark.rstrip(" "))
+    return "\n".join(out)
+
+
+def template(letter: Letter) -> str:
+    templates = letter.ui.clients["plain"].attribution
+    return templates[letter.style % len(templates)]
+
+
 def attribution(letter: Letter, parent: Sent) -> str:
-    line = letter.lang.plain[letter.author.style % len(letter.lang.plain)]
-    fields = stamp(letter.lang, parent.seconds, zone_shown(letter, parent))
+    line = template(letter)
+    fields = stamp(letter.ui, parent.seconds, zone_shown(letter, parent))
     return line.format(**fields, name=parent.author.name, address=parent.author.address)
 
 
 def zone_shown(letter: Letter, parent: Sent) -> int:
     """These clients copy the parent's own date where they state its zone, else they show their reader's time."""
-    line = letter.lang.plain[letter.author.style % len(letter.lang.plain)]
-    return parent.author.zone if "{zone}" in line else letter.author.zone
+    return parent.author.zone if "{zone}" in template(letter) else letter.author.zone
 
 
-def between(letter: Letter, parent: Sent) -> tuple[str, str, str]:
+def interleaved(letter: Letter, parent: Sent) -> tuple[str, str, str]:
     """An interleaved answer: the text, what is new in it, and what was kept of the parent."""
-    tight = letter.lang.tight
-    said_before = parent.said.split("\n\n")
-    asked = said_before[1:-1] if len(said_before) > 3 else said_before
-    answers = [lines_of(answer, 72, tight) for answer in letter.answers[: len(asked)]]
-    step = len(asked) / len(answers)
-    kept = [asked[int(n * step)] for n in range(len(answers))]
+    pairs = between(letter, parent)
+    answers = [lines_of(answer, 72, letter.lang.tight) for _, answer in pairs]
     pieces = [attribution(letter, parent)]
-    for quote, answer in zip(kept, answers, strict=True):
-        pieces += (quoted(quote), "", answer, "")
-    text = "\n".join(pieces[:-1])
-    last = letter.blocks[-1]
-    if "\n" in last:
-        # A closing with the name goes below the last answer.
-        text += f"\n\n{last}"
-        answers.append(last)
-    return text, "\n\n".join(answers), "\n\n".join(kept)
+    for (kept, _), answer in zip(pairs, answers, strict=True):
+        pieces += (quoted(kept), "", answer, "")
+    return "\n".join(pieces[:-1]), "\n\n".join(answers), "\n\n".join([kept for kept, _ in pairs])
 
 
 def forwarded(letter: Letter, parent: Sent) -> str:
@@ -113,7 +144,7 @@ def forwarded(letter: Letter, parent: Sent) -> str:
     date = rfc_date(parent.seconds, parent.author.zone)
     to = named(parent.to, ", ") + (f"\nCc: {named(parent.cc, ', ')}" if parent.cc else "")
     subject = parent.prefix + parent.subject
-    text = parent.text if letter.whole else parent.said
+    text = shown(old(letter)[0])
     if letter.author.style % 2:
         return f"-------- Forwarded Message --------\nSubject: {subject}\nDate: {date}\nFrom: {who}\nTo: {to}\n\n{text}"
     return (
@@ -132,8 +163,10 @@ def inner(letter: Letter, parent: Sent, kept: str) -> Inner:
             subject=parent.prefix + parent.subject,
             text=kept,
             depth=1,
+            to=mailboxes(parent.to),
+            cc=mailboxes(parent.cc),
         )
-    line = letter.lang.plain[letter.author.style % len(letter.lang.plain)]
+    line = template(letter)
     zone = zone_shown(letter, parent)
     return Inner(
         kind="quoted",

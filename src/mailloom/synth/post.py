@@ -9,7 +9,8 @@ from random import Random
 from mailloom.synth.cast import Person
 from mailloom.synth.damage import Whole
 from mailloom.synth.dates import rfc_date
-from mailloom.synth.letter import Draft, Letter
+from mailloom.synth.letter import Draft, Letter, fitting
+from mailloom.synth.mailers import MAILERS
 from mailloom.synth.mime import Part, attachment, block, multipart, picture, text_part, words
 from mailloom.synth.words import fill, paragraph, pick
 
@@ -30,23 +31,19 @@ REFERENCES_KEPT = 20
 
 def new_id(author: Person, seconds: int, number: int, rng: Random) -> str:
     """A Message-ID in the manner of the author's client; `number` makes it the only one."""
-    if author.client == "gmail":
-        return f"CA{urlsafe_b64encode(rng.randbytes(21)).decode()}+{number:x}@mail.example.com"
-    if author.client == "outlook":
-        server = f"EX{author.style:03}MB{author.style % 90 + 10}"
-        return f"{server}{rng.getrandbits(80):020X}{number:06X}@{server}.exch.{author.host}"
-    return f"{seconds}.{number}.{rng.getrandbits(32):08x}@{author.host}"
+    mailer = MAILERS[author.client]
+    return f"{mailer.id(rng, seconds, number)}@{mailer.provider or author.host}"
 
 
 def whole(letter: Letter, draft: Draft, headers: Headers, parts: tuple[Part, ...], rng: Random) -> Whole:
     """The mail without its trace. `parts` are attachments."""
     author, circle = letter.author, letter.circle
-    wide = letter.lang.tight or letter.lang.code == "ru"
+    wide, mailer = letter.lang.wide, MAILERS[author.client]
     content = body(letter, draft, parts, rng)
     subject = draft.prefix + letter.subject
     if circle is not None and circle.name != "users":
         subject = f"{draft.prefix}[{circle.name}] {letter.subject}"
-    charset = draft.charset if encodable(subject, draft.charset) else "utf-8"
+    charset = fitting(subject, draft.charset)
     fields = [("MIME-Version", "1.0")] if author.client == "gmail" else []
     if headers.references:
         fields.append(("References", "\n ".join([f"<{reference}>" for reference in headers.references])))
@@ -72,9 +69,8 @@ def whole(letter: Letter, draft: Draft, headers: Headers, parts: tuple[Part, ...
         )
     if author.client != "gmail":
         fields.append(("MIME-Version", "1.0"))
-        fields.append(
-            ("X-Mailer", "Microsoft Outlook 16.0") if author.client == "outlook" else ("User-Agent", "Lettermill/2.4")
-        )
+    if mailer.header is not None:
+        fields.append(mailer.header)
     if circle is not None:
         fields += (
             ("List-Id", f"<{circle.name}.{circle.domain}>"),
@@ -92,12 +88,9 @@ def index_text(index: bytes) -> str:
     return "\n ".join(coded[at : at + 60] for at in range(0, len(coded), 60))
 
 
-def encodable(text: str, charset: str) -> bool:
-    try:
-        text.encode(charset)
-    except UnicodeEncodeError:
-        return False
-    return True
+def footed(draft: Draft) -> bool:
+    """Whether Mailman writes its footer into the text: into a mail of one plain part. To any other it adds a part."""
+    return not draft.page and draft.encoding != "base64"
 
 
 def body(letter: Letter, draft: Draft, parts: tuple[Part, ...], rng: Random) -> Part:
@@ -105,37 +98,25 @@ def body(letter: Letter, draft: Draft, parts: tuple[Part, ...], rng: Random) -> 
     circle = letter.circle
     single = not draft.page and not parts
     plain = draft.body
-    # Mailman writes its footer into a mail of one plain part, and adds a part to any other.
-    if circle is not None and single and draft.encoding != "base64":
+    if circle is not None and single and footed(draft):
         plain += f"\n{circle.footer}"
     pieces: list[Part] = []
     if plain or not draft.page:
         pieces.append(text_part("plain", plain, draft.charset, draft.encoding, draft.extra))
     if draft.page:
         pieces.append(text_part("html", draft.page, draft.charset, draft.encoding))
-    preamble = b"This is a multi-part message in MIME format.\n\n" if letter.author.client == "outlook" else b""
-    content = (
-        pieces[0]
-        if len(pieces) == 1
-        else multipart("alternative", boundary(letter.author, rng), pieces, preamble=preamble)
-    )
+    mailer = MAILERS[letter.author.client]
+    preamble, boundary = mailer.preamble, mailer.boundary
+    content = pieces[0] if len(pieces) == 1 else multipart("alternative", boundary(rng), pieces, preamble=preamble)
     if draft.picture:
         kind = f' type="{"multipart/alternative" if len(pieces) > 1 else "text/html"}";'
-        content = multipart("related", boundary(letter.author, rng), (content, picture(draft.picture)), kind, preamble)
+        content = multipart("related", boundary(rng), (content, picture(draft.picture)), kind, preamble)
     if parts:
-        content = multipart("mixed", boundary(letter.author, rng), (content, *parts), preamble=preamble)
-    if circle is not None and not (single and draft.encoding != "base64"):
+        content = multipart("mixed", boundary(rng), (content, *parts), preamble=preamble)
+    if circle is not None and not (single and footed(draft)):
         footer = text_part("plain", circle.footer, "us-ascii", "7bit")
         content = multipart("mixed", f"==============={rng.getrandbits(62):019}==", (content, footer))
     return content
-
-
-def boundary(author: Person, rng: Random) -> str:
-    if author.client == "gmail":
-        return f"000000000000{rng.getrandbits(80):020x}"
-    if author.client == "outlook":
-        return f"----=_NextPart_000_{rng.getrandbits(16):04X}_{rng.getrandbits(32):08X}.{rng.getrandbits(32):08X}"
-    return f"{rng.getrandbits(64):016x}"
 
 
 KINDS = {
@@ -164,7 +145,7 @@ def attachments(letter: Letter, count: int, median: int, rng: Random) -> tuple[t
         else:
             data = magic + rng.randbytes(max(1, size - len(magic)))
         names.append(name)
-        parts.append(attachment(name, kind, data, "2047" if letter.author.client == "outlook" else "2231"))
+        parts.append(attachment(name, kind, data, "2047" if MAILERS[letter.author.client].exchange else "2231"))
     return tuple(names), tuple(parts)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from mailloom.synth.mailers import MAILERS
+
 
 class ShapeError(ValueError):
     """The shape makes no sense; the message says what would."""
@@ -32,8 +34,8 @@ class Shape:
     """Share of mails with an HTML part, from clients that write HTML."""
     html_only: float = 0.1
     """Share of the mails with HTML that have no plain text beside it."""
-    clients: str = "gmail:4+outlook:4+plain:3"
-    langs: str = "en:8+de:2+fr:1+es:1+pt:1+ru:1+ja:1+zh:1"
+    clients: str = "gmail:5+outlook:4+outlook-mac:0.5+outlook-web:2+outlook-app:1+apple:2+iphone:2+thunderbird:2+yahoo:1+proton:0.5+samsung:1+k9:0.5+plain:3"
+    langs: str = "en:9+de:2+fr:1+es:1+it:0.7+pt:1+nl:0.6+sv:0.5+pl:0.6+ru:1+ja:1+zh:1+ar:0.5"
     attachments: float = 0.1
     """Share of mails with one to three attachments."""
     attachment_size: int = 8_000
@@ -66,8 +68,8 @@ class Shape:
 DEFAULT = Shape()
 SHARES = frozenset(field.name for field in dataclasses.fields(Shape) if field.type == "float")
 MIXES = {
-    "clients": ("gmail", "outlook", "plain"),
-    "langs": ("de", "en", "es", "fr", "ja", "pt", "ru", "zh"),
+    "clients": tuple(MAILERS),
+    "langs": ("ar", "de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "ru", "sv", "zh"),
 }
 # Below these nothing can be drawn any more; above the upper ones the promise of bounded memory would be empty.
 MOST_MISSING = 0.9

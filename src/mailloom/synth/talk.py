@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from random import Random
 from typing import Literal
 
 from mailloom.synth import post
+from mailloom.synth.android import k9, samsung
+from mailloom.synth.apple import apple, iphone
 from mailloom.synth.cast import Cast, Circle, Person
 from mailloom.synth.damage import damage
 from mailloom.synth.dates import stated
+from mailloom.synth.exchange import outlook_app, outlook_web
 from mailloom.synth.gmail import gmail
-from mailloom.synth.letter import Draft, Letter, Sent
+from mailloom.synth.letter import Draft, Letter, Sent, encodable, mailboxes, shown
+from mailloom.synth.mailers import MAILERS
 from mailloom.synth.mime import Part, attached_mail, block
 from mailloom.synth.outlook import first_index, next_index, outlook
 from mailloom.synth.plain import plain
 from mailloom.synth.shape import Shape, mix
+from mailloom.synth.thunderbird import thunderbird
 from mailloom.synth.truth import Inner, Truth
+from mailloom.synth.webmail import proton, yahoo
 from mailloom.synth.words import Language, fill, paragraph, pick, weighted
 
 Kind = Literal["new", "reply", "forward"]
 People = tuple[Person, ...]
-CLIENTS: dict[str, Callable[[Letter], Draft]] = {"gmail": gmail, "outlook": outlook, "plain": plain}
-"""How each client writes: a further one is a function here, and a name in shape.MIXES."""
+CLIENTS: dict[str, Callable[[Letter], Draft]] = {
+    "gmail": gmail, "outlook": outlook, "outlook-mac": outlook, "outlook-web": outlook_web, "outlook-app": outlook_app, "apple": apple, "iphone": iphone,
+    "thunderbird": thunderbird, "yahoo": yahoo, "proton": proton, "samsung": samsung, "k9": k9, "plain": plain,
+}  # fmt: skip
+"""How each client writes: a further one is a function here and a Mailer in mailers.py."""
 
 # A conversation's newest mails are the ones that get answered; older ones are forgotten, which bounds memory.
 REMEMBERED = 4
@@ -123,12 +133,12 @@ class Traffic:
         return self.send(talk, author, others or (parent.author,), kind="reply", subject=subject, parent=parent)
 
     def forward(self, talk: Conversation) -> Posted:
-        """To somebody new. Gmail and Outlook state what was forwarded, so it stays in the conversation; plain clients don't."""
+        """To somebody new. Where the client states what was forwarded, it stays in the conversation; plain clients don't."""
         rng = self.rng
         parent = talk.newest[-1]
         author = pick(rng, parent.to)
         reader = pick(rng, self.cast.people[talk.lang.code])
-        if author.client == "plain":
+        if not MAILERS[author.client].stated:
             talk = Conversation("", talk.lang, [author, reader], None)
         elif talk.circle is None:
             talk.members.append(reader)
@@ -155,10 +165,11 @@ class Traffic:
                     return [sent]
         return []
 
-    def say(self, kind: Kind, names: tuple[str, ...], author: Person) -> tuple[str, ...]:
-        """The paragraphs of a mail; the last one holds a line break if it is a closing with a name."""
+    def say(self, kind: Kind, names: tuple[str, ...], author: Person) -> tuple[tuple[str, ...], bool, bool]:
+        """The paragraphs of a mail, whether the first one greets, and whether the last one takes leave."""
         rng, lang = self.rng, author.lang
         blocks = [fill(lang, pick(rng, lang.greetings), rng, names)] if rng.random() < 0.7 else []
+        greeted = bool(blocks)
         if kind == "forward":
             blocks.append(fill(lang, pick(rng, lang.intros), rng, names))
         left = int(rng.lognormvariate(1.2, 0.7) * self.stretch) + (kind != "forward")
@@ -166,9 +177,10 @@ class Traffic:
             sentences = min(left, 1 + int(rng.random() * 4))
             blocks.append(paragraph(lang, rng, names, sentences))
             left -= sentences
-        if rng.random() < 0.6:
-            blocks.append(f"{pick(rng, lang.closings)}\n{author.given}")
-        return tuple(blocks)
+        closed = rng.random() < 0.6
+        if closed:
+            blocks.append(leave(author, pick(rng, lang.closings)))
+        return tuple(blocks), greeted, closed
 
     def answers(self, kind: Kind, names: tuple[str, ...], lang: Language) -> tuple[str, ...]:
         """Paragraphs to put between quotes, if the author feels like it: short ones and full ones."""
@@ -190,6 +202,7 @@ class Traffic:
         names = given(to)
         html = author.client != "plain" and rng.random() < shape.html
         copied = 1 if len(to) > 1 and author.style % 3 == 0 else len(to)
+        blocks, greeted, closed = self.say(kind, names, author)
         return Letter(
             author=author,
             to=to[:copied],
@@ -198,7 +211,9 @@ class Traffic:
             kind=kind,
             subject=subject,
             seconds=max(int(self.clock), parent.seconds + 1 if parent else 0),
-            blocks=self.say(kind, names, author),
+            blocks=blocks,
+            greeted=greeted,
+            closed=closed,
             answers=self.answers(kind, names, author.lang),
             parent=parent,
             whole=parent is not None and parent.levels < shape.depth,
@@ -221,6 +236,9 @@ class Traffic:
         rng, shape = self.rng, self.shape
         letter = self.letter(talk, author, to, kind=kind, subject=subject, parent=parent)
         draft = CLIENTS[author.client](letter)
+        banner = warning(letter, draft.charset)
+        if banner:
+            draft = warned(draft, banner)
         # The first mail of a conversation belongs to nothing, even where it forwards something.
         related = parent if talk.count else None
         lost = related is not None and rng.random() < shape.lost
@@ -248,6 +266,11 @@ class Traffic:
             lang=author.lang.code,
             list=letter.circle.address if letter.circle else None,
             attachments=names,
+            greeting=letter.blocks[0] if letter.greeted and draft.placed != "between" else "",
+            signoff=letter.blocks[-1] if letter.closed else "",
+            notice=draft.notice,
+            banner=banner,
+            placed=draft.placed,
         )
         keep = broken is None and len(core) < RAW_KEPT and rng.random() < 0.15
         self.remember(talk, sent(letter, draft, headers, truth, core if keep else b""))
@@ -258,7 +281,7 @@ class Traffic:
         rng = self.rng
         own = post.new_id(letter.author, letter.seconds, self.number, rng)
         index = b""
-        if letter.author.client == "outlook":
+        if MAILERS[letter.author.client].exchange:
             if related is None:
                 index = first_index(letter.seconds, rng)
             else:
@@ -306,6 +329,16 @@ def leading(text: str, most: int) -> str:
     return text[:end] if end > 0 else text.partition("\n\n")[0]
 
 
+def leave(author: Person, closing: str) -> str:
+    """How somebody takes leave: a closing with the name below it or after it, or the name alone."""
+    habit = author.style % 9
+    if habit == 4:
+        return author.given
+    if habit == 7:
+        return f"{closing}{'' if author.lang.tight else ' '}{author.given}"
+    return f"{closing}\n{author.given if habit else author.name}"
+
+
 def given(people: Sequence[Person]) -> tuple[str, ...]:
     return tuple(person.given for person in people)
 
@@ -314,6 +347,10 @@ def sent(letter: Letter, draft: Draft, headers: post.Headers, truth: Truth, raw:
     """What is remembered of a mail: of a long one only its beginning."""
     said = draft.said if len(draft.said) < SAID_KEPT else leading(draft.said, SAID_KEPT)
     short = len(said) == len(draft.said) and len(draft.text) + len(draft.html) < QUOTE_KEPT
+    text = draft.text if letter.html and draft.html else shown(draft.text)
+    if letter.circle is not None and post.footed(draft) and letter.style % 2:
+        # On a list people quote its footer too, unless they take care.
+        text = f"{text}\n{letter.circle.footer.rstrip()}"
     return Sent(
         id=headers.id,
         # RFC 5322 section 3.6.4: of a mail without References its In-Reply-To is taken.
@@ -326,12 +363,31 @@ def sent(letter: Letter, draft: Draft, headers: post.Headers, truth: Truth, raw:
         prefix=draft.prefix,
         topic=truth.topic,
         said=said,
-        text=draft.text if short else said,
+        text=text if short else said,
         html=draft.html if short and letter.html else "",
         inline=draft.inline if short else (),
         nested=truth.nested if short else (),
         index=headers.index,
         raw=raw if short else b"",
+    )
+
+
+def warning(letter: Letter, charset: str) -> str:
+    """What the server of some companies puts above mail from outside."""
+    reader = letter.to[0]
+    outside = MAILERS[reader.client].exchange and reader.style % 6 == 1 and reader.host != letter.author.host
+    return reader.lang.banner if outside and letter.circle is None and encodable(reader.lang.banner, charset) else ""
+
+
+def warned(draft: Draft, banner: str) -> Draft:
+    start = draft.page.find(">", draft.page.find("<body")) + 1 if "<body" in draft.page else 0
+    box = f'<div style="background-color:#FFEB9C; border:1px solid #9C6500; padding:2pt; font-size:10pt">{escape(banner)}</div><br>\n'
+    return replace(
+        draft,
+        body=f"{banner}\n\n{draft.body}" if draft.body else "",
+        text=f"{banner}\n\n{draft.text}",
+        html=box + draft.html,
+        page=f"{draft.page[:start]}{box}{draft.page[start:]}" if draft.page else "",
     )
 
 
@@ -345,6 +401,8 @@ def attached(sent: Sent) -> tuple[Inner, ...]:
         subject=sent.prefix + sent.subject,
         text=sent.said,
         depth=1,
+        to=mailboxes(sent.to),
+        cc=mailboxes(sent.cc),
     )
     return (own, *[inner.deeper(1) for inner in sent.nested])
 

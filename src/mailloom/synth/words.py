@@ -16,11 +16,26 @@ Template = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Phrases:
+    """How a client states an old mail in one language. `attribution` and `date` are templates, of which an author's habit takes
+    one; `labels` those of a block, in the client's order; `words` the rest by name.
+    """
+
+    attribution: tuple[str, ...]
+    date: tuple[str, ...]
+    labels: tuple[str, ...]
+    words: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Language:
-    """All that is said in one language, with the dates and lines that mail clients write in it."""
+    """All that is said in one language, with the dates and lines that mail clients write in it. `tight`: no blanks between words;
+    `wide`: mostly beyond ASCII, so that clients choose base64; `tz`: names of zones by minutes east.
+    """
 
     code: str
     tight: bool
+    wide: bool
     charsets: tuple[str, ...]
     given: tuple[tuple[str, str], ...]
     family: tuple[tuple[str, str], ...]
@@ -35,10 +50,11 @@ class Language:
     slots: Mapping[str, tuple[str, ...]]
     weekday: tuple[tuple[str, ...], tuple[str, ...]]
     month: tuple[tuple[str, ...], tuple[str, ...]]
-    gmail: Mapping[str, str]
-    outlook: Mapping[str, str]
-    labels: tuple[str, str, str, str]
-    plain: tuple[str, ...]
+    ampm: tuple[str, ...]
+    tz: Mapping[int, str]
+    notice: str
+    banner: str
+    clients: Mapping[str, Phrases]
 
 
 @cache
@@ -55,10 +71,11 @@ def language(code: str) -> Language:
     def both(key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return tuple(data[key]["short"]), tuple(data[key]["long"])
 
-    outlook: dict[str, Any] = data["outlook"]
+    clock: dict[str, Any] = data.get("clock", {})
     return Language(
         code=code,
         tight=data.get("tight", False),
+        wide=data.get("wide", False),
         charsets=tuple(data["charsets"]),
         given=pairs("given"),
         family=pairs("family"),
@@ -73,11 +90,26 @@ def language(code: str) -> Language:
         slots={key: tuple(phrases) for key, phrases in data["slots"].items()},
         weekday=both("weekday"),
         month=both("month"),
-        gmail=data["gmail"],
-        outlook={key: outlook[key] for key in ("original", "date", "reply", "forward", "cc")},
-        labels=tuple(outlook["labels"]),
-        plain=tuple(data["plain"]["attribution"]),
+        ampm=tuple(clock.get("ampm", ("AM", "PM"))),
+        tz={int(zone): name for zone, name in clock.get("tz", {}).items()},
+        notice=data["notice"]["text"],
+        banner=data["notice"]["banner"],
+        clients={client: phrases(data[client]) for client in CLIENTS},
     )
+
+
+CLIENTS = (
+    "gmail", "gmail-app", "outlook", "outlook-mac", "outlook-web", "apple", "thunderbird", "yahoo", "proton", "samsung", "k9", "plain",
+)  # fmt: skip
+
+
+def phrases(table: Mapping[str, Any]) -> Phrases:
+    def several(key: str) -> tuple[str, ...]:
+        held = table.get(key, ())
+        return (held,) if isinstance(held, str) else tuple(held)
+
+    rest = {key: value for key, value in table.items() if key not in ("attribution", "date", "labels")}
+    return Phrases(several("attribution"), several("date"), tuple(table.get("labels", ())), rest)
 
 
 def template(text: str) -> Template:
