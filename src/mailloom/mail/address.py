@@ -244,6 +244,8 @@ class _Scanner:
                 self._add("", _clean(address))
         elif "@" in written:
             self._add(*_bare(written, box.comments))
+        elif " at " in written and key(written.strip()):
+            self._add(_comment_name(box.comments), written.strip())
         elif by == "," and name and "=?" not in name:
             self.surname = name  # perhaps a surname: the next mailbox tells
         else:
@@ -328,12 +330,21 @@ def key(address: str) -> str:
     "" for what can't be delivered to by RFC 5321: no local part, no domain, blanks, longer than any address.
     """
     local, at, domain = address.rpartition("@")
+    if not at and " at " in address:
+        local, at, domain = _as_archived(address)
     if not at or not local or len(address) > KEY_LENGTH:
         return ""
     plain = _plain_domain(domain)
     if not plain or (_UNUSABLE.search(local) and not (local.startswith('"') and local.endswith('"'))):
         return ""
     return f"{local}@{plain}"
+
+
+def _as_archived(address: str) -> tuple[str, str, str]:
+    """The archives of Mailman and others write "ann at example.org", against collectors of addresses."""
+    local, _, domain = address.partition(" at ")
+    plain = "." in domain.strip() and " " not in domain.strip() and " " not in local.strip()
+    return (local.strip(), "@", domain) if plain else ("", "", "")
 
 
 def folded(key: str) -> str:

@@ -78,22 +78,31 @@ def _labelled(head: str) -> dict[str, str] | None:
 
 _MAILBOX = re.compile(
     r"[<\[(]\s{0,3}(?:mailto:)?([^\s<>\[\]()\"]{1,64}@[^\s<>\[\]()\"]{1,255})\s{0,3}[>\])]"
+    r"|<\s{0,3}([^\s<>@]{1,64} at [^\s<>@]{1,255}\.[^\s<>@]{1,63})\s{0,3}>"
     rf"|{ADDRESS.pattern}"
 )
-"""An address in brackets of any kind, or bare."""
+"""An address in brackets of any kind, as archives write it, or bare."""
 _EDGES = " \t,;:：、，*_-–\"'“”«»"
 _DATE_EDGES = _EDGES.replace("-", "") + "[]"
 _QUOTING = re.compile(r"(?:quoting|zitat von|citeren|citando|citazione)\s", re.IGNORECASE)
 """What Horde opens with; a name follows, not a date."""
 
 
+_FORWARDER = re.compile(
+    r"\W*(?:forwarded by|weitergeleitet von|transféré par|reenviado por|inoltrato da|encaminhado por)\s", re.IGNORECASE
+)
+"""Lotus Notes names who forwarded and when, which is not who wrote."""
+
+
 def _attributed(text: str) -> Stated:
     """Who wrote when. The name stands before the address; where there is none, it is the longest of what verb and date part."""
-    mailboxes = list(_MAILBOX.finditer(text)) if "@" in text else []
+    if _FORWARDER.match(text):
+        return Stated("", (), (), (), Date(None, None, ""), None)
+    mailboxes = list(_MAILBOX.finditer(text)) if "@" in text or " at " in text else []
     address = ""
     if mailboxes:
         # "ann@example.org <mailto:ann@example.org>": a second one is the same, or a list's; the first is meant.
-        address = mailboxes[0][1] or mailboxes[0][0]
+        address = mailboxes[0][1] or mailboxes[0][2] or mailboxes[0][0]
         address = address[7:] if address.lower().startswith("mailto:") else address
         text = _blanked(text, mailboxes)
     text = without_wrote(text)

@@ -47,9 +47,13 @@ _ZONE = re.compile(
 )
 # Names that clients in one language use; the others are in dates.ZONES.
 _OWN_ZONES: Final = {"MEZ": 60, "MESZ": 120, "WIB": 420, "WITA": 480, "WIT": 540}
+_NO_VOTES: Final[frozenset[str]] = frozenset()
+_AMERICAN: Final = frozenset(("mdy",))
+_DAY_FIRST: Final = frozenset(("dmy",))
 Ymd = tuple[int, int, int]
 _GAP: Final = " -\t\xa0\u202f,.(\uff08\u060c\u3001\uff0c"
 _THAI = re.compile("[\u0e00-\u0e7f]")
+_IDEOGRAPHS: Final = "\u2e80"
 _PERSIAN_DIGIT = re.compile("[\u06f0-\u06f9]")
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u202a-\u202e\u2066-\u2069\ufeff\xad]+")
 BUDDHIST = 543
@@ -144,13 +148,15 @@ def _day_and_clock(plain: str) -> tuple[_Day | None, _Clock | None]:
     if day is not None and clock is None:
         # A time with a dot looks like a date, so the date is taken out before.
         clock = _clock(_DOTTED.search(f"{plain[: day.start]}{' ' * (day.end - day.start)}{plain[day.end :]}"))
+        if clock is not None and not clock.votes:
+            clock = clock._replace(votes=_DAY_FIRST)  # nobody in America writes 2.14
     return day, clock
 
 
 def _date(day: _Day | None, clock: _Clock | None, plain: str, text: str, around: str) -> Date:
     if day is None or clock is None:
         return Date(None, None, text)
-    on = _chosen(day, plain, clock.votes, around)
+    on = _chosen(day, clock, plain, around)
     ms = milliseconds(on, (clock.hour, clock.minute, clock.second), clock.zone) if on else None
     return Date(ms, clock.zone if ms is not None else None, text)
 
@@ -162,7 +168,7 @@ def _clock(found: re.Match[str] | None) -> _Clock | None:
     if found is None:
         return None
     text, start, end, hour = found.string, found.start(), found.end(), int(found[1])
-    votes: frozenset[str] = frozenset()
+    votes = _NO_VOTES
     half, half_start, half_end, written = _half(text, start, end)
     if half >= 0:
         if hour <= 12:
@@ -194,27 +200,27 @@ def _half(text: str, start: int, end: int) -> tuple[int, int, int, str]:
     if after and not text[end : after.start()].strip(" \u202f\xa0") and fold(after[0]) in halves:
         stop = after.end() + (text[after.end() : after.end() + 1] == ".")
         return halves[fold(after[0])], start, stop, after[0]
-    before = text[max(0, start - 16) : start].rstrip(" \u202f\xa0.")
-    word = _LAST_WORD.search(before)
-    if word:
-        known = fold(word[0])
-        place = max(0, start - 16) + word.start()
-        for size in (len(known), 2):  # scripts without blanks: "周四下午2:14"
-            if known[-size:] in halves:
-                return halves[known[-size:]], place + len(known) - size, end, word[0]
-        if known in {"am", "pm"}:
-            return 12 if known == "pm" else 0, place, end, word[0]
+    room = max(0, start - 24)
+    words = _TOKEN.findall(text, room, start)
+    place = text.rfind(words[-1], room, start) if words else 0
+    if not words or text[place + len(words[-1]) : start].strip(" \u202f\xa0"):
+        return -1, start, end, ""
+    word, known = words[-1], fold(words[-1])
+    if known in halves:
+        table = calendar()
+        # "Sa 12:14", "de 12:14" in one language, "de. 12:14" in another.
+        sure = word[-1] == "." or not (known in table.days or known in table.at)
+        return (halves[known], place, end, word) if sure else (-1, start, end, "")
+    if known >= _IDEOGRAPHS and known[-2:] in halves:  # scripts without blanks: "周四下午2:14"
+        return halves[known[-2:]], place + len(word) - 2, end, word
     return -1, start, end, ""
-
-
-_LAST_WORD = re.compile(r"(?:[^\W\d_]|[.\u0300-\u036f]){1,12}$")
 
 
 def _votes(half: str) -> frozenset[str]:
     """Americans write "PM"; "p. m." is Spanish, and "pm" is written by those who put the day first, too."""
     if half in {"AM", "PM"}:
-        return frozenset(("mdy",))
-    return frozenset(("dmy",)) if "." in half and half[0] in "ap" else frozenset()
+        return _AMERICAN
+    return _DAY_FIRST if "." in half and half[0] in "ap" else _NO_VOTES
 
 
 # ---------------------------------------------------------------- the day
@@ -328,16 +334,19 @@ def _from_jalali(year: int, month: int, day: int) -> Ymd | None:
 # ---------------------------------------------------------------- which reading
 
 
-def _chosen(day: _Day, plain: str, votes: frozenset[str], around: str) -> Ymd | None:
+def _chosen(day: _Day, clock: _Clock, plain: str, around: str) -> Ymd | None:
     if len(day.ways) == 1 and 1900 <= day.ways[0][1][0] < 2200:
         return day.ways[0][1]
     ways = [(order, on) for order, stated in day.ways if (on := _gregorian(stated, around)) and _exists(on)]
     if len({on for _, on in ways}) <= 1:
         return ways[0][1] if ways else None
     table = calendar()
-    rest = f"{plain[: day.start]} \0 {plain[day.end :]}"
-    words = [fold(m[0]) for m in _TOKEN.finditer(rest) if not m[0].isdecimal()]
-    weekdays = {number for word in words for number in table.days.get(word, ())}
+    used = sorted(((day.start, day.end), (clock.start, clock.end)))
+    rest = f"{plain[: used[0][0]]} {plain[used[0][1] : used[1][0]]} {plain[used[1][1] :]}"
+    words = [fold(word) for word in _TOKEN.findall(rest) if not word.isdecimal()]
+    # A letter is no evidence ("à", "14 h"), where one is not a word; nor is what is a preposition elsewhere.
+    telling = [word for word in words if (len(word) > 1 or word >= _IDEOGRAPHS) and word not in table.at]
+    weekdays = {number for word in telling for number in table.days.get(word, ())}
     fitting = {on for _, on in ways if calendar_date(*on).weekday() in weekdays}
     if len(fitting) == 1:
         return fitting.pop()
@@ -346,7 +355,7 @@ def _chosen(day: _Day, plain: str, votes: frozenset[str], around: str) -> Ymd | 
         left = {on for order, on in ways if not languages.isdisjoint(order.split("+"))}
     else:
         foreign = languages and "en" not in languages
-        wanted = {table.orders[language] for language in languages} if foreign else votes
+        wanted = {table.orders[language] for language in languages} if foreign else clock.votes
         left = {on for order, on in ways if order in wanted}
     return left.pop() if len(left) == 1 else None
 
