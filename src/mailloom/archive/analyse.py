@@ -45,7 +45,7 @@ TABLES = {
     "attachments": "message, part, name, type, size, sha256, content_id, inline, inside",
     "segments": "message, kind, start, end, level, rule, confidence",
     "problems": "message, kind, place, detail",
-    "people": "key, name, role (from, to, cc), mails",
+    "people": "key, name, role (from, author, to, cc), mails",
     "deliveries": "one row an arrival: source, path, start, length, state, message, folder, reason, read_at, ...",
     "copies": "the deliveries that have a message",
 }

@@ -88,7 +88,7 @@ def _people(archive: Archive) -> Iterator[Row]:
     sql = "select key, name, role, mails from people where scope = ? order by key"
     for key, rows in groupby(archive.connection.cursor().execute(sql, (archive.scope,)), itemgetter(0)):
         names: dict[str, int] = defaultdict(int)
-        roles = {"from": 0, "to": 0, "cc": 0}
+        roles = {"from": 0, "author": 0, "to": 0, "cc": 0}
         for _, name, role, mails in rows:
             roles[role] += mails
             if name:

@@ -39,7 +39,7 @@ def lines(message: Message, *, room: int, full: bool) -> Iterator[str]:
 def _headers(message: Message) -> Iterator[tuple[str, str]]:
     yield "date", draw.stated(message.date)
     roles: Sequence[tuple[str, Sequence[Address]]] = (
-        ("from", message.from_), ("sender", message.sender), ("reply to", message.reply_to), ("to", message.to), ("cc", message.cc),
+        ("from", message.from_), ("written by", message.author if message.author != message.from_ else ()), ("sender", message.sender), ("reply to", message.reply_to), ("to", message.to), ("cc", message.cc),
     )  # fmt: skip
     for role, people in roles:
         for number, one in enumerate(people[:SHOWN_PEOPLE]):

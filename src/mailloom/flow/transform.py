@@ -81,7 +81,12 @@ def seal(outcome: Outcome) -> Sealed:
     message = record.message
     people = dict.fromkeys(
         (a.key, a.name, role)
-        for role, addresses in (("from", message.from_), ("to", message.to), ("cc", message.cc))
+        for role, addresses in (
+            ("from", message.from_),
+            ("author", message.author if message.author != message.from_ else ()),
+            ("to", message.to),
+            ("cc", message.cc),
+        )
         for a in addresses
         if a.key
     )
@@ -129,7 +134,7 @@ def _words(message: Message) -> Words:
     files = [*message.attachments, *(a for n in attached for a in n.attachments)]
     return Words(
         subject=_clean(message.subject),
-        sender=_clean(_names(message.from_)),
+        sender=_clean(_names(tuple(dict.fromkeys((*message.from_, *message.author))))),
         recipients=_clean(_names((*message.to, *message.cc))),
         new=_clean(new),
         old=_clean("\n".join(old)),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mailloom.mail.address import addresses, key
+from mailloom.mail.address import addresses, key, shown
 from mailloom.mail.model import Address
 
 _ORIGINAL: Final = ("x-original-from", "x-original-sender")
@@ -19,32 +19,22 @@ address alone. Forwarders write them as well, so that they count only where From
 """
 _REPLACED: Final = "x-google-original-from"
 """Gmail puts the account into From where it doesn't know the address that the author gave."""
-_LISTED: Final = frozenset(
-    (
-        "list-id",
-        "list-post",
-        "list-unsubscribe",
-        "mailing-list",
-        "x-mailing-list",
-        "x-google-group-id",
-        "x-mailman-version",
-    )
-)
-
 # "'Ann' via Plans" (Mailman, Google Groups), "Ann (via plans Mailing List)" (Sympa), in the languages that these are translated to.
 _VIA = re.compile(
-    r"(?P<name>\S[^\0]*?)[\s(]+(?:via|über|par|por|a través de|mediante|tramite|przez|za pośrednictwem|через|kautta|aracılığıyla"
-    r"|経由|经由|經由|通过|透過)\s+\S[^\0]*",
+    r"[\s(](?:via|über|par|por|a través de|mediante|tramite|przez|za pośrednictwem|через|kautta|aracılığıyla"
+    r"|経由|经由|經由|通过|透過)\s+(?=\S)",
     re.IGNORECASE,
 )
 BEHALF = re.compile(
     r"\b(?:on behalf of|im auftrag von|im namen von|de la part de|en nombre de|per conto di|em nome de|namens|på uppdrag av"
-    r"|på vegne af|på vegne av|puolesta|w imieniu|jménem|v mene|în numele|nevében|adına|от имени|від імені|εκ μέρους)\b"
-    r"|代表|の代理|代理|을 대신하여|בשם|نيابة عن",
+    r"|på vegne af|på vegne av|puolesta|w imieniu|jménem|v mene|în numele|nevében|adına|от имени|від імені|εκ μέρους|בשם"
+    r"|نيابة عن)\b|(?<=\s)代表(?=\s)",
     re.IGNORECASE,
 )
+"""What Outlook and Exchange write between the one who sent and the one who wrote."""
 # groups.io writes ann=example.org@groups.io, the IETF ann=40example.org@dmarc.ietf.org.
-_ENCODED = re.compile(r"(?P<local>[^@=\s]+)=(?:40)?(?P<domain>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)@[^@\s]+")
+_ENCODED = re.compile(r"([^@=\s]+)=([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)@[^@\s]+")
+_AT_SIGN = "40"
 # LISTSERV hides addresses behind numbers of its own.
 _HIDDEN = re.compile(r"[0-9a-f]{8,}-dmarc-request@", re.IGNORECASE)
 
@@ -63,8 +53,8 @@ def authors(
     if _REPLACED in written:
         for other in addresses(written[_REPLACED][0])[:1]:
             if other.key:
-                return (Address(other.name or one.name, other.address, other.key),)
-    if _LISTED.isdisjoint(written):
+                return _one(other.name or one.name, other.address)
+    if "list-id" not in written and not _HIDDEN.match(one.address):
         return behalf(from_)
     name = written_by(one.name)
     encoded = _ENCODED.fullmatch(one.address) if "=" in one.address else None
@@ -74,18 +64,22 @@ def authors(
     for field in _ORIGINAL:
         for other in addresses(written[field][0])[:1] if field in written else ():
             if other.key and other.key != one.key:
-                return (Address(other.name or name, other.address, other.key),)
+                return _one(other.name or name, other.address)
     if encoded:
-        address = f"{encoded['local']}@{encoded['domain']}"
-        return (Address(name, address, key(address)),)
+        domain = encoded[2].removeprefix(_AT_SIGN) if one.key.endswith("@dmarc.ietf.org") else encoded[2]
+        return _one(name, f"{encoded[1]}@{domain}")
     # Mailman puts the author into Reply-To, or into Cc where answers shall go to the list.
     others = [other for other in (*reply_to, *cc) if other.key and other.key != one.key]
     for other in others:
         if _words(other.name) == _words(name):
-            return (Address(other.name, other.address, other.key),)
+            return _one(other.name, other.address)
     if len(reply_to) == 1 and others and others[0] is reply_to[0] and not reply_to[0].name:
-        return (Address(name, reply_to[0].address, reply_to[0].key),)
-    return (Address(name, "", ""),)
+        return _one(name, reply_to[0].address)
+    return _one(name, "")
+
+
+def _one(name: str, address: str) -> tuple[Address, ...]:
+    return (Address(shown(name, address), address, key(address)),)
 
 
 def _words(name: str) -> frozenset[str]:
@@ -107,5 +101,5 @@ def behalf(people: tuple[Address, ...]) -> tuple[Address, ...]:
 
 def written_by(name: str) -> str | None:
     """The name in "NAME via LIST", None where there is none."""
-    found = _VIA.fullmatch(name)
-    return found["name"].strip(" '\"(").strip() if found else None
+    found = _VIA.search(name)
+    return name[: found.start()].strip(" '\"()") if found and found.start() else None

@@ -52,7 +52,9 @@ def message_id(date: Date, content: bytes) -> MessageId:
 
 
 def _said(message: Message) -> bytes:
-    people = (message.from_, message.sender, message.reply_to, message.to, message.cc)
+    people = [message.from_, message.sender, message.reply_to, message.to, message.cc]
+    if message.author != message.from_:
+        people.append(message.author)
     fields = [
         *map(_people, people),
         _fold(message.subject),

@@ -123,6 +123,7 @@ class Message:
     """What one mail says: headers decoded, the body a person read, cut into segments, with the messages inside it.
 
     `message_id`, `in_reply_to` and `references` are without brackets, as stated: hygiene is for thread/evidence.py.
+    `author` is who really wrote (mail/author.py): `from_`, unless a mailing list put itself there.
     `in_reply_to_text` keeps the header as it was for its garbled forms.
     `headers` are all fields of the top level in order, decoded when looked at, for `show` (they hold what a copy adds too).
     """
@@ -140,6 +141,7 @@ class Message:
     reply_to: tuple[Address, ...]
     to: tuple[Address, ...]
     cc: tuple[Address, ...]
+    author: tuple[Address, ...]
     list_id: str
     auto_submitted: str
     marks: tuple[str, ...]

@@ -15,8 +15,10 @@ from hashlib import sha256
 
 from mailloom.mail import header
 from mailloom.mail.address import RECIPIENTS, addresses
+from mailloom.mail.author import authors
 from mailloom.mail.body import Body, body
 from mailloom.mail.kinds import kinds
+from mailloom.mail.mailbox import valid
 from mailloom.mail.mime import Mime, Part, scan
 from mailloom.mail.model import Address, Attachment, Message, Nested, Problem, Trace
 from mailloom.mail.nested import inline
@@ -85,7 +87,7 @@ def message(mime: Mime) -> Message:
     limits: list[Problem] = []
     inside = inline(main.text, segments, subject=subject, problems=limits)
     nested = _nested(carried, inside, limits)
-    from_ = head.people("from")
+    from_, reply_to, cc = head.people("from"), head.people("reply-to"), head.people("cc")
     list_id = head.text("list-id")
     auto = head.text("auto-submitted").partition(";")[0].strip().lower()
     references, in_reply_to = head.ids("references"), head.ids("in-reply-to")
@@ -103,9 +105,10 @@ def message(mime: Mime) -> Message:
         subject=subject,
         from_=from_,
         sender=head.people("sender"),
-        reply_to=head.people("reply-to"),
+        reply_to=reply_to,
         to=head.people("to"),
-        cc=head.people("cc"),
+        cc=cc,
+        author=authors(from_, reply_to, cc, head.written),
         list_id=_list_id(list_id),
         auto_submitted=auto,
         marks=_marks(mime, from_, list_id, auto),
@@ -164,6 +167,9 @@ class _Head:
                 more = addresses(value)
                 if len(more) >= RECIPIENTS:
                     self.problems.append(Problem("too many recipients", name, f"the first {RECIPIENTS}"))
+                odd = next((one for one in more if one.address and not valid(one.address)), None)
+                if odd is not None:
+                    self.problems.append(Problem("address not valid", name, odd.address[:80]))
                 found = found + more if found else more
         return found
 

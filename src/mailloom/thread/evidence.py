@@ -26,7 +26,8 @@ def evidence(record: Record) -> Stated:
     """Everything that a message states. The same record states the same, wherever and whenever it is asked."""
     message = record.message
     sender = message.from_[0].key if message.from_ else ""
-    others = dict.fromkeys([a.key for a in (*message.from_, *message.to, *message.cc) if a.key and a.key != sender])
+    named = (*message.from_, *message.author, *message.to, *message.cc)
+    others = dict.fromkeys([a.key for a in named if a.key and a.key != sender])
     people = (sender, *others)[:MAX_PEOPLE]
     links = tuple(_hard(record))
     owns, asks = _clues(record, cites=any(not link.owns for link in links))
