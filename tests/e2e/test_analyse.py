@@ -211,7 +211,7 @@ def test_export_people_counts_roles(room: Path, tmp_path: Path) -> None:
     people = lines(printed(room, "export", "people"))
     assert [p["key"] for p in people] == sorted(p["key"] for p in people)
     assert sum(p["from"] for p in people) == json.loads(printed(room, "stats", "--json"))["messages"]
-    assert all(p["mails"] == p["from"] + p["to"] + p["cc"] for p in people)
+    assert all(p["mails"] == p["from"] + p["author"] + p["to"] + p["cc"] for p in people)
     for form in ("csv", "parquet"):
         printed(room, "export", "people", "--format", form, "--out", str(tmp_path / form))
     assert pq.read_table(tmp_path / "parquet").num_rows == len(people)

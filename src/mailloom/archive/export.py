@@ -117,6 +117,7 @@ _PEOPLE = {
     "key": "text",
     "name": "text",
     "from": "count",
+    "author": "count",
     "to": "count",
     "cc": "count",
     "mails": "count",

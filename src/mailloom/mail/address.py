@@ -26,11 +26,12 @@ _USUAL = re.compile(
 # Each alternative is bounded or ends where the next token may begin, so that a failed try is never repeated over the same text.
 _TOKEN = re.compile(
     r"""(?P<word>=\?[^?\s"<>]{1,80}\?[bBqQ]\?(?:[^?"<>]|\?(?!=)){0,500}+\?=)|(?P<blank>\s++)|(?P<quoted>"(?:[^"\\]|\\.){0,1000}+")"""
-    r"""|(?P<comment>\()|(?P<mailto>\[\s*+(?:mailto|smtp):[^\[\]\s]*+\s*+\])|(?P<angle><[^<>]*+>?)|(?P<mark>[,;:>")]|\\.?)"""
+    r"""|(?P<comment>\()|(?P<mailto>\[\s*+(?:mailto|smtp):[^\[\]\s]*+\s*+\])|(?P<angle><(?:"(?:[^"\\]|\\.){0,66}+"@[^<>]*+>|[^<>]*+>?))|(?P<mark>[,;:>")]|\\.?)"""
     r"""|(?P<text>[^\s"(<>,;:)\\\[=]++|.)""",
     re.DOTALL | re.IGNORECASE,
 )
 _PLAIN = re.compile(rf"{_ATOM}@[\w\-]++(?:\.[\w\-]++)++")
+_DOMAIN = re.compile(r"@(?:\[[^\[\]\s]{1,255}\]|[^\s,;:<>()\[\]\"]++)")
 _COMMENT = re.compile(r"\([^()]*+\)")
 _PAREN = re.compile(r"\\.|[()]", re.DOTALL)
 _ROUTE = re.compile(r"@[^:<>]*+:")
@@ -161,6 +162,11 @@ class _Scanner:
         inner = text[1:-1]
         if _SWALLOWED.search(inner):  # the quote was never closed and met the next mailbox's
             self.at = start + 1
+            return
+        domain = _DOMAIN.match(self.value, self.at)
+        if domain and not self.box.bracketed:  # "ann smith"@example.org (RFC 5321 section 4.1.2)
+            self.at = domain.end()
+            self._address(text + domain[0])
             return
         self.box.written.append(text)
         self.box.words.append(_ESCAPE.sub(r"\1", inner) if "\\" in inner else inner)
@@ -293,15 +299,12 @@ def _bare(written: str, comments: list[str]) -> tuple[str, str]:
     tokens = written.split()
     place = next(i for i, token in enumerate(tokens) if "@" in token)
     first = last = place
-    token = tokens[place]
     # Blanks may stand around the @ and the dots (RFC 5322 section 4.4).
     while first and (tokens[first][0] in "@." or tokens[first - 1][-1] == "."):
         first -= 1
     while last + 1 < len(tokens) and (tokens[last][-1] in "@." or tokens[last + 1][0] == "."):
         last += 1
-    if written.lstrip().startswith('"') and token.count('"') == 1:  # "ann smith"@example.org
-        first = 0
-    address = (" " if '"' in tokens[first] else "").join(tokens[first : last + 1])
+    address = "".join(tokens[first : last + 1])
     name = _named(" ".join(tokens[:first] + tokens[last + 1 :]).replace('"', ""))
     return name or _comment_name(comments), _clean(address)
 
@@ -310,7 +313,7 @@ def _clean(address: str) -> str:
     """The address of brackets: without comments, blanks around the dots and the @, an old route (RFC 5322 section 4.4),
     "mailto:", and the quotes that Outlook puts around.
     """
-    if "(" in address:
+    if "(" in address and address[:1] != '"':
         address = _COMMENT.sub("", address)
     address = address.strip()
     if address[:7].lower() == "mailto:":
