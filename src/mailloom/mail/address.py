@@ -298,6 +298,9 @@ def _bare(written: str, comments: list[str]) -> tuple[str, str]:
     """An address without brackets: the word with the @, or the words around a lone one; other words are a name."""
     tokens = written.split()
     place = next(i for i, token in enumerate(tokens) if "@" in token)
+    local, _, domain = tokens[place].rpartition("@")
+    if "/" in local and "." not in domain and "=" not in local:
+        return _named(written.replace('"', "")), ""  # a name in Lotus Notes: "Ann Lee/Sales/Example@Example"
     first = last = place
     # Blanks may stand around the @ and the dots (RFC 5322 section 4.4).
     while first and (tokens[first][0] in "@." or tokens[first - 1][-1] == "."):

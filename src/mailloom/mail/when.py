@@ -134,7 +134,9 @@ def find(text: str) -> Found | None:
             start = place
     for word in _TOKEN.finditer(plain, end, end + FAR):
         known = fold(word[0])
-        if plain[outer_end : word.start()].strip(_GAP) or not (known in days or known in at):
+        # "14:14 Uhr" and "14:14, Cs", but not the first letter of a name in "14:14, A. Smith".
+        belongs = known in days or (known in at and (len(known) > 1 or word[0].islower()))
+        if plain[outer_end : word.start()].strip(_GAP) or not belongs:
             break
         outer_end = word.end()
         if known in days and plain[outer_end : outer_end + 1] in (")", "\uff09"):
@@ -169,7 +171,7 @@ def _clock(found: re.Match[str] | None) -> _Clock | None:
         return None
     text, start, end, hour = found.string, found.start(), found.end(), int(found[1])
     votes = _NO_VOTES
-    half, half_start, half_end, written = _half(text, start, end)
+    half, half_start, half_end, written = _half(text, start, end, hour)
     if half >= 0:
         if hour <= 12:
             hour = hour % 12 + half
@@ -191,10 +193,12 @@ def _clock(found: re.Match[str] | None) -> _Clock | None:
 _LATIN_HALF = re.compile(r"[\s\u202f\xa0]{0,2}([AaPp])(\.?)([\s\u202f\xa0]?)[Mm](\.?)(?!\w)")
 
 
-def _half(text: str, start: int, end: int) -> tuple[int, int, int, str]:
+def _half(text: str, start: int, end: int, hour: int) -> tuple[int, int, int, str]:
     """(0 for am, 12 for pm, -1 for neither; where it and the time start and end; as written) of the word beside a time."""
     if latin := _LATIN_HALF.match(text, end):
         return 12 if latin[1] in "pP" else 0, start, latin.end(), latin[0].strip()
+    if hour > 12:
+        return -1, start, end, ""
     halves = calendar().halves
     after = _TOKEN.search(text, end, end + 24)
     if after and not text[end : after.start()].strip(" \u202f\xa0") and fold(after[0]) in halves:
@@ -264,51 +268,74 @@ def _ways(found: re.Match[str]) -> Iterator[tuple[str, Ymd]]:
 
 
 def _named_day(text: str, clock: _Clock | None) -> _Day | None:
-    """The numbers around a month's name."""
+    """A month's name with the day beside it."""
     table = calendar()
     words = list(_TOKEN.finditer(text, max(0, clock.start - 2 * FAR) if clock else 0))
-    if clock is not None:
-        words = [w for w in words if w.end() <= clock.start or w.start() >= clock.end]
-    named: list[tuple[int, str]] = []
-    for at, word in enumerate(words):
-        if word[0] <= "9:":
-            continue
-        known = fold(word[0])
-        if known not in table.months and known not in table.jalali:
-            # Articles grow together with the month in Catalan ("d'octubre") and Hebrew; "كانون الثاني" has two words.
-            if known[:1] in ("d", "ב") and known[1:] in table.months:
-                known = known[1:]
-            elif not known.isascii() and at + 1 < len(words) and known + fold(words[at + 1][0]) in table.months:
-                known += fold(words[at + 1][0])
-            else:
+    sides = [words]
+    if (
+        clock is not None
+    ):  # "at 14:14 Jan Novak": no date goes on behind its time but for the year of "Sep 3 14:14 2026"
+        sides = [[w for w in words if w.end() <= clock.start], [w for w in words if w.start() >= clock.end]]
+    for side in sides:
+        near: list[tuple[bool, _Day]] = []
+        rest = sides[-1] if side is sides[0] and clock is not None else []
+        for at, word in enumerate(side):
+            if word[0] <= "9:":
                 continue
-        named.append((at, known))
-    # "mar. 3 mars": of two, the one that can't be a weekday.
-    for at, known in [one for one in named if one[1] not in table.days] or named:
-        if near := _numbers_near(words, at):
-            day, year, start, end = near
-            return _Day(start, end, tuple(_dated(known, year, day, text)), named=True)
+            known, end = _month(side, at)
+            if known and (day := _around_month(side, at, end, known, rest)):
+                near.append((known in table.days, day))
+        if near:
+            # "mar. 3 mars": of two, the one that can't be a weekday.
+            return min(near, key=lambda one: one[0])[1]
     return None
 
 
-def _numbers_near(words: Sequence[re.Match[str]], at: int) -> tuple[int, str, int, int] | None:
-    """(day, year as written, start, end) of the numbers beside the month words[at]."""
-    before = [w for w in words[max(0, at - 4) : at] if w[0] <= "9:"]
-    after = [w for w in words[at + 1 : at + 6] if w[0] <= "9:"]
-    days = [w for w in (*before[-1:], *after[:2], *before[:-1]) if len(w[0]) <= 2]
-    for year in (*after, *reversed(before)):
-        if len(year[0]) == 4:
+def _month(words: Sequence[re.Match[str]], at: int) -> tuple[str, int]:
+    """The folded name of the month that begins with words[at], or "", and the index behind it."""
+    table = calendar()
+    known = fold(words[at][0])
+    if known in table.months or known in table.jalali:
+        return known, at + 1
+    # Articles grow together with the month in Catalan ("d'octubre") and Hebrew; "كانون الثاني" has two words.
+    if known[:1] in ("d", "ב") and known[1:] in table.months:
+        return known[1:], at + 1
+    if not known.isascii() and at + 1 < len(words) and known + fold(words[at + 1][0]) in table.months:
+        return known + fold(words[at + 1][0]), at + 2
+    return "", at
+
+
+def _around_month(
+    words: Sequence[re.Match[str]], at: int, stop: int, known: str, rest: Sequence[re.Match[str]]
+) -> _Day | None:
+    """The day beside the month words[at:stop], and the year beside both or, of ctime's form, first in `rest`."""
+    after = _numbers(words[stop : stop + 8])
+    before = _numbers(words[max(0, at - 8) : at][::-1])
+    day = year = None
+    if before and len(before[0][0]) < 3:
+        day, year = before[0], next((w for w in (*after[:1], *before[1:2]) if len(w[0]) in {2, 4}), None)
+        if after and len(after[0][0]) < 3 and len(before) > 1 and len(before[1][0]) == 4:
+            year = before[1]
+    elif after and len(after[0][0]) < 3:
+        day, year = after[0], next((w for w in (*before[:1], *after[1:2]) if len(w[0]) in {2, 4}), None)
+    year = year or next((w for w in _numbers(rest[:2]) if len(w[0]) == 4), None)
+    if day is None or year is None:
+        return None
+    start = min(words[at].start(), day.start(), year.start())
+    end = max(words[stop - 1].end(), day.end(), year.end())
+    return _Day(start, end, tuple(_dated(known, year[0], int(day[0]), words[at].string)), named=True)
+
+
+def _numbers(words: Sequence[re.Match[str]]) -> list[re.Match[str]]:
+    """Numbers that follow at once, but for words that belong to dates ("3 de setembro de 2026")."""
+    table = calendar()
+    out = []
+    for word in words:
+        if word[0] <= "9:":
+            out.append(word)
+        elif (known := fold(word[0])) not in table.at and known not in table.days:
             break
-    else:
-        # "3 Sep 26", "Sep 3, 26": the year is the last.
-        if len(days) < 2 or not after or after[-1] is days[0]:
-            return None
-        year = days[1]
-    for day in days:
-        if day is not year:
-            ends = (words[at], day, year)
-            return int(day[0]), year[0], min(w.start() for w in ends), max(w.end() for w in ends)
-    return None
+    return out
 
 
 def _dated(known: str, year: str, day: int, text: str) -> Iterator[tuple[str, Ymd]]:
