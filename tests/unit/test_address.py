@@ -62,6 +62,28 @@ BOB = ("", "bob@example.net")
         ("Ann @ Home <ann@example.org>", [("Ann @ Home", "ann@example.org")]),
         ("Ann </O=EXAMPLE/OU=A/CN=ann>", [("Ann", "/O=EXAMPLE/OU=A/CN=ann")]),
         ("root", [("root", "")]),
+        ("Ann <Ann <ann@example.org>>", [ANN]),
+        ("\"'Ann'\" <ann@example.org>", [ANN]),
+        ("'Ann' via Plans <plans@example.org>", [("'Ann' via Plans", "plans@example.org")]),
+        ("ann@example.org <ann@example.org>", [("", "ann@example.org")]),
+        ("\"'ann@example.org'\" <ann@example.org>", [("", "ann@example.org")]),
+        ("Ann [SMTP:ann@example.org]", [ANN]),
+        ("ann@example.org bob@example.net", [("", "ann@example.org"), BOB]),
+        ("Ann ann@example.org; bob@example.net", [ANN, BOB]),
+        (
+            "Foo <foo@example.org> on behalf of Bar <bar@example.net>",
+            [("Foo", "foo@example.org"), ("on behalf of Bar", "bar@example.net")],
+        ),
+        ("ann at example.org (Ann)", [("Ann", "ann at example.org")]),
+        ("Ann <ann at example.org>", [("Ann", "ann at example.org")]),
+        ("Ann Lee/Sales/Example@Example", [("Ann Lee/Sales/Example@Example", "")]),
+        ("/O=EXAMPLE/OU=A/CN=RECIPIENTS/CN=ann", [("/O=EXAMPLE/OU=A/CN=RECIPIENTS/CN=ann", "")]),
+        (r'"a\"b <c>"@example.org', [("", r'"a\"b <c>"@example.org')]),
+        (r'Ann <"a\"b <c>(d)"@example.org>', [("Ann", r'"a\"b <c>(d)"@example.org')]),
+        (
+            "Lee, Ann <ann@example.org>; Ray, Bob <bob@example.net>",
+            [("Lee, Ann", "ann@example.org"), ("Ray, Bob", "bob@example.net")],
+        ),
         ("<>", []),
         (" , ;, ", []),
         ("", []),
@@ -91,6 +113,10 @@ def test_groups() -> None:
         ("ann@bücher。example", "ann@xn--bcher-kva.example"),
         ("ann@straße.example", "ann@xn--strae-oqa.example"),
         ("ann@[192.0.2.1]", "ann@[192.0.2.1]"),
+        ("ann@ΟΔΟΣ.example", "ann@xn--pxavbq.example"),
+        ("ann@bü\u00adch\u200ber.example", "ann@xn--bcher-kva.example"),
+        ("ann@ｅｘａｍｐｌｅ．ｏｒｇ", "ann@example.org"),
+        ("ann at example.org", "ann@example.org"),
         ('"ann smith"@example.org', '"ann smith"@example.org'),
         ("a@b@example.org", "a@b@example.org"),
         ("ann", ""), ("@example.org", ""), ("ann@", ""), ("ann smith@example.org", ""), ("ann@exam ple.org", ""),
@@ -100,6 +126,19 @@ def test_groups() -> None:
 def test_key(written: str, joined: str) -> None:
     assert key(written) == joined
     assert key(joined) == joined
+
+
+@given(
+    st.text(st.characters(min_codepoint=0xE0, max_codepoint=0x24F, categories=("Ll", "Lu")), min_size=1, max_size=10)
+)
+def test_a_domain_in_letters_and_in_its_a_label_is_one(label: str) -> None:
+    """What the standard library's codec (IDNA 2003) makes of it, for letters that IDNA 2008 maps alike."""
+    try:
+        coded = f"{label}.example".encode("idna").decode()
+    except UnicodeError:
+        return
+    if coded.startswith("xn--"):
+        assert key(f"ann@{label}.example") == f"ann@{coded}" == key(f"ann@{coded.upper()}")
 
 
 def test_folded() -> None:

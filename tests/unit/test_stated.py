@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import time
 
-from mailloom.mail.stated import people, stated
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailloom.mail.stated import author, people, stated
 from mailloom.mail.when import when
 
 
@@ -96,3 +100,145 @@ def test_dates_that_say_nothing(text):
 )
 def test_people(value, want):
     assert pair(people(value)) == want
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "address"),
+    [
+        ("On Thu, Sep 3, 2026 at 2:14 PM Ann Lee <ann@example.org> wrote:","Ann Lee","ann@example.org"),
+        ("On Thu, Sep 3, 2026 at 2:14 PM Ann Lee via Plans <plans@lists.example.org> wrote:","Ann Lee via Plans","plans@lists.example.org"),
+        ("On Thursday, September 3rd, 2026 at 14:14, Ann Lee <ann@example.org> wrote:","Ann Lee","ann@example.org"),
+        ("On 3 Sep 2026, at 14:14, Lee, Ann (Example Ltd) <ann@example.org> wrote:","Lee, Ann (Example Ltd)","ann@example.org"),
+        ("On 9/3/26 2:14 PM, April May wrote:","April May",""),
+        ("April May wrote on Sep 3, 2026 at 2:14 PM:","April May",""),
+        ("On 2026-09-03 14:14, A. Smith wrote:","A. Smith",""),
+        ("Am Do., 3. Sept. 2026 um 14:14 Uhr schrieb Jürgen Groß <jg@example.de>:","Jürgen Groß","jg@example.de"),
+        ("Am 03.09.26 um 14:14 schrieb Jürgen Groß:","Jürgen Groß",""),
+        ("Jürgen Groß schrieb am 03.09.2026 um 14:14:","Jürgen Groß",""),
+        ("Zitat von Jürgen Groß <jg@example.org>:","Jürgen Groß","jg@example.org"),
+        ("Le jeu. 3 sept. 2026 à 14:14, Zoé d'Arc <zoe@example.fr> a écrit :","Zoé d'Arc","zoe@example.fr"),
+        ("Zoé d'Arc a écrit le 03/09/2026 à 14:14 :","Zoé d'Arc",""),
+        ("El jue, 3 sept 2026 a las 14:14, José Ñandú (<jose@example.es>) escribió:","José Ñandú","jose@example.es"),
+        ("Em qui., 3 de set. de 2026 às 14:14, João Conceição <joao@example.br> escreveu:","João Conceição","joao@example.br"),
+        ("Il giorno gio 3 set 2026 alle ore 14:14 Nicolò Verdi <nv@example.it> ha scritto:","Nicolò Verdi","nv@example.it"),
+        ("Il 03/09/26 14:14, Nicolò Verdi ha scritto:","Nicolò Verdi",""),
+        ("Op do 3 sep. 2026 om 14:14 schreef Jan de Vries <jan@example.nl>:","Jan de Vries","jan@example.nl"),
+        ("Op 3-9-2026 om 14:14 schreef De Vries, Jan:","De Vries, Jan",""),
+        ("Den tors 3 sep. 2026 kl 14:14 skrev Åsa Öberg <asa@example.se>:","Åsa Öberg","asa@example.se"),
+        ("Den 2026-09-03 kl. 14:14, skrev Åsa Öberg:","Åsa Öberg",""),
+        ("to 3. syysk. 2026 klo 14.14 Väinö Mäki (vaino@example.fi) kirjoitti:","Väinö Mäki","vaino@example.fi"),
+        ("Väinö Mäki kirjoitti 3.9.2026 klo 14.14:","Väinö Mäki",""),
+        ("czw., 3 wrz 2026 o 14:14 Łukasz Żak <lz@example.pl> napisał(a):","Łukasz Żak","lz@example.pl"),
+        ("W dniu 3.09.2026 o 14:14, Łukasz Żak pisze:","Łukasz Żak",""),
+        ("čt 3. 9. 2026 v 14:14 odesílatel Jiří Čech <jc@example.cz> napsal:","Jiří Čech","jc@example.cz"),
+        ("чт, 3 сент. 2026 г. в 14:14, Пётр Иванов <petr@example.ru>:","Пётр Иванов","petr@example.ru"),
+        ("03.09.2026 14:14, Пётр Иванов пишет:","Пётр Иванов",""),
+        ("чт, 3 вер. 2026 р. о 14:14 Олена Шевчук <olena@example.ua> пише:","Олена Шевчук","olena@example.ua"),
+        ("Στις Πέμ 3 Σεπ 2026 στις 2:14 μ.μ., ο χρήστης Νίκος Παπάς <np@example.gr> έγραψε:","Νίκος Παπάς","np@example.gr"),
+        ("3 Eyl 2026 Per, 14:14 tarihinde Ayşe Işık <ayse@example.tr> şunu yazdı:","Ayşe Işık","ayse@example.tr"),
+        ("Ann Lee <ann@example.org> ezt írta (időpont: 2026. szept. 3., Cs, 14:14):","Ann Lee","ann@example.org"),
+        ("În joi, 3 sept. 2026 la 14:14, Ștefan Țară <st@example.ro> a scris:","Ștefan Țară","st@example.ro"),
+        ("2026年9月3日(木) 14:14 山田 花子 <hanako@example.jp>:","山田 花子","hanako@example.jp"),
+        ("山田 花子さんは書きました:","山田 花子",""),
+        ("王小明 <wang@example.cn> 于2026年9月3日周四 下午2:14写道：","王小明","wang@example.cn"),
+        ("李 <li@example.cn> 於 2026年9月3日 週四 下午2:14寫道：","李","li@example.cn"),
+        ("2026년 9월 3일 (목) 오후 2:14, 김철수 <kim@example.kr>님이 작성:","김철수","kim@example.kr"),
+        ("\u202bفي الخميس، 3 سبتمبر 2026 في 2:14 م تمت كتابة ما يلي بواسطة \u202aليلى حسن\u202c\u200f <\u202aleila@example.org\u202c\u200f>:\u202c","ليلى حسن","leila@example.org"),
+        ("\u202bבתאריך יום ה׳, 3 בספט׳ 2026 ב-14:14 מאת \u202aדנה כהן\u202c\u200f <\u202adana@example.il\u202c\u200f>:\u202c","דנה כהן","dana@example.il"),
+        ("در تاریخ پنجشنبه ۱۲ شهریور ۱۴۰۵،\u200f ۱۴:۱۴ مریم رضایی <maryam@example.ir> نوشت:","مریم رضایی","maryam@example.ir"),
+        ("Vào Th 5, 3 thg 9, 2026 vào lúc 14:14 Nguyễn An <an@example.vn> đã viết:","Nguyễn An","an@example.vn"),
+        ("ในวันที่ พฤ. 3 ก.ย. 2026 เวลา 14:14 สมชาย ใจดี <somchai@example.th> เขียนว่า:","สมชาย ใจดี","somchai@example.th"),
+        ("Pada tanggal Kam, 3 Sep 2026 pukul 14.14 Budi Santoso <budi@example.id> menulis:","Budi Santoso","budi@example.id"),
+        ("ann@example.org (Ann Lee) wrote on 3 Sep 2026 14:14:","Ann Lee","ann@example.org"),
+        ("ann@example.org <mailto:ann@example.org> wrote:","","ann@example.org"),
+        ("Ann Lee <ann@example.org <mailto:ann@example.org>> wrote:","Ann Lee","ann@example.org"),
+        ('"Ann Lee" <ann@example.org> writes:',"Ann Lee","ann@example.org"),
+        ("'Ann Lee' <ann@example.org> writes:","Ann Lee","ann@example.org"),
+        ("Ann Lee (2026-09-03 14:14):","Ann Lee",""),
+        ("On 01/09/2025 04.47, Ann Lee < ann at example.org > wrote:","Ann Lee","ann at example.org"),
+        ("On Thu, 3 Sep 2026 14:14:00 +0200, Ann Lee wrote:","Ann Lee",""),
+        ("On Thu, Sep 03, 2026 at 02:14:00PM +0200, Ann Lee wrote:","Ann Lee",""),
+        ("Dana Scully wrote:","Dana Scully",""),
+        ("On Kawara wrote:","On Kawara",""),
+        ("* Ann Lee (ann@example.org) [260903 14:14]:","Ann Lee","ann@example.org"),
+        ("В чт, 03/09/2026 в 14:14 +0300, Пётр Иванов пишет:","Пётр Иванов",""),
+        ("Il giorno 03/set/2026, alle ore 14:14, Nicolò Verdi ha scritto:","Nicolò Verdi",""),
+        ("Dne 3. 9. 2026 v 14:14 Jiří Čech napsal(a):","Jiří Čech",""),
+        ("Dňa 3. 9. 2026 o 14:14 Ján Novák napísal(a):","Ján Novák",""),
+        ("---- On Thu, 03 Sep 2026 14:14:00 +0200 Ann Lee <ann@example.org> wrote ----","Ann Lee","ann@example.org"),
+        ("Ann Lee <ann@example.org> 於 2026-09-03 14:14 寫道：","Ann Lee","ann@example.org"),
+    ],
+)  # fmt: skip
+def test_who_wrote_in_any_order_and_script(line, name, address):
+    found = stated(line)
+    assert pair(found.from_) == [(name, address)]
+    wrapped = stated(line.replace(", ", ",\n", 1))
+    assert pair(wrapped.from_) == [(name, address)]
+    if "2026" in line and "260903" not in line:
+        assert found.date.ms == wrapped.date.ms
+        assert found.date.ms is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "who"),
+    [
+        ("Ann Lee [mailto:ann@example.org] On Behalf Of Bob Ray", [("Bob Ray", "")]),
+        ("plans-bounces@lists.example.org [mailto:plans-bounces@lists.example.org] On Behalf Of Ray, Bob", [("Ray, Bob", "")]),
+        ("Ann Lee <ann@example.org> im Auftrag von Bob Ray <bob@example.net>", [("Bob Ray", "bob@example.net")]),
+        ("Lee, Ann", [("Lee, Ann", "")]),
+        ("Ann Lee", [("Ann Lee", "")]),
+        ("Ann Lee <ann@example.org>; Bob <bob@example.net>", [("Ann Lee", "ann@example.org")]),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_a_from_line_names_one(value, who):
+    assert pair(author(value)) == who
+
+
+@pytest.mark.parametrize(
+    ("value", "want"),
+    [
+        ("Ray, Bob; Doe, Eve", [("Ray, Bob", ""), ("Doe, Eve", "")]),
+        ("Ann Lee <ann@example.org>; Ray, Bob <bob@example.net>; Doe, Eve", [("Ann Lee", "ann@example.org"), ("Ray, Bob", "bob@example.net"), ("Doe, Eve", "")]),
+        ("Ann Lee [ann@example.org]", [("Ann Lee", "ann@example.org")]),
+        ("Ann Lee (ann@example.org)", [("Ann Lee", "ann@example.org")]),
+        ("Ann Lee (Example) <ann@example.org>, Bob", [("Ann Lee (Example)", "ann@example.org"), ("Bob", "")]),
+        ("Ann Lee [mailto:ann@example.org]; 'Bob' [SMTP:bob@example.net]", [("Ann Lee", "ann@example.org"), ("Bob", "bob@example.net")]),
+        ("Ann Lee<mailto:ann@example.org>", [("Ann Lee", "ann@example.org")]),
+        ('"Ann Lee"<ann@example.org<mailto:ann@example.org>>, Bob<bob@example.net<mailto:bob@example.net>>', [("Ann Lee", "ann@example.org"), ("Bob", "bob@example.net")]),
+        ("Ann Lee/Sales/Example@Example", [("Ann Lee/Sales/Example@Example", "")]),
+        ("\u202aAnn Lee\u202c\u200f <\u202aann@example.org\u202c\u200f>", [("Ann Lee", "ann@example.org")]),
+    ],
+)  # fmt: skip
+def test_people_of_labelled_lines(value, want):
+    assert pair(people(value)) == want
+
+
+def test_who_forwarded_did_not_write():
+    found = stated(
+        "---------------------- Forwarded by Ann Lee/Sales/Example on 09/03/2026 02:14 PM ---------------------------"
+    )
+    assert (found.from_, found.date.ms) == ((), None)
+
+
+@given(st.text(st.sampled_from("ab <>()[]\"',:@.-/\0\1\n>123年 um"), max_size=60))
+def test_no_head_raises(text):
+    stated(text)
+    stated(f"On 3 Sep 2026, {text} <ann@example.org> wrote:")
+    people(text)
+    author(text)
+
+
+@pytest.mark.parametrize(
+    "unit", ["<a@", "(", "a@b ", "[mailto:", " at ", "<a at b.c ", "x;", "On Behalf Of ", "3 Sep ", "\u200f"]
+)
+def test_four_times_the_line_is_four_times_the_work(unit):
+    taken = []
+    for size in (5_000, 20_000):
+        text = unit * (size // len(unit))
+        begun = time.process_time()
+        stated(text + " wrote:")
+        people(text)
+        author(text)
+        taken.append(time.process_time() - begun)
+    assert taken[1] < 12 * taken[0] + 0.05

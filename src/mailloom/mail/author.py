@@ -13,12 +13,13 @@ from typing import Final
 from mailloom.mail.address import addresses, key, shown
 from mailloom.mail.model import Address
 
-_ORIGINAL: Final = ("x-original-from", "x-original-sender")
+_KEPT: Final = ("x-original-from", "x-original-sender")
 """Fields in which lists keep the author's mailbox: Google Groups and Sympa write the first, Google Groups the second, too, an
 address alone. Forwarders write them as well, so that they count only where From is a list's.
 """
 _REPLACED: Final = "x-google-original-from"
 """Gmail puts the account into From where it doesn't know the address that the author gave."""
+ORIGINAL: Final = (*_KEPT, _REPLACED)
 # "'Ann' via Plans" (Mailman, Google Groups), "Ann (via plans Mailing List)" (Sympa), in the languages that these are translated to.
 _VIA = re.compile(
     r"[\s(](?:via|über|par|por|a través de|mediante|tramite|przez|za pośrednictwem|через|kautta|aracılığıyla"
@@ -61,7 +62,7 @@ def authors(
     if name is None and encoded is None and not _HIDDEN.match(one.address):
         return from_
     name = one.name if name is None else name
-    for field in _ORIGINAL:
+    for field in _KEPT:
         for other in addresses(written[field][0])[:1] if field in written else ():
             if other.key and other.key != one.key:
                 return _one(other.name or name, other.address)

@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from mailloom.mail import header
 from mailloom.mail.address import RECIPIENTS, addresses
-from mailloom.mail.author import authors
+from mailloom.mail.author import ORIGINAL, authors
 from mailloom.mail.body import Body, body
 from mailloom.mail.kinds import kinds
 from mailloom.mail.mailbox import valid
@@ -37,7 +37,7 @@ _SINGULAR = (
 _ALIASES = ("resent-message-id", "x-original-message-id", "original-message-id", "x-microsoft-original-message-id")
 # Each field that is read -> what it is asked for by.
 _NEEDED = {
-    **{name: name for name in (*_SINGULAR, *_ALIASES, "thread-index", "list-id", "auto-submitted")},
+    **{name: name for name in (*_SINGULAR, *_ALIASES, *ORIGINAL, "thread-index", "list-id", "auto-submitted")},
     **{name: name for name in ("received", "return-path", "bcc", "resent-bcc", "x-keywords", "x-folder")},
     **dict.fromkeys(("delivered-to", "x-original-to", "x-delivered-to", "envelope-to", "x-envelope-to"), "delivered"),
     **dict.fromkeys(("x-gmail-labels", "keywords", "x-label"), "labels"),

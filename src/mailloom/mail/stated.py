@@ -6,7 +6,6 @@ It is kept as stated: a name without an address stays one, a date that can't be 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -76,12 +75,11 @@ def _labelled(head: str) -> dict[str, str] | None:
 
 # ---------------------------------------------------------------- "On DATE, NAME wrote:", in any order
 
-_MAILBOX = re.compile(
+_BRACKETED = re.compile(
     r"[<\[(]\s{0,3}(?:mailto:)?([^\s<>\[\]()\"]{1,64}@[^\s<>\[\]()\"]{1,255})\s{0,3}[>\])]"
     r"|<\s{0,3}([^\s<>@]{1,64} at [^\s<>@]{1,255}\.[^\s<>@]{1,63})\s{0,3}>"
-    rf"|{ADDRESS.pattern}"
 )
-"""An address in brackets of any kind, as archives write it, or bare."""
+"""An address in brackets of any kind, also as archives write it."""
 _EDGES = " \t,;:：、，*_-–\"'“”«»"
 _DATE_EDGES = _EDGES.replace("-", "") + "[]"
 _QUOTING = re.compile(r"(?:quoting|zitat von|citeren|citando|citazione)\s", re.IGNORECASE)
@@ -98,13 +96,9 @@ def _attributed(text: str) -> Stated:
     """Who wrote when. The name stands before the address; where there is none, it is the longest of what verb and date part."""
     if _FORWARDER.match(text):
         return Stated("", (), (), (), Date(None, None, ""), None)
-    mailboxes = list(_MAILBOX.finditer(text)) if "@" in text or " at " in text else []
     address = ""
-    if mailboxes:
-        # "ann@example.org <mailto:ann@example.org>": a second one is the same, or a list's; the first is meant.
-        address = mailboxes[0][1] or mailboxes[0][2] or mailboxes[0][0]
-        address = address[7:] if address.lower().startswith("mailto:") else address
-        text = _blanked(text, mailboxes)
+    if "@" in text or " at " in text:
+        address, text = _address(text)
     text = without_wrote(text)
     date = Date(None, None, "")
     if known := find(text):
@@ -123,13 +117,20 @@ _HERE = "\1"
 """Where the address stood."""
 
 
-def _blanked(text: str, mailboxes: Sequence[re.Match[str]]) -> str:
-    pieces: list[str] = []
-    at = 0
-    for number, mailbox in enumerate(mailboxes):
-        pieces += (text[at : mailbox.start()], "\0" if number else f"\0{_HERE}\0")
-        at = mailbox.end()
-    return "".join(pieces) + text[at:]
+def _address(text: str) -> tuple[str, str]:
+    """The first address, and the text with a mark in its place and a NUL in that of others: "ann@example.org
+    <mailto:ann@example.org>" is one twice, and what follows is a list's.
+    """
+    mailbox = _BRACKETED.search(text) or ADDRESS.search(text)
+    if mailbox is None:
+        return "", text
+    address = (mailbox[mailbox.lastindex] if mailbox.lastindex else mailbox[0]).removeprefix("mailto:")
+    before, after = text[: mailbox.start()], text[mailbox.end() :]
+    if "@" in before:
+        before = ADDRESS.sub("\0", before)
+    if "@" in after:
+        after = ADDRESS.sub("\0", _BRACKETED.sub("\0", after))
+    return address, f"{before}\0{_HERE}\0{after}"
 
 
 def _name(text: str) -> str:
@@ -239,8 +240,8 @@ def people(value: str) -> tuple[Address, ...]:
 def author(value: str) -> tuple[Address, ...]:
     """Who wrote, of a From line: one, and of "a@example.org On Behalf Of Ann Lee" the other."""
     said = BEHALF.search(value) if value else None
-    if said and (found := people(value[said.end() :].strip(" :"))):
-        return found[:1]
+    if said and value[said.end() :].strip(" :"):
+        value = value[said.end() :].strip(" :")
     if "@" not in value and value.count(",") == 1 and ";" not in value and '"' not in value:
         value = f'"{value.strip(" *")}"'  # "Lee, Ann"
     return people(value)[:1]
