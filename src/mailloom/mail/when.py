@@ -249,7 +249,7 @@ def _day(text: str, clock: _Clock | None) -> _Day | None:
 
 def _ways(found: re.Match[str]) -> Iterator[tuple[str, Ymd]]:
     """What three numbers can mean. Dots are never American. Years of two digits stand in front where Koreans, Chinese or
-    Swedes shorten theirs: with dashes or with dots and blanks ("26. 9. 3.").
+    Swedes shorten theirs: with dashes or, without zeros, with dots and blanks ("26. 9. 3.").
     """
     first, sign, middle, last = found.groups()
     a, b, c = int(first), int(middle), int(last)
@@ -263,7 +263,7 @@ def _ways(found: re.Match[str]) -> Iterator[tuple[str, Ymd]]:
         # Americans pad both or neither; Australians and New Zealanders write 3/09/2026.
         if sign != "." and not (len(first) < len(middle) and middle[0] == "0"):
             yield "mdy", (full_year(last), a, b)
-    if len(first) == 2 and len(last) < 3 and (sign == "-" or (sign == "." and " " in found[0])):
+    if len(first) == 2 and len(last) < 3 and (sign == "-" or (sign == "." and " " in found[0] and middle[0] != "0")):
         yield "ymd", (full_year(first), b, c)
 
 
@@ -286,8 +286,8 @@ def _named_day(text: str, clock: _Clock | None) -> _Day | None:
             if known and (day := _around_month(side, at, end, known, rest)):
                 near.append((known in table.days, day))
         if near:
-            # "mar. 3 mars": of two, the one that can't be a weekday.
-            return min(near, key=lambda one: one[0])[1]
+            # "mar. 3 mars": of two, the one that can't be a weekday; then the one beside the time.
+            return min(reversed(near) if side is sides[0] else near, key=lambda one: one[0])[1]
     return None
 
 
@@ -318,7 +318,8 @@ def _around_month(
             year = before[1]
     elif after and len(after[0][0]) < 3:
         day, year = after[0], next((w for w in (*before[:1], *after[1:2]) if len(w[0]) in {2, 4}), None)
-    year = year or next((w for w in _numbers(rest[:2]) if len(w[0]) == 4), None)
+    if year is None and words[-1] in (day, words[stop - 1]):
+        year = next((w for w in _numbers(rest[:2]) if len(w[0]) == 4), None)
     if day is None or year is None:
         return None
     start = min(words[at].start(), day.start(), year.start())
