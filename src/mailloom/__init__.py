@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mailloom.archive import Archive, open_archive
     from mailloom.flow.transform import Outcome, transform
+    from mailloom.mail.mailbox import identities
     from mailloom.mail.model import Message, Origin, Record
     from mailloom.mail.parse import parse
 
-__all__ = ["Archive", "Message", "Origin", "Outcome", "Record", "open_archive", "parse", "transform"]
+__all__ = ["Archive", "Message", "Origin", "Outcome", "Record", "identities", "open_archive", "parse", "transform"]
 
 _HOME = {
     "Archive": "mailloom.archive",
@@ -31,6 +32,7 @@ _HOME = {
     "Origin": "mailloom.mail.model",
     "Outcome": "mailloom.flow.transform",
     "Record": "mailloom.mail.model",
+    "identities": "mailloom.mail.mailbox",
     "open_archive": "mailloom.archive",
     "parse": "mailloom.mail.parse",
     "transform": "mailloom.flow.transform",

@@ -7,15 +7,19 @@ from itertools import pairwise
 from typing import Final
 
 from mailloom.flow.transform import seal, transform
-from mailloom.mail.address import addresses
+from mailloom.mail.address import addresses, key
 from mailloom.mail.dates import date
 from mailloom.mail.header import all_ids, fields, params, words
 from mailloom.mail.html import text_of
+from mailloom.mail.mailbox import identities, valid
 from mailloom.mail.model import Nested, Origin, Segment
 from mailloom.mail.nested import inline
 from mailloom.mail.parse import parse
 from mailloom.mail.segment import cut
 from mailloom.mail.source import source_spans
+from mailloom.mail.stated import author, people
+from mailloom.mail.stated import stated as read_head
+from mailloom.mail.when import find, when
 from mailloom.schema import dump_record, load_record
 
 ORIGIN = Origin("fuzz", "", 0, 0, 0, 0)
@@ -75,9 +79,16 @@ def head(raw: bytes) -> None:
 
 
 def stated(raw: bytes) -> None:
-    """Any line may be a date: one that was read has a zone of this planet."""
-    found = date(raw.decode("utf-8", "replace"))
-    assert found.zone is None or (found.ms is not None and abs(found.zone) < 16 * 60)
+    """Any line may be a date or a head: a date that was read has a zone of this planet, an address its own key."""
+    said = raw.decode("utf-8", "replace")
+    for found in (date(said), when(said, said)):
+        assert found.zone is None or (found.ms is not None and abs(found.zone) < 16 * 60)
+    place = find(said)
+    assert place is None or 0 <= place.outer <= place.start < place.end <= place.outer_end <= len(said)
+    for one in (*read_head(said).from_, *people(said), *author(said)):
+        assert one.key == key(one.address)
+        valid(one.address)
+        assert one.key not in {other.key for other in identities(one.address)}
 
 
 def end_to_end(said: str, segments: Sequence[Segment]) -> None:

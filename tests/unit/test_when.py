@@ -152,6 +152,9 @@ def test_languages_decide_where_a_word_means_two_months():
         ("On 03/09/2026 14:14, Jan de Vries wrote:", None),
         ("On 03/09/2026 14:14, Ann a écrit wrote:", None),
         ("On 23/09/2026 14:14, Ann wrote:", 9),
+        ("On 23/09/26 14:14, Ann wrote:", 9),
+        ("差出人: Ann\n送信日時: 26/09/03 14:14\n件名: x", 9),
+        ("名: Ann\n日付: 26/09/03 14:14\n件名: x", None),
         ("On 09/23/2026 14:14, Ann wrote:", 9),
     ],
 )

@@ -53,6 +53,9 @@ _DAY_FIRST: Final = frozenset(("dmy",))
 Ymd = tuple[int, int, int]
 _GAP: Final = " -\t\xa0\u202f,.(\uff08\u060c\u3001\uff0c"
 _THAI = re.compile("[\u0e00-\u0e7f]")
+_EASTERN: Final = "ymd/"
+"""26/09/03 begins with the year in Chinese and Japanese only."""
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _IDEOGRAPHS: Final = "\u2e80"
 _PERSIAN_DIGIT = re.compile("[\u06f0-\u06f9]")
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u202a-\u202e\u2066-\u2069\ufeff\xad]+")
@@ -265,6 +268,8 @@ def _ways(found: re.Match[str]) -> Iterator[tuple[str, Ymd]]:
             yield "mdy", (full_year(last), a, b)
     if len(first) == 2 and len(last) < 3 and (sign == "-" or (sign == "." and " " in found[0] and middle[0] != "0")):
         yield "ymd", (full_year(first), b, c)
+    elif len(first) == 2 and len(last) == 2 and sign == "/":
+        yield _EASTERN, (full_year(first), b, c)
 
 
 def _named_day(text: str, clock: _Clock | None) -> _Day | None:
@@ -365,7 +370,11 @@ def _from_jalali(year: int, month: int, day: int) -> Ymd | None:
 def _chosen(day: _Day, clock: _Clock, plain: str, around: str) -> Ymd | None:
     if len(day.ways) == 1 and 1900 <= day.ways[0][1][0] < 2200:
         return day.ways[0][1]
-    ways = [(order, on) for order, stated in day.ways if (on := _gregorian(stated, around)) and _exists(on)]
+    ways = [
+        (order, on)
+        for order, stated in day.ways
+        if _may(order, around) and (on := _gregorian(stated, around)) and _exists(on)
+    ]
     if len({on for _, on in ways}) <= 1:
         return ways[0][1] if ways else None
     table = calendar()
@@ -384,7 +393,7 @@ def _chosen(day: _Day, clock: _Clock, plain: str, around: str) -> Ymd | None:
     else:
         foreign = languages and "en" not in languages
         wanted = {table.orders[language] for language in languages} if foreign else clock.votes
-        left = {on for order, on in ways if order in wanted}
+        left = {on for order, on in ways if order.removesuffix("/") in wanted}
     return left.pop() if len(left) == 1 else None
 
 
@@ -411,6 +420,10 @@ def _gregorian(on: Ymd, around: str) -> Ymd | None:
     if 1300 <= year < 1500 and _PERSIAN_DIGIT.search(around):
         return _from_jalali(year, month, day)
     return None
+
+
+def _may(order: str, around: str) -> bool:
+    return order != _EASTERN or _CJK.search(around) is not None
 
 
 def _exists(on: Ymd) -> bool:
