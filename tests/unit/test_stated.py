@@ -174,6 +174,7 @@ def test_who_wrote_in_any_order_and_script(line, name, address):
     assert pair(found.from_) == [(name, address)]
     wrapped = stated(line.replace(", ", ",\n", 1))
     assert pair(wrapped.from_) == [(name, address)]
+    assert pair(stated("> " + line.replace(" <", "\n> <", 1)).from_) == [(name, address)]
     if "2026" in line and "260903" not in line:
         assert found.date.ms == wrapped.date.ms
         assert found.date.ms is not None

@@ -39,8 +39,8 @@ class Stated:
 def _read_head(head: str) -> Stated:
     fields = _labelled(head)
     if fields is None:
-        line = " ".join(" ".join(visible(head).replace("\0", " ").split("\n")).split())
-        return _attributed(line)
+        lines = [x.lstrip(_QUOTE_SIGNS) for x in visible(head).replace("\0", " ").split("\n")]
+        return _attributed(" ".join(" ".join(lines).split()))
     return Stated(
         message_id=fields.get("message-id", "").strip("<> "),
         from_=author(fields.get("from", "")),
@@ -80,6 +80,7 @@ _BRACKETED = re.compile(
     r"|<\s{0,3}([^\s<>@]{1,64} at [^\s<>@]{1,255}\.[^\s<>@]{1,63})\s{0,3}>"
 )
 """An address in brackets of any kind, also as archives write it."""
+_QUOTE_SIGNS = "> \t\xa0"
 _EDGES = " \t,;:：、，*_-–\"'“”«»"
 _DATE_EDGES = _EDGES.replace("-", "") + "[]"
 _QUOTING = re.compile(r"(?:quoting|zitat von|citeren|citando|citazione)\s", re.IGNORECASE)
@@ -160,7 +161,8 @@ def _bare_name(text: str) -> str:
     while words and words[-1] in AROUND:
         words.pop()
     name = " ".join(words).strip(_EDGES)
-    for opening, closing in ("()", "[]", "<>"):
+    name = name.strip("<>" + _EDGES)
+    for opening, closing in ("()", "[]"):
         # Brackets that lost their other half with the address or the date, and those around the whole.
         if name.count(opening) != name.count(closing) or (name[:1] == opening and name.find(closing) == len(name) - 1):
             name = name.strip(opening + closing + _EDGES)
