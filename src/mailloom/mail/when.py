@@ -25,7 +25,7 @@ AROUND_LENGTH = 1000
 """Characters of a head in which words that tell its language are looked for."""
 
 _CLOCK = re.compile(
-    r"(?<![\d:])(\d{1,2})\s?[:\uff1a\ufe55h時时點点시](?<![A-Za-z]h)\s?(\d{2})(?!\d)"
+    r"(?<![\d:+])(\d{1,2})\s?[:\uff1a\ufe55h時时點点시]\s?(\d{2})(?!\d)"
     r"(?:\s?[:\uff1a\ufe55分분m]\s?(\d{2})(?!\d)(?:[.,]\d{1,6}(?!\d))?)?(?:\s?[分분秒초]){0,2}",
     re.IGNORECASE,
 )
@@ -123,7 +123,9 @@ def find(text: str) -> Found | None:
     if day is None:
         return None
     start, end = day.start, day.end
-    if clock is not None and clock.start - day.end <= FAR and day.start - clock.end <= FAR:
+    if clock is not None and (clock.start - day.end > FAR or day.start - clock.end > FAR):
+        clock = None
+    if clock is not None:
         start, end = min(start, clock.start), max(end, clock.end)
     days, at = calendar().days, calendar().at
     outer, outer_end = start, end
