@@ -291,9 +291,9 @@ def _named_day(text: str, clock: _Clock | None) -> _Day | None:
                 continue
             known, end = _month(side, at)
             if known and (day := _around_month(side, at, end, known, rest)):
-                near.append((known in table.days, day))
+                near.append((known in table.days or known in table.at, day))
         if near:
-            # "mar. 3 mars": of two, the one that can't be a weekday; then the one beside the time.
+            # "mar. 3 mars": of two, the one that can't be a weekday, or "at"; then the one beside the time.
             return min(reversed(near) if side is sides[0] else near, key=lambda one: one[0])[1]
     return None
 
