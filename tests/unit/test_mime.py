@@ -473,3 +473,8 @@ def test_any_name_is_made_safe(name: str) -> None:
     assert safe not in {".", ".."}
     assert safe[0] not in ". "
     assert safe_name("x" * 500 + ".pdf").endswith("x.pdf")
+
+
+def test_a_boundary_line_of_odd_blanks_is_no_boundary() -> None:
+    raw = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--\x0b \x0b\ntwo\n--b--\n"
+    assert [p.type for p in scan(raw).parts] == ["multipart/mixed", "text/plain"]

@@ -116,7 +116,7 @@ def _greets(lines: Sequence[str], at: int, end: int) -> tuple[str, int]:
         return "", 0
     low = text.lower()
     closed = text[-1] in ",!:.;，、！：。…-–—~)،؛"
-    first = low.split(None, 1)[0].rstrip(",.!:;")
+    first = (low.split(None, 1) or ("",))[0].rstrip(",.!:;")
     for phrase in _STARTS.get(first, ()):
         if not low.startswith(phrase) or low[len(phrase) : len(phrase) + 1].isalnum():
             continue
@@ -174,7 +174,7 @@ def is_signoff(line: str, known: frozenset[str] = frozenset()) -> bool:
     if not text or len(text) > MAX_LINE:
         return False
     low = text.lower()
-    if low.split(None, 1)[0].strip(_STOPS) in _SIGNOFF_STARTS:
+    if (low.split(None, 1) or ("",))[0].strip(_STOPS) in _SIGNOFF_STARTS:
         words = [w for w in (x.strip(_STOPS) for x in low.split()) if w]
         for count in range(min(len(words), _MOST_WORDS), 0, -1):
             if " ".join(words[:count]) in _SIGNOFFS:

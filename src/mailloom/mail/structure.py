@@ -183,7 +183,7 @@ class Scanner:
                 places, closing = levels.get(line[:-2].rstrip()), True
             if not places:
                 # RFC 2046 section 5.1.1: whatever stands behind a boundary on its line is to be ignored.
-                word = line.split(None, 1)[0] if b" " in line else b""
+                word = (line.split(None, 1) or (b"",))[0] if b" " in line else b""
                 places, closing = levels.get(word), False
                 if not places and word.endswith(b"--"):
                     places, closing = levels.get(word[:-2]), True
