@@ -732,7 +732,7 @@ def test_each_signoff_of_the_table_is_one():
     assert [w for w in phrases.CLOSING["signoff"]["lines"] if not is_signoff(w + ",")] == []
 
 
-@pytest.mark.parametrize("blank", ["\x1c", "\x1f", "\x85", "\u2028", "\x0b"])
+@pytest.mark.parametrize("blank", ["\r", "\x1c", "\x1f", "\x85", "\u2028", "\x0b"])
 def test_a_line_of_nothing_but_odd_blanks_is_no_sign_off(blank: str) -> None:
     """Found by fuzzing: str.split knows more blanks than those that were stripped."""
     text = f"The pump works again.\n{blank}\nAnn Archer\ntel 0123-456789 fax 0123-456789\nann@example.org\n{blank}"
