@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mailloom.mail.heading import has_date, phrase, plain_digits
+from mailloom.mail.attribution import has_date, plain_digits
+from mailloom.mail.heading import phrase
 from mailloom.mail.model import OWN, Problem, Segment
 
 MAX_BEHIND = 200
