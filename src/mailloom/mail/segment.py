@@ -45,7 +45,7 @@ def cut_heads(text: str, says: str = "") -> tuple[Segment, ...]:
 
 
 def _segments(
-    text: str, marks: Sequence[Mark], says: str, subject: str, trailers: bool, names: Sequence[str] = ()
+    text: str, marks: Sequence[Mark], says: str, subject: str, *, trailers: bool, names: Sequence[str] = ()
 ) -> tuple[Segment, ...]:
     if not text:
         return ()
