@@ -154,17 +154,17 @@ def _levels(text: str, lines: list[str]) -> list[int]:
     if ">From " in text:
         # mbox writers put a ">" before lines that begin with "From ": no quote (RFC 4155, appendix A).
         levels = [0 if x.startswith(">From ") else level for x, level in zip(lines, levels, strict=True)]
-    if ">>>" in text and min(filter(None, levels), default=0) >= PROMPT and not any(map(_introduces, lines, levels)):
+    if ">>>" in text and not any(n in levels for n in range(1, PROMPT)) and not any(map(_introduces, lines, levels)):
         return [0] * len(lines)
     return levels
 
 
-@lru_cache(maxsize=512)  # mail has few different openings
 def _introduces(line: str, level: int) -> bool:
     """GroupWise and supercite open the line above what they quote with `>>>`, and close it with that or a colon."""
     return level > 0 and line.rstrip()[-1:] in ">:"
 
 
+@lru_cache(maxsize=512)  # mail has few different openings
 def _level(opening: str) -> int:
     """Four blanks before the first sign are code or something drawn, not a quote."""
     indent = len(opening) - len(opening.lstrip(" \t"))
