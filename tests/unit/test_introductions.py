@@ -141,6 +141,12 @@ def test_an_attribution_without_signs_reaches_over_what_is_quoted_in_it():
     assert signed(greeted).split() == ["Hi", "Ann,", "My", "answer."]
 
 
+def test_an_address_on_a_line_of_its_own_opens_nothing():
+    line = f"czw., 3 wrz 2026 o 14:14 {made.NAME} <\ndana.lee75@example.org> napisał(a):"
+    text = f"{MINE}\n\n{line}\n{made.quoted(made.BODY)}\n"
+    assert signed(text).strip() == MINE
+
+
 def test_an_attribution_glued_to_what_it_introduces():
     text = f"Yes.\n\n  On Thu, Sep 3, 2026 at 2:14 PM, {made.NAME}<{made.ADDRESS}> wrote:   old words\nmore\n"
     assert [(s.kind, text[s.start : s.end].strip()[:9]) for s in parts(text)][1:] == [

@@ -144,7 +144,8 @@ def _adds(line: str, found: str) -> bool:
 
 def _leads(line: str) -> bool:
     found = LEAD.match(line.lstrip('>*"“ '))
-    return found is not None and _DIGIT.search(line) is not None
+    # "Dana" is Croatian for a day, and opens addresses, too.
+    return found is not None and _DIGIT.search(line) is not None and "@" not in line.split(maxsplit=1)[0]
 
 
 def _judge(text: str, count: int, near: bool, opens: bool) -> Head | None:
