@@ -147,6 +147,11 @@ def test_an_address_on_a_line_of_its_own_opens_nothing():
     assert signed(text).strip() == MINE
 
 
+def test_a_card_above_a_quote_introduces_nothing():
+    card = "Ann Lee\nT +00 555 02 54 | M +00 55 02 00\nann.lee@example.org"
+    assert "attribution" not in {s.kind for s in parts(f"{MINE}\n\n{card}\n\n{made.quoted(made.BODY)}\n")}
+
+
 def test_an_attribution_glued_to_what_it_introduces():
     text = f"Yes.\n\n  On Thu, Sep 3, 2026 at 2:14 PM, {made.NAME}<{made.ADDRESS}> wrote:   old words\nmore\n"
     assert [(s.kind, text[s.start : s.end].strip()[:9]) for s in parts(text)][1:] == [

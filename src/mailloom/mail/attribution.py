@@ -190,7 +190,8 @@ def _judge_near(text: str, count: int, has: tuple[bool, bool, bool, bool, bool])
     colon, verb, date, address, starts = has
     if verb and (date or address):
         return Head("attribution", count, "wrote", 950)
-    if date and address:
+    if date and address and (colon or _YEAR.search(text) or TIME.search(text)):
+        # Without a colon, three numbers and an address are a telephone's: a signature stands there.
         return Head("attribution", count, "date-address", 850)
     if starts and ((colon and (address or date)) or (date and len(text) <= MAX_UNMARKED and TIME.search(text))):
         return Head("attribution", count, "shape", 700)
