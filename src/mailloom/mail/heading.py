@@ -1,165 +1,48 @@
-"""Lines that introduce somebody else's words: attribution lines, heads of forwards, blocks of `Label: value` lines.
+"""Heads: lines that say "forwarded" or "original message", and blocks of `Label: value` lines.
 
-Known phrases raise the confidence; they are not a condition. What counts is the shape: a line with a date, a time and an
-address or name before a quote; a run of labelled lines of which one is an address and one a date. Every function looks at a
-bounded number of lines of bounded length, so that a mail costs as much as it has lines.
+Known phrases and labels raise the confidence; they are not a condition: a run of labelled lines of which one is an address
+and one a date is a head in any language. Every function looks at a bounded number of lines of bounded length, so that a
+mail costs as much as it has lines.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from mailloom.mail.attribution import (
+    ADDRESS,
+    BLANK,
+    COLONS,
+    DECORATION,
+    MAX_ATTRIBUTION,
+    MAX_ATTRIBUTION_LINES,
+    RULE_CHARS,
+    TIME,
+    UNFINISHED,
+    Head,
+    attribution,
+    has_date,
+    plain_digits,
+)
 from mailloom.mail.phrases import (
     FORWARD_LINES,
     FORWARD_STARTS,
     LABELS,
     LANGUAGE_LABELS,
     LANGUAGES_OF_FROM,
-    LEAD,
     LONGEST_LABEL,
     ORIGINAL_LINES,
-    says_wrote,
 )
 
-MAX_ATTRIBUTION_LINES = 4
-"""Clients wrap at 72-78 columns: a date, a long name and an address fill three lines, and the verb may stand alone."""
-MAX_ATTRIBUTION = 400
-"""Characters of an attribution: longer ones are prose."""
+MAX_TABLE_LINE = 100
+"""Characters of a line without a label that states a sender or a time."""
 MAX_HEAD_LINES = 60
 """Lines of a head: recipients of one message may fill many. A longer list is cut, and the rest belongs to the body."""
 MAX_LABELS = 14
+MAX_LABEL = 40
+"""Characters up to the colon of a labelled line."""
 
-INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060\xad"
-"""What clients put at the start of lines and nobody sees (Outlook for Mac opens its attribution with a BOM)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """`lines` of the text were read. `kind`: "attribution" (says "wrote"), "forward" (says "forwarded"), "original" (a head
-    that replies and forwards have alike). `fields` hold from, to, cc, date, subject as written, unfolded.
-    """
-
-    kind: str
-    lines: int
-    rule: str
-    confidence: int
-    fields: dict[str, str] = field(default_factory=dict)
-
-
-# ---------------------------------------------------------------- what a line holds
-
-ADDRESS = re.compile(r"(?<![^\s<>\[\]()\"',;:|])[^\s<>\[\]()\"',;:|@]{1,64}+@[^\s<>\[\]()\"',;:|]{1,255}")
-"""An address from the beginning of a word: looking for one inside words would read each character 64 times."""
-TIME = re.compile(r"(?<![\d.:])\d{1,2}\s?[:h時点시时]\s?\d{2}(?!\d)|(?<![\d.])\d{1,2}\.\d{2}(?!\d|\.\d)")
-"""A time of day; with a dot as in Finnish, if it is not the half of a date."""
-_YEAR = re.compile(r"(?<!\d)(?:19[6-9]|20[0-9]|25[4-9]|1[34][0-9])\d(?!\d)")
-"""Gregorian, Buddhist (Thai) and Persian years."""
-_DIGIT = re.compile(r"\d")
-_NUMBER = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
-
-
-def plain_digits(text: str) -> str:
-    """Arabic-Indic and other decimal digits as ASCII ones: clients write dates in the reader's digits."""
-    if text.isascii():
-        return text
-    return _OTHER_DIGITS.sub(lambda m: str(int(m[0])), text)
-
-
-_OTHER_DIGITS = re.compile(r"[^\D0-9]")
-
-
-def has_date(text: str) -> bool:
-    """A year with another number, or three numbers of one or two digits ("28/10/21", "Sep 3 at 2:14 PM")."""
-    if _YEAR.search(text):
-        return _NUMBER.search(text) is not None
-    return len(_NUMBER.findall(text)) >= 3
-
-
-# ---------------------------------------------------------------- "On DATE, NAME wrote:"
-
-
-def attribution(lines: Sequence[str], end: int, first: int, near: bool) -> Head | None:
-    """The attribution whose last line is lines[end - 1], looking back no further than lines[first].
-
-    `near` says that a quote follows at once: then the shape is enough. Else a verb or all of date, time and address have to
-    be there, for nothing else tells prose from an introduction.
-    """
-    last = lines[end - 1].rstrip()
-    colon = last[-1:] in (":", "：", "*", "_")
-    if not colon and not (near and ("@" in last or len(last) < 30 or _DIGIT.search(last))):
-        return None
-    stretch: list[str] = []
-    size = 0
-    for count in range(1, min(MAX_ATTRIBUTION_LINES, end - first) + 1):
-        line = lines[end - count].strip().strip(INVISIBLE)
-        size += len(line) + 1
-        if not line or size > MAX_ATTRIBUTION:
-            break
-        stretch.append(line)
-    whole = " ".join(reversed(stretch))
-    if not ("@" in whole or says_wrote(whole) or (near and colon and _DIGIT.search(whole))):
-        return None
-    return _narrowest(stretch, len(stretch) == end - first or not lines[end - len(stretch) - 1].strip(), near)
-
-
-def _narrowest(stretch: list[str], opens: bool, near: bool) -> Head | None:
-    """The fewest lines, counted from below, that make an attribution; more where the line above opens like one."""
-    joined = ""
-    best: Head | None = None
-    for count, line in enumerate(stretch, 1):
-        joined = f"{line} {joined}" if joined else line
-        if best is not None and best.rule != "short":
-            if _leads(line):
-                return Head(best.kind, count, best.rule, best.confidence)
-            continue
-        # "NAME wrote:" may be the end of a longer one.
-        best = _judge(plain_digits(joined), count, near, opens=opens and count == len(stretch)) or best
-        if best is not None and best.rule != "short" and _leads(line):
-            return best
-    return best
-
-
-def _leads(line: str) -> bool:
-    found = LEAD.match(line.lstrip('>*"“ '))
-    return found is not None and _DIGIT.search(line) is not None
-
-
-def _judge(text: str, count: int, near: bool, opens: bool) -> Head | None:
-    colon = text.rstrip(" *_\"'")[-1:] in (":", "：", "︰")
-    if not near and not colon:
-        return None
-    address = "@" in text and ADDRESS.search(text) is not None
-    if near and not colon and not address and not _DIGIT.search(text):
-        return None
-    verb = says_wrote(text)
-    date = has_date(text)
-    starts = opens or _leads(text) or text[:1].isdigit()
-    if near:
-        if verb and (date or address):
-            return Head("attribution", count, "wrote", 950)
-        if date and address:
-            return Head("attribution", count, "date-address", 850)
-        if colon and starts and (address or (date and TIME.search(text))):
-            return Head("attribution", count, "shape", 700)
-        if verb and colon and len(text) <= 80 and count == 1:
-            return Head("attribution", count, "short", 700)
-        return None
-    if not date or not starts:
-        return None
-    time = TIME.search(text) is not None
-    if verb and (time or address or len(text) < 60):
-        return Head("attribution", count, "wrote", 850)
-    if time and address:
-        return Head("attribution", count, "date-address", 700)
-    return None
-
-
-# ---------------------------------------------------------------- "From: ... Sent: ... To: ... Subject: ..."
-
-_RULE_CHARS = "-_=*~#—–─━‐·+<>"
-_DECORATION = _RULE_CHARS + " \t\xa0.|:：" + INVISIBLE
+_ONE_COLON = {ord(sign): ":" for sign in COLONS}
 
 
 def phrase(line: str) -> tuple[str, str, str]:
@@ -167,16 +50,16 @@ def phrase(line: str) -> tuple[str, str, str]:
 
     "rule" is a line drawn of dashes, underscores or the like, with nothing else on it.
     """
-    text = line.strip().strip(INVISIBLE)
+    text = line.strip(BLANK)
     if not text or len(text) > MAX_ATTRIBUTION:
         return "", "", ""
-    core = text.strip(_DECORATION)
+    core = text.strip(DECORATION)
     if not core:
         return ("rule", "rule", "") if len(text) >= 3 else ("", "", "")
     low = core.lower()
     if low in FORWARD_LINES:
         return "forward", "forward-line", ""
-    dashed = text[0] in _RULE_CHARS
+    dashed = text[0] in RULE_CHARS
     if low in ORIGINAL_LINES and (dashed or text[-1:] == ":"):
         return "original", "original-line", ""
     if dashed:
@@ -186,23 +69,22 @@ def phrase(line: str) -> tuple[str, str, str]:
         head, dashes, rest = core.partition("---")
         rest = rest.lstrip("- ")
         if dashes and rest:
-            low = head.strip(_DECORATION).lower()
+            low = head.strip(DECORATION).lower()
             if low in FORWARD_LINES:
                 return "forward", "forward-line", rest
             if low in ORIGINAL_LINES:
                 return "original", "original-line", rest
-        if text[:3] == text[-3:] and len(set(text[:3])) == 1 and not dashes:
+        if text[0] == text[1:2] and text[:3] == text[:-4:-1] and not dashes:
             return "dashed", "dashed-line", ""
     return "", "", ""
 
 
 def label(line: str) -> tuple[str, str, str] | None:
     """(field, label, value) of a `Label: value` line; field is "" for a label that no table knows."""
-    text = line.strip().strip(INVISIBLE).lstrip("*_•· ")
-    at = text.find(":", 0, 40)
-    wide = text.find("：", 0, 40)
-    if at < 0 or 0 <= wide < at:
-        at = wide
+    text = line.strip(BLANK).lstrip("*_•· ")
+    if not text.isascii():
+        text = text[:MAX_LABEL].translate(_ONE_COLON) + text[MAX_LABEL:]
+    at = text.find(":", 0, MAX_LABEL)
     if at < 1:
         return None
     name = text[:at].strip(" *_\t\xa0").lower()
@@ -237,24 +119,92 @@ def block(lines: Sequence[str], start: int, sure: bool = False) -> Head | None:
     if kind:
         at += 1
         if rest:
+            # Yahoo breaks its lines before some labels, and before others it does not.
+            while at < end and (more := label(lines[at])) and more[0] and at - start <= MAX_LABELS:
+                rest += " " + lines[at].strip()
+                at += 1
             return Head(kind, at - start, rule + "-inline", 900, _inline(rest))
         at = _blank(lines, at, end)
         if kind in ("rule", "dashed") and at < end and (again := phrase(lines[at]))[0] in ("forward", "original"):
             kind, rule = again[0], again[1]
             at = _blank(lines, at + 1, end)
-    fields, at, known, unknown = _labelled(lines, at, end, notes=kind == "forward")
+    fields, below, known, unknown = _labelled(lines, at, end, notes=sure or kind == "forward")
     said = kind in ("forward", "original")
-    if said:
-        return Head(kind, at - start, rule, 950 if known else 800, fields)
-    if not _is_head(fields, known, unknown, sure, bool(kind)):
+    if said and not fields and (wrote := _attribution_at(lines, at, end)):
+        # Proton: "Original Message", and an attribution instead of labels.
+        return Head("attribution" if kind == "original" else kind, wrote - start, rule, 950)
+    word = (label(lines[at]) or ("", "", ""))[1] if "from" in fields and at < end else ""
+    if not said and not _is_head(fields, known, unknown, sure, bool(kind)):
         return None
-    return Head(
-        "original", at - start, "labels" if known >= 2 else "labels-unknown", 900 if known >= 3 else 600, fields
-    )
+    if "from" not in fields and unknown >= 2:
+        fields = _by_value(fields)
+    if said:
+        return Head(kind, below - start, rule, 950 if known else 800, fields, word=word)
+    known_rule = "labels" if known >= 2 else "labels-unknown"
+    return Head("original", below - start, known_rule, 900 if known >= 3 else 600, fields, word=word)
+
+
+def _by_value(fields: dict[str, str]) -> dict[str, str]:
+    """Fields of labels that no table knows, named by what they hold: clients put the sender first, and the subject last."""
+    out: dict[str, str] = {}
+    rest = ""
+    for name, value in fields.items():
+        if ADDRESS.search(value):
+            role = next((x for x in ("from", "to", "cc") if x not in out), name)
+        elif "date" not in out and has_date(plain_digits(value)):
+            role = "date"
+        else:
+            role = rest = name
+        out[role] = value
+    if "from" not in out:
+        return fields
+    if rest and "subject" not in out:
+        out["subject"] = out.pop(rest)
+    return out
+
+
+def _attribution_at(lines: Sequence[str], at: int, end: int) -> int:
+    """The line after an attribution that begins at lines[at], 0 if none does."""
+    for count in range(1, min(MAX_ATTRIBUTION_LINES, end - at) + 1):
+        line = lines[at + count - 1].strip(BLANK)
+        if not line or line[0] == ">":
+            break
+        found = attribution(lines, at + count, at, near=True)
+        if found is not None and found.lines == count and found.rule != "short":
+            return at + count
+    return 0
+
+
+def table(lines: Sequence[str], here: int, first: int) -> tuple[int, Head] | None:
+    """(its first line, head) of a Lotus Notes head: the sender and the time on lines without labels, no further up than
+    lines[first], above "To:", "cc:" and "Subject:", which begin at lines[here].
+    """
+    top = here
+    while top > first and here - top < 3 and not lines[top - 1].strip(BLANK):
+        top -= 1
+    date = lines[top - 1].strip(BLANK) if top > first else ""
+    if not date or len(date) > MAX_TABLE_LINE or not has_date(date) or not TIME.search(date):
+        return None
+    fields, end, known, _ = _labelled(lines, here, min(len(lines), here + MAX_HEAD_LINES), notes=False)
+    if known < 2 or "to" not in fields or not {"subject", "cc"} & fields.keys():
+        return None
+    top -= 1
+    above = lines[top - 1].strip(BLANK) if top > first else ""
+    if date[0].isdigit() and above and len(above) <= MAX_TABLE_LINE and above[-1] not in UNFINISHED:
+        top -= 1
+        fields = {"from": above, "date": date, **fields}
+    return top, Head("original", end - top, "table", 800, fields)
+
+
+def heralded(line: str) -> bool:
+    """Lotus Notes 8 writes "NAME ---DATE---first words" above the labels of its head."""
+    before, dashes, rest = line.partition("---")
+    date, more, _ = rest.partition("---")
+    return bool(dashes and more and before.strip()) and len(date) < MAX_TABLE_LINE and has_date(date)
 
 
 def _blank(lines: Sequence[str], at: int, end: int) -> int:
-    while at < end and not lines[at].strip(" \t\xa0*>" + INVISIBLE):
+    while at < end and not lines[at].strip(BLANK + "*>"):
         at += 1
     return at
 
@@ -264,11 +214,13 @@ def _is_head(fields: dict[str, str], known: int, unknown: int, sure: bool, drawn
         return True
     if sure and known + unknown >= 2:
         return True
-    if known + unknown < 3:
+    if known + unknown < 3 or any("-" in name for name in fields):
+        # Fields of a mail's header have names with dashes: they are cited.
         return False
     values = [plain_digits(v) for v in fields.values()]
     addressed = any(ADDRESS.search(v) and (drawn or "<" in v or "[" in v) for v in values)
-    return addressed and any(has_date(v) and TIME.search(v) for v in values)
+    dated = [v for v in values if has_date(v)]
+    return addressed and bool(dated) and (drawn or known + unknown > 3 or any(TIME.search(v) for v in dated))
 
 
 def _labelled(lines: Sequence[str], at: int, end: int, notes: bool) -> tuple[dict[str, str], int, int, int]:
@@ -276,11 +228,12 @@ def _labelled(lines: Sequence[str], at: int, end: int, notes: bool) -> tuple[dic
     fields: dict[str, str] = {}
     known = unknown = 0
     current = ""
+    spaced = False
     start = at
     while at < end and known + unknown < MAX_LABELS:
         line = lines[at]
         found = label(line)
-        if found and (found[0] or not current or _is_label_run(lines, at, end, unknown, known)):
+        if found and (found[0] or not current or spaced or _is_label_run(lines, at, end, unknown, known)):
             name, word, value = found
             if name and name in fields and name != "other":
                 if name != current:
@@ -296,9 +249,9 @@ def _labelled(lines: Sequence[str], at: int, end: int, notes: bool) -> tuple[dic
         text = line.strip()
         if not text:
             ahead = _blank(lines, at, min(end, at + 3))
-            more = label(lines[ahead]) if ahead < end and current else None
-            if more and more[0] and more[0] not in fields:
-                at = ahead
+            more = label(lines[ahead]) if ahead < end else None
+            if more and (current or (notes and fields)) and _goes_on(more, fields, spaced and known + unknown < 4):
+                at, spaced = ahead, bool(current)
                 continue
             break
         if not current:
@@ -318,20 +271,43 @@ def _labelled(lines: Sequence[str], at: int, end: int, notes: bool) -> tuple[dic
     return (fields, at, known, unknown) if current else ({}, start, 0, 0)
 
 
+def _goes_on(more: tuple[str, str, str], fields: dict[str, str], spaced: bool) -> bool:
+    """Does a labelled line below a blank one belong to the head? HTML made into text puts blank lines between all of them."""
+    name, word, value = more
+    if name:
+        return name not in fields
+    return word not in fields and (spaced or _states(value)) and any(map(_states, fields.values()))
+
+
+def _states(value: str) -> bool:
+    """Is a value an address or a time, as those of a head are?"""
+    return ADDRESS.search(value) is not None or (
+        has_date(plain := plain_digits(value)) and TIME.search(plain) is not None
+    )
+
+
 def _is_label_run(lines: Sequence[str], at: int, end: int, unknown: int, known: int) -> bool:
-    """Does an unknown label belong to the head? Among known ones it does if a known one follows, else the body begins
-    ("Note: ..."); in a run that was unknown all along if another follows, or the blank line that ends the run.
+    """Does an unknown label belong to the head? Among known ones it does if a known one follows or it has a head's value,
+    else the body begins ("Note: ..."); in a run that was unknown all along if another follows, or the blank line that ends
+    the run.
     """
     below = lines[at + 1] if at + 1 < end else ""
     following = label(below)
     if known > unknown:
-        return following is not None and following[0] not in ("", "other")
+        if following is not None and following[0] not in ("", "other"):
+            return True
+        found = label(lines[at])
+        # A field of mail headers that a digest shows, too.
+        return found is not None and ("-" in found[1] or (known < 3 and _states(found[2])))
     return following is not None or (unknown >= 2 and not below.strip())
 
 
 def _continues(lines: Sequence[str], at: int, end: int, current: str, value: str) -> bool:
     """Does an unlabelled line continue the value above it?"""
     text = lines[at].strip()
+    if not text.strip(RULE_CHARS):
+        # A line that is drawn parts two heads.
+        return False
     if not value:
         return len(text) < 200
     if current in ("to", "cc", "bcc", "from"):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mailloom.mail.heading import attribution, block
+from mailloom.mail.attribution import attribution
+from mailloom.mail.heading import block
 from mailloom.mail.marks import Mark
 
 MAX_INDENTS = 100

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from mailloom.mail.model import Nested, NestedKind, Problem, Segment
 from mailloom.mail.phrases import subject_says
+from mailloom.mail.quote import without_sign
 from mailloom.mail.segment import cut_heads
 from mailloom.mail.stated import stated
 
@@ -55,13 +56,13 @@ def inline(
     """
     told = problems if problems is not None else []
     out: list[Nested] = []
-    work: list[tuple[str, Sequence[Segment], str, int]] = [(text, segments, path, depth)]
+    work: list[tuple[str, Sequence[Segment], str, int, str]] = [(text, segments, path, depth, subject)]
     while work and len(out) < MAX_NESTED:
-        around, cuts, trail, level = work.pop()
+        around, cuts, trail, level, about = work.pop()
         deeper = []
         for number, piece in enumerate(_pieces(around, cuts), 1):
             if len(out) >= MAX_NESTED:
-                work.append((around, cuts, trail, level))
+                work.append((around, cuts, trail, level, about))
                 break
             name = f"{trail}.{number}" if trail else str(number)
             head = stated(piece.head)
@@ -70,7 +71,9 @@ def inline(
                 title = subject.partition(":")[2].strip()
             inner: Sequence[Segment] = ()
             if _may_nest(piece.text):
-                inner = _short_text(piece.text) if len(piece.text) <= KEPT_TEXT else cut_heads(piece.text)
+                # A head that replies and forwards have alike is what the subject of the message around it says.
+                says = subject_says(about if title is None else title)
+                inner = _short_text(piece.text, says) if len(piece.text) <= KEPT_TEXT else cut_heads(piece.text, says)
             if level >= MAX_DEPTH and inner:
                 if any(s.kind in ("attribution", "forward") for s in inner):
                     told.append(Problem("messages nested too deep", name, f"{level} levels"))
@@ -94,7 +97,7 @@ def inline(
                 )
             )
             if inner:
-                deeper.append((piece.text, inner, name, level + 1))
+                deeper.append((piece.text, inner, name, level + 1, about if title is None else title))
         work.extend(reversed(deeper))
     if work:
         told.append(Problem("too many messages in a text", work[-1][2], f"the first {MAX_NESTED}"))
@@ -129,8 +132,11 @@ def _pieces(text: str, segments: Sequence[Segment]) -> list[_Piece]:
         body = text[head.end : end]
         if ">" in lines:
             lines = _unquoted(lines)
-        prefixed = head.level > 0 or body.lstrip()[:1] == ">"
-        out.append(_Piece(kind, lines, (_unquoted(body) if prefixed else body).strip("\n"), head.start, end))
+        if head.level > 0 or body.lstrip()[:1] == ">":
+            body = _unquoted(body)
+        elif start + 1 < count and segments[start + 1].rule == "sign":
+            body = without_sign(body)
+        out.append(_Piece(kind, lines, body.strip("\n"), head.start, end))
     return out
 
 
@@ -143,7 +149,7 @@ def _unquoted(text: str) -> str:
 
 
 _LABELLED = re.compile(r"\n[^\n:：]{1,29}[:：][^\n]*\n{1,3}[^\n:：]{1,29}[:：]")
-_LINES_END = (":\n", ": \n", ":*\n", ":\xa0\n", "：\n")
+_LINES_END = (":\n", ": \n", ":  \n", ":*\n", ":\xa0\n", "：\n", "：\xa0\n")
 
 
 def _may_nest(text: str) -> bool:

@@ -19,13 +19,15 @@ def _longest_first(words: list[str]) -> str:
 FORWARD_LINES: Final = frozenset(_TOML["forward"]["lines"])
 FORWARD_STARTS: Final = tuple(_TOML["forward"]["starts"])
 ORIGINAL_LINES: Final = frozenset(_TOML["original"]["lines"])
-ABOVE_LINES: Final = frozenset(_TOML["footer"]["above"])
+_ABOVE: Final = tuple(_TOML["footer"]["above"])
+_ABOVE_WORDS: Final = frozenset(max(words.split(), key=len) for words in _ABOVE if words.isascii())
 CLOSING: Final[dict[str, dict[str, Any]]] = {
     name: _TOML[name] for name in ("device", "greeting", "signoff", "advert", "footer", "disclaimer", "banner", "card")
 }
 """The tables of what stands above and below an author's words, for the modules that look for it."""
 SUBJECT_FORWARD: Final = frozenset(_TOML["subject"]["forward"])
 SUBJECT_REPLY: Final = frozenset(_TOML["subject"]["reply"])
+_SUBJECT_IN: Final[dict[str, dict[str, list[str]]]] = _TOML["subject"]["in"]
 
 
 def has_any(text: str, words: Sequence[str]) -> bool:
@@ -54,6 +56,14 @@ _VERBS_WITH: Final = {
 AROUND: Final = frozenset(_TOML["attribution"]["around"])
 """Words beside a name in an attribution that are no part of it."""
 _JOINED_VERBS: Final = tuple(_TOML["attribution"]["joined"])
+
+
+def says_above(text: str) -> bool:
+    """Does a line ask to answer above it?"""
+    low = text.lower()
+    if low.isascii() and _ABOVE_WORDS.isdisjoint(low.split()):
+        return False
+    return any(words in low for words in _ABOVE)
 
 
 def _words(low: str) -> list[str]:
@@ -112,8 +122,10 @@ MAX_TAGS = 4
 """Names in brackets before a subject's prefix: of a list, and of the list that it feeds."""
 
 
-def subject_says(subject: str) -> str:
-    """What the first prefix of a subject says that this mail is: "forward", "reply" or ""."""
+def subject_says(subject: str, word: str = "") -> str:
+    """What the first prefix of a subject says that this mail is: "forward", "reply" or "". Where languages differ ("VS" is a
+    reply in Finnish and a forward in Danish), `word` decides: what the head calls "From".
+    """
     subject = subject.lstrip()
     for _ in range(MAX_TAGS):
         # Lists put their name in front.
@@ -121,13 +133,15 @@ def subject_says(subject: str) -> str:
             break
         subject = subject.partition("]")[2].lstrip()
     head, colon, _ = subject.replace("：", ":").partition(":")
-    word = head.strip().lower()
-    if not colon or len(word) > 20:
+    prefix = head.strip().lower()
+    if not colon or len(prefix) > 20:
         return ""
-    if word.endswith("]"):
-        word = word.partition("[")[0].strip()
-    forward, reply = word in SUBJECT_FORWARD, word in SUBJECT_REPLY
+    if prefix.endswith("]"):
+        prefix = prefix.partition("[")[0].strip()
+    forward, reply = prefix in SUBJECT_FORWARD, prefix in SUBJECT_REPLY
+    if forward and reply:
+        languages = LANGUAGES_OF_FROM.get(word, ())
+        return next((said for said, own in _SUBJECT_IN.get(prefix, {}).items() if set(own) & set(languages)), "")
     if forward == reply:
-        # "VS" is a forward in Danish and a reply in Finnish.
         return ""
     return "forward" if forward else "reply"

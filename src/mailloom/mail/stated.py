@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mailloom.mail.address import addresses, key, shown
+from mailloom.mail.attribution import ADDRESS, TIME, Head, plain_digits
 from mailloom.mail.author import BEHALF
-from mailloom.mail.heading import ADDRESS, TIME, Head, block, plain_digits
+from mailloom.mail.heading import block, phrase
 from mailloom.mail.model import Address, Date
 from mailloom.mail.phrases import AROUND, LEAD, without_wrote
 from mailloom.mail.when import find, visible, when
@@ -39,7 +40,10 @@ class Stated:
 def _read_head(head: str) -> Stated:
     fields = _labelled(head)
     if fields is None:
-        lines = [x.lstrip(_QUOTE_SIGNS) for x in visible(head).replace("\0", " ").split("\n")]
+        lines = [x.lstrip(_QUOTE_SIGNS) for x in visible(head).replace("\0", " ").strip().split("\n")]
+        if phrase(lines[0])[0] in ("forward", "original"):
+            # Proton writes "Original Message" above its attribution.
+            del lines[0]
         return _attributed(" ".join(" ".join(lines).split()))
     return Stated(
         message_id=fields.get("message-id", "").strip("<> "),

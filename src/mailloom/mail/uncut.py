@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mailloom.mail.heading import has_date, phrase, plain_digits
+from mailloom.mail.attribution import has_date, plain_digits
+from mailloom.mail.heading import phrase
 from mailloom.mail.model import OWN, Problem, Segment
 
 MAX_BEHIND = 200
 """Characters from an "@" to the colon that ends its line: an address, a bracket and a verb."""
 
-_LIKE_HEAD = re.compile(r"\n---[^\n]{1,200}+(?<=---)\n(?=[^\n:]{1,30}:)")
+_LIKE_HEAD = re.compile(r"\n---(?!--(?:BEGIN|END) )[^\n]{1,200}+(?<=---)\n(?=[^\n:]{1,30}:[^\n]{0,200}\n[^\n:]{1,30}:)")
+"""A drawn line with words above two labelled ones; PGP's armour has them, too."""
 
 
 def uncut(text: str, segments: Sequence[Segment]) -> tuple[Problem, ...]:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date as calendar_date
 from typing import Final, NamedTuple
 
+from mailloom.mail.attribution import plain_digits
 from mailloom.mail.dates import ZONES, full_year, milliseconds, offset
-from mailloom.mail.heading import plain_digits
 from mailloom.mail.model import Date
 from mailloom.mail.months import calendar, fold
 
