@@ -298,3 +298,13 @@ def _seconds(html):
     start = time.process_time()
     text_of(html)
     return time.process_time() - start
+
+
+def test_plain_text_below_the_page_keeps_its_lines() -> None:
+    """Mailman adds a list's footer to a mail of one HTML part as to a plain one."""
+    html = "<html><body><p>the pump\nworks</p></body></html>\n\n____\nusers list\nusers@example.org\n"
+    assert text_of(html).text == "the pump works\n\n\n____\nusers list\nusers@example.org"
+
+
+def test_a_page_that_goes_on_in_tags_is_html_to_its_end() -> None:
+    assert text_of("<html><p>one</p></html>\n<p>two\nthree</p>").text == "one\n\ntwo three"

@@ -22,6 +22,9 @@ __all__ = ["MAX_BREAKS", "MAX_LEVEL", "HtmlText", "Mark", "text_of"]
 
 MAX_CARRY = 4096
 """Pieces that may be looked through, in a whole mail, for the end of an attribute that holds "<": real mail has a handful."""
+_TAG = re.compile(r"/?[A-Za-z]")
+MAX_FOOT = 20
+"""Pieces below the end of a page that may be plain text with addresses in brackets."""
 _FOLDED = frozenset((" ", "\n", "\r\n", "\n ", "\n  ", "\r\n ", "\r\n  ", "  ", "\n\n", "\r\n\r\n", "\t", "\n\t"))
 """The white space between tags that is most of all text pieces."""
 
@@ -59,56 +62,72 @@ def read(pieces: list[str], page: Page, say: Callable[[str], None]) -> None:
     seen, tracked = tags.seen, page.tracked
     # Most pieces hold nothing behind the tag, or white space, and come again: they are known as they are.
     known: dict[str, Tag] = {}
-    at, last = 1, len(pieces)
-    while at < last:
-        piece = pieces[at]
-        at += 1
-        tag = known.get(piece)
-        if tag is not None:
-            text = ""
-        else:
-            raw, _, text = piece.partition(">")
-            tag = seen.get(raw)
-            if tag is None:
-                tag, text, at = tags.unseen(raw, text, at)
-                if tag.shrinks:
-                    known.clear()
-            if tag.open_quote or not tag.name or (not text and piece[-1] != ">"):
-                piece = ">"
-            elif not text or text in _FOLDED:
-                known[piece] = tag
+    at, foot = 1, _foot(pieces)
+    for last in (foot, len(pieces)) if foot else (len(pieces),):
+        while at < last:
+            piece = pieces[at]
+            at += 1
+            tag = known.get(piece)
+            if tag is not None:
                 text = ""
-        does = tag.does
-        if does == MORE:
-            page.tag(tag)
-        else:
-            if tracked and tag.name in tracked:
-                page.count(tag)
-            if does == BLOCK:
-                if page.filler:
-                    page.break_line(1)
-                elif not page.breaks:
-                    page.breaks = 1
-            elif does == BREAK:
-                page.filler = False
-                if page.breaks < MAX_BREAKS:
-                    page.breaks += 1
-            elif does == LINK:
-                if page.link:
-                    page.end_link()
-            elif does == CELL:
-                page.cell()
-            elif does:
-                page.break_line(page.spacing(tag))
-        if text:
-            page.at = at
-            say(text)
-        elif piece[-1] != ">":
-            if page.odd:
-                page.at = at
-                say(piece.partition(">")[2])
             else:
-                page.space = True
+                raw, _, text = piece.partition(">")
+                tag = seen.get(raw)
+                if tag is None:
+                    tag, text, at = tags.unseen(raw, text, at)
+                    if tag.shrinks:
+                        known.clear()
+                if tag.open_quote or not tag.name or (not text and piece[-1] != ">"):
+                    piece = ">"
+                elif not text or text in _FOLDED:
+                    known[piece] = tag
+                    text = ""
+            does = tag.does
+            if does == MORE:
+                page.tag(tag)
+            else:
+                if tracked and tag.name in tracked:
+                    page.count(tag)
+                if does == BLOCK:
+                    if page.filler:
+                        page.break_line(1)
+                    elif not page.breaks:
+                        page.breaks = 1
+                elif does == BREAK:
+                    page.filler = False
+                    if page.breaks < MAX_BREAKS:
+                        page.breaks += 1
+                elif does == LINK:
+                    if page.link:
+                        page.end_link()
+                elif does == CELL:
+                    page.cell()
+                elif does:
+                    page.break_line(page.spacing(tag))
+            if text:
+                page.at = at
+                say(text)
+            elif piece[-1] != ">":
+                if page.odd:
+                    page.at = at
+                    say(piece.partition(">")[2])
+                else:
+                    page.space = True
+        if last == foot:
+            page.foot()
+
+
+def _foot(pieces: list[str]) -> int:
+    """The piece that ends the page, where nothing but plain text stands below it: Mailman puts a list's footer behind a mail that is
+    one HTML part as it would behind a plain one, so that its line breaks count. 0 if there is none.
+    """
+    for at in range(len(pieces) - 1, max(0, len(pieces) - 1 - MAX_FOOT), -1):
+        piece = pieces[at]
+        if piece[:5].lower() == "/html":
+            return at if "\n" in piece.strip() or at + 1 < len(pieces) else 0
+        if "@" not in piece.partition(">")[0] and _TAG.match(piece):
+            return 0
+    return 0
 
 
 @dataclass(slots=True)

@@ -190,6 +190,12 @@ class Page:
             self.margin = tag.breaks
         return self.margin
 
+    def foot(self) -> None:
+        """What follows is plain text below the page."""
+        self.break_line(2)
+        self.pre += 1
+        self.odd = True
+
     def tag(self, tag: Tag) -> None:
         """A tag that asks for more than breaks."""
         name = tag.name
