@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailloom.mail.model import Nested, NestedKind, Problem, Segment
 from mailloom.mail.phrases import subject_says
@@ -28,8 +29,7 @@ again. Mail of a thread comes close together, so that few need to be kept.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """One nested message as found: head, text and span in the text of its carrier."""
 
     kind: NestedKind

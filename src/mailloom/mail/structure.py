@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mailloom.mail import header
 from mailloom.mail.model import Problem
@@ -33,7 +33,7 @@ class Limits:
 LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: the scanner learns last where a part ends, and nobody else changes one
 class Part:
     """One node: a multipart or a leaf. Offsets count bytes of the raw mail: header block from `start`, body [body_start, end).
 
@@ -163,7 +163,9 @@ class Scanner:
             self.ends[open_part.index] = len(self.view)
             if open_part.boundary is not None:
                 self._note("no closing boundary", self.parts[open_part.index])
-        return tuple([self._finished(part) for part in self.parts])
+        for part in self.parts:
+            self._finish(part)
+        return tuple(self.parts)
 
     def _note(self, kind: str, part: Part, detail: str = "") -> None:
         self.problems.append(Problem(kind, f"part {part.index}", detail))
@@ -292,18 +294,15 @@ class Scanner:
         self._note("multipart without a boundary", part)
         return guess.group(1) if guess else None
 
-    def _finished(self, part: Part) -> Part:
-        kind = part.type
+    def _finish(self, part: Part) -> None:
         if part.multipart and part.index not in self.parents:
             deep = part.depth >= self.limits.depth
             if not deep:
                 self._note("multipart without parts", part)
             if part.index not in self.closed:
                 # Nothing in it is a part: a cut mail, or a boundary that was rewritten. A reader shows the source.
-                kind = "application/octet-stream" if deep else "text/plain"
-        end = self.ends[part.index]
-        # Most mails are one part that was right at once.
-        return part if kind == part.type and end == part.end else replace(part, type=kind, end=end)
+                part.type = "application/octet-stream" if deep else "text/plain"
+        part.end = self.ends[part.index]
 
 
 def _type(main: str, in_digest: bool) -> str:
