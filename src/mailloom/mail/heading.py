@@ -81,6 +81,8 @@ def phrase(line: str) -> tuple[str, str, str]:
 
 def label(line: str) -> tuple[str, str, str] | None:
     """(field, label, value) of a `Label: value` line; field is "" for a label that no table knows."""
+    if ":" not in line and line.isascii():
+        return None
     text = line.strip(BLANK).lstrip("*_•· ")
     if not text.isascii():
         text = text[:MAX_LABEL].translate(_ONE_COLON) + text[MAX_LABEL:]

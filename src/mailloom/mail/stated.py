@@ -6,8 +6,8 @@ It is kept as stated: a name without an address stays one, a date that can't be 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailloom.mail.address import addresses, key, shown
 from mailloom.mail.attribution import ADDRESS, TIME, Head, plain_digits
@@ -27,8 +27,7 @@ KEPT_HEAD = 1000
 """Characters up to which what a head states is kept for the next mail: replies to one message quote it again and again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stated:
+class Stated(NamedTuple):
     """What a head says of its message; `subject` is None where it has none, which is not the same as an empty one."""
 
     message_id: str
