@@ -20,7 +20,7 @@ PROMPT = 3
 """Signs of Python's prompt: a text that has no line with fewer shows a session, for who quotes a quote has the quote, too."""
 MAX_INDENT = 3
 """Blanks before the first `>`."""
-MAX_DATED = 160
+LEAST_DATED, MAX_DATED = 12, 160
 """Characters of a line that is a date, a name and an address."""
 MIN_WRAPPED = 60
 """Characters of a quoted line whose end may have been wrapped to the next: clients wrap between 65 and 80."""
@@ -292,7 +292,7 @@ def _dated_lines(text: str) -> list[int]:
         start = text.rfind("\n", 0, end) + 1
         # Entries of change logs begin with such a line, too, and go on with "*".
         if (
-            end - start < MAX_DATED
+            LEAST_DATED < end - start < MAX_DATED
             and _DATED.fullmatch(text, start, end + 1)
             and text[end + 2 : end + 10].lstrip()[:1] != "*"
         ):

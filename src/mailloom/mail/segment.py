@@ -50,7 +50,7 @@ def _segments(
     if not text:
         return ()
     page = layout(text, settled(text, marks) if marks else ())
-    heads = Introductions(page, text.isascii(), any(x in text for x in _THIS_LINE))
+    heads = Introductions(page, text.isascii(), "his line" in text or "HIS LINE" in text)
     knife = _Knife(page, page.lines, page.levels, heads, says, subject, trailers)
     knife.cut_lines()
     if trailers:
@@ -72,9 +72,6 @@ def _segments(
             out.append(Segment(kind, start, end, level, rule, confidence))
         start = end
     return tuple(out)
-
-
-_THIS_LINE = ("this line", "This line", "THIS LINE")
 
 
 @dataclass(slots=True)
