@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.mail.nested import MAX_DEPTH, MAX_NESTED, inline
+from mailloom.mail.nested import _SIGN, MAX_DEPTH, MAX_NESTED, _unquoted, inline
+from mailloom.mail.quote import unquote
 from mailloom.mail.segment import cut
 from mailloom.mail.when import when
 
@@ -201,3 +202,10 @@ def test_a_forward_without_a_subject_takes_each_carriers():
         "Budget",
         "",
     ]
+
+
+@given(st.text(st.sampled_from("> \t\nab\0"), max_size=40))
+def test_a_text_is_unquoted_like_its_lines(text):
+    assert _unquoted(text) == _SIGN.sub("\n", "\n" + text)[1:]
+    if "    " not in text and "\t" not in text:
+        assert _unquoted(text) == "\n".join(map(unquote, text.split("\n")))

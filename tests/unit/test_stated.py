@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from mailloom.mail import stated as stated_module
 from mailloom.mail.stated import author, people, stated
 from mailloom.mail.when import when
 
@@ -243,3 +244,71 @@ def test_four_times_the_line_is_four_times_the_work(unit):
         author(text)
         taken.append(time.process_time() - begun)
     assert taken[1] < 12 * taken[0] + 0.05
+
+
+NAMES = st.lists(
+    st.sampled_from(
+        [
+            "Ann",
+            "Lee",
+            "O'Neil",
+            "Jean-Luc",
+            "J.",
+            "Li",
+            "van",
+            "De",
+            "Sun",
+            "LI",
+            "Jr.",
+            "Ünal",
+            "Lee,",
+            "at",
+        ]
+    ),
+    min_size=1,
+    max_size=4,
+).map(" ".join)
+USUAL = st.builds(
+    "On {0}{1} {2:02}:{3:02}{4}{5}{6} {7}{8} wrote:".format,
+    st.sampled_from(["", "Thu, ", "Sun, "]),
+    st.one_of(
+        st.builds(
+            "{} {} {}".format, st.integers(1, 31), st.sampled_from(stated_module._MONTHS), st.integers(1899, 2201)
+        ),
+        st.builds(
+            "{} {}, {} at".format, st.sampled_from(stated_module._MONTHS), st.integers(0, 32), st.integers(1990, 2030)
+        ),
+        st.builds(
+            "{} {:02}, {}".format, st.sampled_from(stated_module._MONTHS), st.integers(0, 32), st.integers(1990, 2030)
+        ),
+    ),
+    st.integers(0, 24),
+    st.integers(0, 60),
+    st.sampled_from(["", ":30"]),
+    st.sampled_from(["", " AM", " PM", "PM"]),
+    st.sampled_from(["", ",", " +0200", " -0000,", " +0530,", " -0730", " +9900"]),
+    NAMES,
+    st.sampled_from(["", " <ann@example.org>", " < a.b+c@mail.example.com>", " <ann@localhost>"]),
+)
+
+
+@given(USUAL)
+@settings(max_examples=400)
+def test_the_usual_form_is_read_like_any_other(line):
+    usual = stated_module._usual(line)
+    event("usual" if usual else "other")
+    assert usual in (None, stated_module._attributed(line))
+
+
+def test_the_usual_forms_of_clients_are_usual():
+    for line in (
+        "On Thu, Sep 3, 2026 at 2:14 AM Ann Lee <ann@example.org> wrote:",
+        "On Thu, 3 Sep 2026 02:14:30 +0200\nAnn Lee <ann@example.org> wrote:",
+        "On Thu, Sep 03, 2026 at 02:14:30PM +0200, Ann Lee wrote:",
+    ):
+        assert stated_module._usual(line) == stated_module._attributed(" ".join(line.split())) == stated(line)
+
+
+def test_names_like_words_of_dates_are_names_in_the_usual_form():
+    found = stated("On Sun, 1 Mar 2026 08:00:00 +0000, Jan May <jan@example.org> wrote:")
+    assert (pair(found.from_), found.date.ms) == ([("Jan May", "jan@example.org")], 1772352000000)

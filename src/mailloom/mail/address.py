@@ -18,6 +18,8 @@ from mailloom.mail.model import Address
 RECIPIENTS = 10_000
 # RFC 5321 section 4.5.3.1: 64 for the local part, 255 for the domain. Local parts of bounce and tracking addresses are longer.
 KEY_LENGTH, DOMAIN_LENGTH, LABEL_LENGTH = 998, 255, 63
+# Characters of a field, or of a mailbox in it, up to which it is kept for the next mail.
+KEPT_LENGTH = 1000
 
 _ATOM = r"[\w!#$%&'*+\-/=?^`{|}~.]++"
 _USUAL = re.compile(
@@ -49,7 +51,7 @@ def addresses(value: str, limit: int = RECIPIENTS) -> tuple[Address, ...]:
     `value` is unfolded but its encoded words (RFC 2047) are not decoded yet: they are decoded here, in names only, where a comma
     or a bracket inside can do no harm. A group's members carry its name; an empty group is one mailbox without an address.
     """
-    return _short(value) if len(value) <= 200 and limit == RECIPIENTS else _addresses(value, limit)
+    return _short(value) if len(value) <= KEPT_LENGTH and limit == RECIPIENTS else _addresses(value, limit)
 
 
 def _addresses(value: str, limit: int) -> tuple[Address, ...]:
@@ -62,10 +64,8 @@ def _addresses(value: str, limit: int) -> tuple[Address, ...]:
             break
         quoted, name, angle, bare = usual.groups()
         name = quoted or name or ""
-        if "=?" in name:
-            name = header.words(name)
-        address = angle or bare
-        found.append(Address(shown(name, address), address, key(address)))
+        box = _mailbox if usual.end() - at <= KEPT_LENGTH else _one_mailbox
+        found.append(box(name, angle or bare))
         at = usual.end()
         if len(found) >= limit:
             break
@@ -77,9 +77,19 @@ def _addresses(value: str, limit: int) -> tuple[Address, ...]:
     return tuple(found[:limit])
 
 
-@lru_cache(maxsize=4096)
+# The mails of a thread have most fields alike, and nine of ten mailboxes of the others.
+@lru_cache(maxsize=1024)
 def _short(value: str) -> tuple[Address, ...]:
     return _addresses(value, RECIPIENTS)
+
+
+def _one_mailbox(name: str, address: str) -> Address:
+    if "=?" in name:
+        name = header.words(name)
+    return Address(shown(name, address), address, key(address))
+
+
+_mailbox = lru_cache(maxsize=4096)(_one_mailbox)
 
 
 def shown(name: str, address: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mailloom.mail.phrases import LEAD, says_wrote
 
@@ -100,7 +101,8 @@ def attribution(lines: Sequence[str], end: int, first: int, near: bool) -> Head 
     whole = " ".join(reversed(stretch))
     if not ("@" in whole or says_wrote(whole) or (near and _DIGIT.search(whole))):
         return None
-    return _narrowest(stretch, len(stretch) == end - first or not lines[end - len(stretch) - 1].strip(), near)
+    opens = len(stretch) == end - first or not lines[end - len(stretch) - 1].strip()
+    return _known_narrowest(tuple(stretch), opens, near)
 
 
 _ENDINGS = frozenset(COLONS + "*_")
@@ -108,7 +110,7 @@ UNFINISHED = ".!?;,"
 """A line that ends so is a sentence, if it has no colon: nothing that introduces."""
 
 
-def _narrowest(stretch: list[str], opens: bool, near: bool) -> Head | None:
+def _narrowest(stretch: tuple[str, ...], opens: bool, near: bool) -> Head | None:
     """The fewest lines, counted from below, that make an attribution; more where the line above opens like one, or has what
     the lines found so far lack of a time, an address and a word for "wrote".
     """
@@ -130,6 +132,10 @@ def _narrowest(stretch: list[str], opens: bool, near: bool) -> Head | None:
         if best is not None and best.rule != "short" and _leads(line):
             return best
     return best
+
+
+# An attribution comes back with each reply to the reply it is in: every other one was seen before.
+_known_narrowest = lru_cache(maxsize=1024)(_narrowest)
 
 
 def _adds(line: str, found: str) -> bool:

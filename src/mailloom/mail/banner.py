@@ -24,6 +24,8 @@ _OUTSIDE: Final = tuple(dict.fromkeys(_BANNER["outside"]))
 _MAIL: Final = tuple(dict.fromkeys(_BANNER["mail"]))
 _WARNING: Final = tuple(dict.fromkeys(_BANNER["warning"]))
 _LEADS: Final = tuple(_BANNER["leads"])
+_LEAD_OPENINGS: Final = frozenset(lead[:2] for lead in _LEADS)
+"""Most texts are told by their first two letters to be none: there are a hundred ways to begin one."""
 _TAGS: Final = frozenset(_BANNER["tags"])
 _WRAPS = "[](){}<>*#!|=-_~⚠️ℹ️🛑❗:. \t\xa0\u200b\ufeff"
 _PGP = "-----BEGIN PGP SIGNED MESSAGE-----"
@@ -98,7 +100,8 @@ def is_drawn(line: str) -> bool:
 
 def has_lead(text: str) -> bool:
     """Cheap, and true of few texts: does it open with a word of warning or of where it came from?"""
-    return text[:MAX_LEAD].lstrip(_WRAPS).startswith(_LEADS)
+    opened = text[:MAX_LEAD].lstrip(_WRAPS)
+    return opened[:2] in _LEAD_OPENINGS and opened.startswith(_LEADS)
 
 
 def is_banner(text: str) -> bool:

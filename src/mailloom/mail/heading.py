@@ -8,6 +8,7 @@ mail costs as much as it has lines.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from mailloom.mail.attribution import (
     ADDRESS,
@@ -45,11 +46,19 @@ MAX_LABEL = 40
 _ONE_COLON = {ord(sign): ":" for sign in COLONS}
 
 
+KEPT_LINE = 200
+"""Characters up to which what a line says is kept."""
+
+
 def phrase(line: str) -> tuple[str, str, str]:
     """("forward" | "original" | "rule" | "", rule's name, what follows the phrase on the same line) of a line.
 
     "rule" is a line drawn of dashes, underscores or the like, with nothing else on it.
     """
+    return _known_phrase(line) if len(line) <= KEPT_LINE else _read_phrase(line)
+
+
+def _read_phrase(line: str) -> tuple[str, str, str]:
     text = line.strip(BLANK)
     if not text or len(text) > MAX_ATTRIBUTION:
         return "", "", ""
@@ -79,8 +88,18 @@ def phrase(line: str) -> tuple[str, str, str]:
     return "", "", ""
 
 
+# Two of three lines that are asked about were asked about before: in the same search, or in another mail of the thread.
+_known_phrase = lru_cache(maxsize=1024)(_read_phrase)
+
+
 def label(line: str) -> tuple[str, str, str] | None:
     """(field, label, value) of a `Label: value` line; field is "" for a label that no table knows."""
+    if ":" not in line and line.isascii():
+        return None
+    return _known_label(line) if len(line) <= KEPT_LINE else _read_label(line)
+
+
+def _read_label(line: str) -> tuple[str, str, str] | None:
     text = line.strip(BLANK).lstrip("*_•· ")
     if not text.isascii():
         text = text[:MAX_LABEL].translate(_ONE_COLON) + text[MAX_LABEL:]
@@ -107,6 +126,9 @@ def label(line: str) -> tuple[str, str, str] | None:
             return None
         return "", name, value
     return found, name, value
+
+
+_known_label = lru_cache(maxsize=1024)(_read_label)
 
 
 def block(lines: Sequence[str], start: int, sure: bool = False) -> Head | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailloom.mail.model import Nested, NestedKind, Problem, Segment
 from mailloom.mail.phrases import subject_says
@@ -28,8 +28,7 @@ again. Mail of a thread comes close together, so that few need to be kept.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """One nested message as found: head, text and span in the text of its carrier."""
 
     kind: NestedKind
@@ -144,8 +143,14 @@ _SIGN = re.compile(r"\n[ \t]{0,3}> ?")
 
 
 def _unquoted(text: str) -> str:
-    """quote.unquote for each line, by one search."""
-    return _SIGN.sub("\n", "\n" + text)[1:] if ">" in text else text
+    """quote.unquote for each line, at once."""
+    if ">" not in text:
+        return text
+    text = "\n" + text
+    if "\n " in text or "\n\t" in text or "\0" in text:
+        return _SIGN.sub("\n", text)[1:]
+    # No line is indented, as in nine of ten quotes. A NUL keeps the place of a sign, so that one line doesn't lose two.
+    return text.replace("\n> ", "\n\0").replace("\n>", "\n").replace("\n\0", "\n")[1:]
 
 
 _LABELLED = re.compile(r"\n[^\n:：]{1,29}[:：][^\n]*\n{1,3}[^\n:：]{1,29}[:：]")

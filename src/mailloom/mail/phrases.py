@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
+from functools import lru_cache
 from pkgutil import get_data
 from typing import Any, Final
 
@@ -122,10 +123,19 @@ MAX_TAGS = 4
 """Names in brackets before a subject's prefix: of a list, and of the list that it feeds."""
 
 
+MAX_PREFIXED = 998
+"""Characters of a subject in which its prefix is looked for (RFC 5322 section 2.1.1: no line is longer)."""
+
+
 def subject_says(subject: str, word: str = "") -> str:
     """What the first prefix of a subject says that this mail is: "forward", "reply" or "". Where languages differ ("VS" is a
     reply in Finnish and a forward in Danish), `word` decides: what the head calls "From".
     """
+    return _says(subject[:MAX_PREFIXED], word)
+
+
+@lru_cache(maxsize=512)  # a thread's mails come close together
+def _says(subject: str, word: str) -> str:
     subject = subject.lstrip()
     for _ in range(MAX_TAGS):
         # Lists put their name in front.

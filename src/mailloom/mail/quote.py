@@ -20,7 +20,7 @@ PROMPT = 3
 """Signs of Python's prompt: a text that has no line with fewer shows a session, for who quotes a quote has the quote, too."""
 MAX_INDENT = 3
 """Blanks before the first `>`."""
-MAX_DATED = 160
+LEAST_DATED, MAX_DATED = 12, 160
 """Characters of a line that is a date, a name and an address."""
 MIN_WRAPPED = 60
 """Characters of a quoted line whose end may have been wrapped to the next: clients wrap between 65 and 80."""
@@ -37,16 +37,13 @@ DRAWN = frozenset("-_=*~#—–─━<")
 
 @dataclass(slots=True)
 class Layout:
-    """`ends` holds the sum of the lengths of the lines before each, without line breaks: line n begins at ends[n] + n.
-
-    `quoted` has one byte a line, 1 where its level is not 0: what it is searched for is found without looking at each line.
+    """`quoted` has one byte a line, 1 where its level is not 0: what it is searched for is found without looking at each line.
     `drawn` are the lines that open with two characters of DRAWN; `dated` those that are a date, a name and an address, and
     nothing more (Gmail until 2014); `marked` the lines at which a mark begins, quotes last;
     `regions` (first line, line after the last) of what a client put there; `signed` the same for its signatures.
     """
 
     lines: list[str]
-    ends: list[int]
     levels: list[int]
     quoted: bytearray
     drawn: list[int]
@@ -114,9 +111,8 @@ class Layout:
 
 def layout(text: str, marks: Sequence[Mark] = ()) -> Layout:
     lines = text.split("\n")
-    ends = list(accumulate(map(len, lines), initial=0))
     levels = _levels(text, lines)
-    page = Layout(lines, ends, levels, bytearray(), _drawn_lines(text, lines), -1)
+    page = Layout(lines, levels, bytearray(), _drawn_lines(text, lines), -1)
     if marks:
         _add_marks(page, marks)
     page.quoted = bytearray(map(bool, levels)) if marks or ">" in text else bytearray(len(lines))
@@ -296,7 +292,7 @@ def _dated_lines(text: str) -> list[int]:
         start = text.rfind("\n", 0, end) + 1
         # Entries of change logs begin with such a line, too, and go on with "*".
         if (
-            end - start < MAX_DATED
+            LEAST_DATED < end - start < MAX_DATED
             and _DATED.fullmatch(text, start, end + 1)
             and text[end + 2 : end + 10].lstrip()[:1] != "*"
         ):
@@ -312,7 +308,7 @@ def _dated_lines(text: str) -> list[int]:
 
 def _add_marks(page: Layout, marks: Sequence[Mark]) -> None:
     """Marks as lines: one that begins inside a line counts from the next line on."""
-    starts = [end + n for n, end in enumerate(page.ends[:-1])]
+    starts = list(accumulate([len(line) + 1 for line in page.lines[:-1]], initial=0))
     count = len(page.lines)
     quoted = [0] * (count + 1)
     for mark in marks:

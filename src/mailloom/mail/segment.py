@@ -50,26 +50,28 @@ def _segments(
     if not text:
         return ()
     page = layout(text, settled(text, marks) if marks else ())
-    heads = Introductions(page, text.isascii(), any(x in text for x in _THIS_LINE))
+    heads = Introductions(page, text.isascii(), "his line" in text or "HIS LINE" in text)
     knife = _Knife(page, page.lines, page.levels, heads, says, subject, trailers)
     knife.cut_lines()
     if trailers:
         knife.spans = without_trailers(page.lines, page.drawn, knife.spans, known_words(tuple(names)))
-    ends, count, size = page.ends, len(page.lines), len(text)
+    lines, size, glued = page.lines, len(text), knife.glued
     out: list[Segment] = []
-    start = 0
+    start = line = line_start = 0
     for _, last, kind, level, rule, confidence in knife.spans:
+        if line <= last:
+            line_start += sum(map(len, lines[line:last])) + last - line
+        else:
+            line_start -= sum(map(len, lines[last:line])) + line - last
+        line = last
         # The last line has no line break.
-        end = ends[last] + last if last < count else size
-        if knife.glued and kind == "attribution" and last - 1 in knife.glued:
-            end = ends[last - 1] + last - 1 + knife.glued[last - 1]
+        end = min(line_start, size)
+        if glued and kind == "attribution" and last - 1 in glued:
+            end = line_start - len(lines[last - 1]) - 1 + glued[last - 1]
         if start < end:
             out.append(Segment(kind, start, end, level, rule, confidence))
         start = end
     return tuple(out)
-
-
-_THIS_LINE = ("this line", "This line", "THIS LINE")
 
 
 @dataclass(slots=True)

@@ -6,14 +6,16 @@ It is kept as stated: a name without an address stays one, a date that can't be 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailloom.mail.address import addresses, key, shown
 from mailloom.mail.attribution import ADDRESS, TIME, Head, plain_digits
 from mailloom.mail.author import BEHALF
+from mailloom.mail.dates import milliseconds, offset
 from mailloom.mail.heading import block, phrase
 from mailloom.mail.model import Address, Date
+from mailloom.mail.months import calendar, fold
 from mailloom.mail.phrases import AROUND, LEAD, without_wrote
 from mailloom.mail.when import find, visible, when
 
@@ -25,8 +27,7 @@ KEPT_HEAD = 1000
 """Characters up to which what a head states is kept for the next mail: replies to one message quote it again and again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stated:
+class Stated(NamedTuple):
     """What a head says of its message; `subject` is None where it has none, which is not the same as an empty one."""
 
     message_id: str
@@ -38,6 +39,8 @@ class Stated:
 
 
 def _read_head(head: str) -> Stated:
+    if head.startswith("On ") and (usual := _usual(head)):
+        return usual
     fields = _labelled(head)
     if fields is None:
         lines = [x.lstrip(_QUOTE_SIGNS) for x in visible(head).replace("\0", " ").strip().split("\n")]
@@ -116,6 +119,45 @@ def _attributed(text: str) -> Stated:
     if not (address or name):
         return Stated("", (), (), (), date, None)
     return Stated("", (Address(shown(name, address), address, key(address)),), (), (), date, None)
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = "|".join(_MONTHS)
+_USUAL = re.compile(
+    rf"On ((?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?(?:(\d{{1,2}}) ({_MONTH})|({_MONTH}) (\d{{1,2}}),) (\d{{4}}),?(?: at)?"
+    r" (\d{1,2}):(\d\d)(?::(\d\d))?(?: ?([AP])M)?(?: ([+-])(\d\d)(\d\d))?),? ((?:[^\W\d_]|[ .,'-]){2,80})"
+    r"(?: < ?([\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})++)>)? wrote:"
+)
+
+
+def _usual(head: str) -> Stated | None:
+    """What `_attributed` says of the form that most clients write in English: three of four attributions on lists, read in a
+    tenth of the time. None for another form, and for names that begin like a weekday or a zone.
+    """
+    usual = _USUAL.fullmatch(" ".join(head.split()))
+    if usual is None:
+        return None
+    written, day, month, month_first, day_second, year, hour, minute, second, half, sign, east, more, name, address = (
+        usual.groups("")
+    )
+    first = name.split(" ", 1)[0]
+    table = calendar()
+    if (
+        first.isupper()
+        or name[0] in _EDGES
+        or name[-1] in _EDGES
+        or (known := fold(first)) in table.days
+        or known in table.at
+    ):
+        return None
+    hours = int(hour) % 12 + (12 if half == "P" else 0) if half and int(hour) <= 12 else int(hour)
+    zone = offset(sign, east, more) if sign else None
+    zone = None if zone == 0 and sign == "-" else zone
+    on = int(year), _MONTHS.index(month or month_first) + 1, int(day or day_second)
+    ms = milliseconds(on, (hours, int(minute), int(second or 0)), zone)
+    if ms is None or on[0] >= 2200 or _bare_name(name) != name:
+        return None
+    return Stated("", (Address(shown(name, address), address, key(address)),), (), (), Date(ms, zone, written), None)
 
 
 _HERE = "\1"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from mailloom.mail import header
 from mailloom.mail.model import Problem
@@ -33,7 +35,7 @@ class Limits:
 LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: the scanner learns last where a part ends, and nobody else changes one
 class Part:
     """One node: a multipart or a leaf. Offsets count bytes of the raw mail: header block from `start`, body [body_start, end).
 
@@ -97,6 +99,11 @@ _ENCODINGS = {
 }  # fmt: skip
 
 
+_KNOWN_ENCODINGS = frozenset(_ENCODINGS.values())
+# Bytes of a part's header block up to which what it says is kept for the next mail.
+KEPT_BLOCK = 300
+
+
 def _beginning(view: bytes) -> int:
     """Where the header block starts: behind a byte order mark, an mbox From_ line, blank lines."""
     at = 3 if view.startswith(b"\xef\xbb\xbf") else 0
@@ -127,6 +134,46 @@ def _header_end(view: bytes, start: int) -> tuple[int, int, int]:
         end = found.end()
     empty = _EMPTY_LINE.match(view, end)
     return end, empty.end() if empty else end, garbage
+
+
+class _Content(NamedTuple):
+    """What the Content- fields of a part say of it."""
+
+    type: str
+    encoding: str
+    disposition: str
+    name: str
+    content_id: str
+    params: Mapping[str, str]
+
+
+def _content(block: bytes, in_digest: bool) -> _Content:
+    kind = encoding = disposition = content_id = b""
+    for name, value in _CONTENT.findall(b"\n" + block):
+        which = len(name)  # the four names have four lengths
+        if which == 4:
+            kind = kind or value.strip()
+        elif which == 17:
+            encoding = encoding or value.strip()
+        elif which == 11:
+            disposition = disposition or value.strip()
+        else:
+            content_id = content_id or value.strip()
+    main, params = header.params(kind) if kind else ("", header.NO_PARAMETERS)
+    placed, placed_params = header.params(disposition) if disposition else ("", header.NO_PARAMETERS)
+    ids = header.ids(header.unfolded(content_id)) if content_id else ()
+    return _Content(
+        type=_type(main, in_digest),
+        encoding=_encoding(encoding) if encoding else "",
+        disposition=_disposition(placed),
+        name=placed_params.get("filename", "") or params.get("name", "") or placed_params.get("name", ""),
+        content_id=ids[0] if ids else "",
+        params=params,
+    )
+
+
+# Most parts inside say one of a few things: text in one of two forms, in one of three charsets and encodings.
+_short_content = lru_cache(maxsize=256)(_content)
 
 
 @dataclass(slots=True)
@@ -163,7 +210,9 @@ class Scanner:
             self.ends[open_part.index] = len(self.view)
             if open_part.boundary is not None:
                 self._note("no closing boundary", self.parts[open_part.index])
-        return tuple([self._finished(part) for part in self.parts])
+        for part in self.parts:
+            self._finish(part)
+        return tuple(self.parts)
 
     def _note(self, kind: str, part: Part, detail: str = "") -> None:
         self.problems.append(Problem(kind, f"part {part.index}", detail))
@@ -244,40 +293,25 @@ class Scanner:
             self._note("header too long", part, f"{end - start} bytes, read {self.limits.header_bytes}")
 
     def _described(self, start: int, body_start: int, parent: int) -> Part:
-        index = len(self.parts)
         block = self.view[start : min(body_start, start + self.limits.header_bytes)]
-        kind = encoding = disposition = content_id = b""
-        for name, value in _CONTENT.findall(b"\n" + block):
-            which = len(name)  # the four names have four lengths
-            if which == 4:
-                kind = kind or value.strip()
-            elif which == 17:
-                encoding = encoding or value.strip()
-            elif which == 11:
-                disposition = disposition or value.strip()
-            else:
-                content_id = content_id or value.strip()
         in_digest = parent >= 0 and self.parts[parent].type == "multipart/digest"
-        main, params = header.params(kind) if kind else ("", header.NO_PARAMETERS)
-        placed, placed_params = header.params(disposition) if disposition else ("", header.NO_PARAMETERS)
-        depth = self.parts[parent].depth + 1 if parent >= 0 else 0
-        ids = header.ids(header.unfolded(content_id)) if content_id else ()
+        said = (_short_content if len(block) <= KEPT_BLOCK else _content)(block, in_digest)
         part = Part(
-            index=index,
+            index=len(self.parts),
             parent=parent,
-            depth=depth,
+            depth=self.parts[parent].depth + 1 if parent >= 0 else 0,
             start=start,
             body_start=body_start,
             end=len(self.view),
-            type=_type(main, in_digest),
-            charset=params.get("charset", ""),
-            encoding=_encoding(encoding) if encoding else "",
-            disposition=_disposition(placed),
-            name=placed_params.get("filename", "") or params.get("name", "") or placed_params.get("name", ""),
-            content_id=ids[0] if ids else "",
-            params=params,
+            type=said.type,
+            charset=said.params.get("charset", ""),
+            encoding=said.encoding,
+            disposition=said.disposition,
+            name=said.name,
+            content_id=said.content_id,
+            params=said.params,
         )
-        if part.encoding not in _ENCODINGS.values():
+        if part.encoding not in _KNOWN_ENCODINGS:
             self._note("unknown transfer encoding", part, part.encoding[:40])
         return part
 
@@ -292,18 +326,15 @@ class Scanner:
         self._note("multipart without a boundary", part)
         return guess.group(1) if guess else None
 
-    def _finished(self, part: Part) -> Part:
-        kind = part.type
+    def _finish(self, part: Part) -> None:
         if part.multipart and part.index not in self.parents:
             deep = part.depth >= self.limits.depth
             if not deep:
                 self._note("multipart without parts", part)
             if part.index not in self.closed:
                 # Nothing in it is a part: a cut mail, or a boundary that was rewritten. A reader shows the source.
-                kind = "application/octet-stream" if deep else "text/plain"
-        end = self.ends[part.index]
-        # Most mails are one part that was right at once.
-        return part if kind == part.type and end == part.end else replace(part, type=kind, end=end)
+                part.type = "application/octet-stream" if deep else "text/plain"
+        part.end = self.ends[part.index]
 
 
 def _type(main: str, in_digest: bool) -> str:

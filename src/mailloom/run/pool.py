@@ -6,6 +6,7 @@ dies, its pipe ends and the parent knows which batch it had. Batches go round an
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ Result = TypeVar("Result")
 
 READY = -1  # what a worker says when it has begun
 AHEAD = 2  # jobs a worker has at hand: it never waits for the parent, and no more is in memory
+
+
+RARELY = 10_000  # objects more than before, until a worker looks for cycles
 
 
 class WorkerDied(Exception):
@@ -128,6 +132,9 @@ def _serve(pipe: Connection, work: Callable[[Job], Result]) -> None:
     Jobs are read by a thread of their own: were the worker busy sending a large result while the parent sends a large job, both
     would wait for each other.
     """
+    # What a batch makes is freed by its counts; to look for cycles among it takes 2 % of the time and finds none.
+    gc.freeze()
+    gc.set_threshold(RARELY)
     jobs: SimpleQueue[tuple[int, Job] | None] = SimpleQueue()
     Thread(target=_receive, args=(pipe, jobs), daemon=True).start()
     with suppress(OSError):
