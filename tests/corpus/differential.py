@@ -135,6 +135,8 @@ def _why_bytes(theirs: bytes, part: Part, mime: Mime) -> str:
 
 
 def _why_text(data: bytes, label: str) -> str:
+    if not data.isascii() and charset.decode(data, "utf-8") == (data.decode("utf-8", "replace"), ""):
+        return "utf-8 under another label"
     if charset.codec(label) == "latin-1" and _C1.search(data.decode("latin-1")):
         return "windows-1252 labelled latin-1"
     return "two carriage returns" if b"\r\r\n" in data else ""

@@ -104,3 +104,45 @@ def test_a_label_chooses_no_codec_that_is_no_charset(label: str) -> None:
 def test_utf_8_comes_back(text: str) -> None:
     text = text.removeprefix("\ufeff")
     assert charset.decode(text.encode("utf-8", "replace"), "utf-8")[0] == text.encode("utf-8", "replace").decode()
+
+
+SENTENCES = {
+    "\u041f\u0440\u0438\u0432\u0435\u0442, \u0410\u043d\u043d\u0430! \u0412\u0441\u0442\u0440\u0435\u0447\u0430 \u0437\u0430\u0432\u0442\u0440\u0430 \u0432 \u0434\u0435\u0441\u044f\u0442\u044c.": ("cp1251", "koi8-r"),
+    "\u4f60\u597d\uff0c\u660e\u5929\u4e0a\u5348\u5341\u70b9\u5f00\u4f1a\uff0c\u8bf7\u5e26\u4e0a\u5408\u540c\u6587\u4ef6\u3002": ("gb18030",),
+    "\u3053\u3093\u306b\u3061\u306f\u3001\u660e\u65e5\u306e\u4f1a\u8b70\u306f\u5341\u6642\u304b\u3089\u3067\u3059\u3002": ("cp932", "euc-jp"),
+    "\uc548\ub155\ud558\uc138\uc694, \ub0b4\uc77c \ud68c\uc758\ub294 \uc5f4 \uc2dc\uc5d0 \uc2dc\uc791\ud569\ub2c8\ub2e4.": ("cp949",),
+    "\u0393\u03b5\u03b9\u03ac \u03c3\u03bf\u03c5, \u03b1\u03cd\u03c1\u03b9\u03bf \u03b7 \u03c3\u03c5\u03bd\u03ac\u03bd\u03c4\u03b7\u03c3\u03b7 \u03b5\u03af\u03bd\u03b1\u03b9 \u03c3\u03c4\u03b9\u03c2 \u03b4\u03ad\u03ba\u03b1.": ("cp1253",),
+    "R\xe9union \xe0 dix heures, n'oubliez pas les dossiers cr\xe9\xe9s \xe0 l'\xe9t\xe9. \xc4\xd6\xdc \xe4\xf6\xfc\xdf": ("latin-1", "cp1252"),
+    "\u2026\u2026\u2026\u2026 \u2022\u2022\u2022\u2022 \u2014\u2014\u2014\u2014 caf\xe9": ("cp1252",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "codecs"), SENTENCES.items())
+@pytest.mark.parametrize("label", ["", "us-ascii", "iso-8859-1", "windows-1252", "utf-8"])
+def test_a_wrong_label_is_seen_through(text: str, codecs: tuple[str, ...], label: str) -> None:
+    for codec in (*codecs, "utf-8"):
+        assert charset.decode(text.encode(codec), label)[0] == text
+
+
+def test_utf_16_is_known_by_its_mark() -> None:
+    for label in ("", "us-ascii", "iso-8859-1", "utf-16", "unicode"):
+        assert charset.decode("Caf\xe9".encode("utf-16"), label)[0] == "Caf\xe9"
+    assert charset.decode("Caf\xe9 now".encode("utf-16-le"), "utf-16")[0] == "Caf\xe9 now"
+
+
+def test_windows_letters_in_iso_2022_jp() -> None:
+    coded = b'\x1b$B-!5-\x1b(B and \x1b(I6E6\x1b(B.\n\x1b$B$"\n'
+    assert charset.decode(coded, "iso-2022-jp")[0] == "\u2460\u8a18 and \uff76\uff85\uff76.\n\u3042\n"
+    assert (
+        charset.decode(coded, "")[0] == charset.decode(coded, "us-ascii")[0] == charset.decode(coded, "iso-2022-jp")[0]
+    )
+    assert charset.decode("\uc548\ub155".encode("iso2022_kr"), "")[0] == "\uc548\ub155"
+
+
+@given(
+    st.binary(max_size=80),
+    st.sampled_from(["", "iso-8859-1", "windows-1252", "iso-2022-jp", "utf-16", "koi8-r", "gb2312"]),
+)
+def test_any_bytes_in_any_charset_are_text(data: bytes, label: str) -> None:
+    for noise in (data, b"\x1b$B" + data, b"\xff\xfe" + data):
+        charset.decode(noise, label)[0].encode()

@@ -235,3 +235,44 @@ HOSTILE = {
 def test_linear(case: str) -> None:
     small, large = (took(lambda n=n: HOSTILE[case](n)) for n in (20_000, 80_000))
     assert large < 12 * small + 0.02  # four times the size; quadratic would be sixteen times
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("=?utf-8?B?SGVsbG8gd29y", "Hello wor"),  # a server cut the field
+        ("Re: =?utf-8?Q?caf=C3=A9_au", "Re: caf\xe9 au"),
+        ("a =?utf-8?Q? b c", "a =?utf-8?Q? b c"),
+        ("=?utf-8?Q?=3D=3Futf-8=3FQ=3Fcaf=3DC3=3DA9=3F=3D?=", "caf\xe9"),  # encoded twice
+        ("=?utf-8?Q?caf=C3?= =?utf-8?Q?=A9?=", "caf\xe9"),
+        ("=?utf-8?Q?a?==?utf-8?Q?b?=", "ab"),
+        ("=?UTF-8*en?q?x_y?=", "x y"),
+        ("=?iso-8859-1?Q?caf=C3=A9?=", "caf\xe9"),  # mislabelled
+        ("=?x-none?Q?abc?=", "abc"),
+        ("=?utf-8?Q?what=3F_no?yes?=", "what? no?yes"),
+    ],
+)
+def test_broken_encoded_words(written: str, text: str) -> None:
+    assert header.words(written) == text
+
+
+def test_iso_2022_jp_as_it_is_in_a_header() -> None:
+    title = "\u4f1a\u8b70\u306e\u4ef6 (Ann)"
+    raw = title.encode("iso2022_jp")
+    assert header.decode(raw) == title
+    assert header.fields(b"Subject: " + raw + b"\nTo: a@example.org\n") == [("subject", title), ("to", "a@example.org")]
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (b"attachment; filename=\"utf-8''caf%C3%A9.txt\"", "caf\xe9.txt"),
+        (b"attachment; filename=it''s.txt", "it''s.txt"),
+        (b"attachment; filename*0*=iso-8859-1'es'%D1and%FA; filename*1*=iso-8859-1'%20r.pdf", "\xd1and\xfa r.pdf"),
+        (b"attachment; filename*=''plain.txt", "plain.txt"),
+        (b"attachment; filename*1=b.txt; filename*0=a", "ab.txt"),
+        (b"attachment; filename=x.txt; filename*=utf-8''%C3%A9.txt", "\xe9.txt"),
+    ],
+)
+def test_names_in_broken_forms(written: bytes, name: str) -> None:
+    assert header.params(written)[1]["filename"] == name

@@ -95,9 +95,10 @@ def test_agrees_with_the_standard_library(tree: bytes, line_end: bytes) -> None:
             continue
         payload = other.get_payload(decode=True)
         assert isinstance(payload, bytes)
-        if part.encoding != "base64":
-            payload = payload.replace(b"\r\n", b"\n")
-        assert without_end(mime.payload(part.index)) == without_end(payload)
+        ours = mime.payload(part.index)
+        if part.encoding != "base64":  # "=0D" before a line end is one more way to write a line end
+            payload, ours = payload.replace(b"\r\n", b"\n"), ours.replace(b"\r\n", b"\n")
+        assert without_end(ours) == without_end(payload)
         ours = [(name, value.split()) for name, value in mime.fields(part.index)]
         assert ours == [(name.lower(), value.encode().split()) for name, value in other.items()]
 

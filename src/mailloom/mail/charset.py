@@ -83,13 +83,19 @@ _SHIFTED = frozenset(
         "iso2022_kr",
     }
 )
+# Those in which one letter may be two bytes or more, so that a text may be valid as UTF-8 by chance.
+_MANY_BYTES = _SHIFTED | {"gb18030", "big5hkscs", "cp932", "euc_jis_2004", "cp949", "johab"}
+_ASCII_BYTES = bytes(range(128))
+_HIGH_RUN = re.compile(rb"[\x81-\x9f\xa1-\xff]{4,}")  # no-break spaces come in rows too
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
 _C1 = re.compile(rb"[\x80-\x9f]")
+_C1_TEXT = re.compile("[\x80-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile("[\udc80-\udcff]+")
 
 # The detector's verdict settles within a few kilobytes of foreign letters; a megabyte leaves room for a long ASCII head.
 DETECTOR_BYTES = 1 << 20
+FEW_LETTERS = 4
 # A label longer than this names nothing (the longest registered one has 45 characters).
 LABEL_LENGTH = 64
 
@@ -113,29 +119,37 @@ def decode(data: bytes, charset: str) -> tuple[str, str]:
     name = codec(charset)
     if data.isascii() and name not in _SHIFTED:
         if b"\x1b$" in data:  # RFC 1468 needs no bit 7, so unlabelled Japanese looks like ASCII
-            return _strict(data, "iso2022_jp_ext") or data.decode(
-                "ascii"
-            ), "" if charset else "iso-2022-jp without a label"
+            return _escaped(data), "" if charset else "iso-2022-jp without a label"
         return data.decode("ascii"), "" if name or not charset else f"unknown charset {charset[:LABEL_LENGTH]}"
     if name == "utf-8":
         text = _strict(data, "utf-8-sig")
         return (text, "") if text is not None else _mended(data)
+    if data.startswith(_MARKS) and name not in _SHIFTED:
+        text = _strict(data, "utf-16")
+        if text is not None:
+            return _whole(text), f"utf-16 labelled {charset}" if charset else "utf-16 without a label"
     if not name or name == "ascii":
         note = f"unknown charset {charset[:LABEL_LENGTH]}" if charset and not name else "8-bit text without a charset"
         return _guessed(data), note
     return _labelled(data, name, charset)
 
 
+_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16: in no other charset do these two begin a text
+
+
 def _labelled(data: bytes, name: str, charset: str) -> tuple[str, str]:
-    if name == "latin-1":
-        if not _C1.search(data):
-            return data.decode("latin-1"), ""
-        # ISO 8859-1 has no letters at 0x80-0x9f: the writer meant UTF-8 or windows-1252.
-        text = _strict(data, "utf-8")
-        if text is not None:
+    if name not in _MANY_BYTES:
+        # What is valid as UTF-8 hardly ever makes sense in a charset of single bytes.
+        text = _strict(data, "utf-8-sig")
+        if text is not None and not _C1_TEXT.search(text):
             return text, f"utf-8 labelled {charset}"
-        return _strict(data, "cp1252") or data.decode("latin-1"), f"windows-1252 labelled {charset}"
-    if name == "utf-16" and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if name in ("latin-1", "cp1252"):
+        return _western_or(data, name, charset)
+    if name == "iso2022_jp_ext" and b"\x1b" not in data:
+        return _guessed(data), f"not {charset}"
+    if name == "iso2022_jp_ext":
+        return _escaped(data), "" if _strict(data, name) is not None else f"bytes that are not {charset}"
+    if name == "utf-16" and not data.startswith(_MARKS):
         name = "utf-16-be" if data[0::2].count(0) > data[1::2].count(0) else "utf-16-le"
     text = _strict(data, name)
     if text is not None:
@@ -147,6 +161,65 @@ def _labelled(data: bytes, name: str, charset: str) -> tuple[str, str]:
     if name in _SHIFTED or text.count("\ufffd") * 20 <= len(text) - _ascii_letters(data):
         return _whole(text), f"bytes that are not {charset}"
     return _guessed(data), f"not {charset}"
+
+
+def _western_or(data: bytes, name: str, charset: str) -> tuple[str, str]:
+    """Labelled as Western, the label of programs that know no other. In words of Western languages letters with accents stand
+    alone or in twos, so a text that is nothing but them is Cyrillic, Greek, Chinese ...: the detector says which.
+    """
+    high = data.translate(None, _ASCII_BYTES)
+    foreign = 5 * len(high) > 2 * len(data) or 2 * sum(map(len, _HIGH_RUN.findall(data))) > len(high)
+    # Few different ones are a row of dots or dashes.
+    if foreign and len(set(high)) >= FEW_LETTERS:
+        found = detected(data)
+        text = _strict(data, found) if found != "cp1252" else None
+        if text is not None:
+            return _whole(text), f"{found} labelled {charset}"
+    if name == "cp1252" or _C1.search(data):
+        # ISO 8859-1 has no letters at 0x80-0x9f: the writer meant windows-1252.
+        text = _strict(data, "cp1252")
+        note = "" if name == "cp1252" and text is not None else f"windows-1252 labelled {charset}"
+        return (text, note) if text is not None else (data.decode("latin-1"), f"bytes that are not {charset}")
+    return data.decode("latin-1"), ""
+
+
+_BREAKS = re.compile(rb"([\x00-\x20]+)")
+_ESCAPE = re.compile(rb"\x1b(\([A-Z]|\$\([A-Z]|\$[@A-Z]|\$\)C)")
+
+
+def _escaped(data: bytes) -> str:
+    """ISO-2022-JP, with what Windows writes into it (RFC 1468 has neither the circled numbers nor half-width katakana)."""
+    if b"\x1b$)C" in data:
+        return _strict(data, "iso2022_kr") or data.decode("ascii", "replace")
+    text = _strict(data, "iso2022_jp_ext")
+    if text is not None:
+        return text
+    pieces = _ESCAPE.split(data)
+    out = [_strict(pieces[0], "cp932") or pieces[0].decode("ascii", "replace")]
+    for mode, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        if mode in (b"$@", b"$B"):
+            out.append(_rows(piece))
+        elif mode == b"(I":
+            out.append(bytes(b | 0x80 if 0x20 < b < 0x60 else b for b in piece).decode("cp932", "replace"))
+        else:
+            out.append(piece.decode("cp932", "replace"))
+    return "".join(out)
+
+
+def _rows(piece: bytes) -> str:
+    """Letters of JIS X 0208, two bytes each, by way of Shift JIS, whose codec in Windows' form has Windows' letters too."""
+    out = bytearray()
+    for letters in _BREAKS.split(piece):  # a line break that no escape precedes stands for itself
+        if letters[:1] < b"!":
+            out += letters
+            continue
+        for row, cell in zip(letters[0::2], letters[1::2], strict=False):
+            if row > 0x7E or cell > 0x7E:
+                out += b"?"
+                continue
+            out.append((row + 1) // 2 + (0x70 if row < 0x5F else 0xB0))
+            out.append(cell + (0x1F if cell < 0x60 else 0x20) if row % 2 else cell + 0x7E)
+    return out.decode("cp932", "replace")
 
 
 def _ascii_letters(data: bytes) -> int:

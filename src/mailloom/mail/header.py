@@ -121,6 +121,8 @@ def _eight_bit(value: bytes, hint: str) -> str:
 
 
 def _printable(text: str) -> str:
+    if "\x1b$" in text and text.isascii():  # ISO-2022-JP as it is, against RFC 2047 section 1
+        text = charset.decode(text.encode("ascii"), "iso-2022-jp")[0]
     return _CONTROL.sub(_blank, text)
 
 
@@ -144,6 +146,8 @@ def _words(text: str) -> str:
     while found:
         end = text.find("?=", found.end())
         if end < 0:
+            end = _cut_end(text, found.end())
+        if end < 0:
             break
         between = text[at : found.start()]
         label, encoding = found.group(1), found.group(2).lower()
@@ -161,7 +165,17 @@ def _words(text: str) -> str:
         return text
     out.extend((_joined(run, run_label), text[at:]))
     whole = "".join(out)
+    if whole.startswith("=?") and whole.endswith("?="):
+        # Encoded twice, by two programs in a row.
+        again = _WORD.match(whole)
+        if again and whole.find("?=", again.end()) == len(whole) - 2:
+            whole = _joined([(again[2].lower(), whole[again.end() : -2])], again[1])
     return whole if whole.isprintable() else _printable(whole)
+
+
+def _cut_end(text: str, start: int) -> int:
+    """Where the text of an encoded word ends that has no end, as a server cut the field; -1 where it's no such word."""
+    return len(text) if " " not in text[start:] and len(text) > start else -1
 
 
 # A subject is asked for as a field and for the list of all; names recur from mail to mail.
@@ -265,6 +279,8 @@ def _params(value: bytes) -> tuple[str, Mapping[str, str]]:
         name, quoted, bare = one[1].lower(), one[2], one[3]
         content = _unquoted(quoted) if quoted else _unmarked(bare or "", name)
         if "*" not in name:
+            if "''" in content and name in _NAMES:
+                content = _starless(content)
             found.setdefault(name, words(content) if "=?" in content else content)
         elif part := _CONTINUED.fullmatch(name):
             pieces.setdefault(part[1], []).append((int(part[2] or 0), bool(part[3]), content))
@@ -297,6 +313,14 @@ def _unmarked(bare: str, name: str) -> str:
         return bare.strip('"')
     bare = bare.split("(", 1)[0] if name != "boundary" else bare
     return bare.split(None, 1)[0].strip('"') if bare.strip() else ""
+
+
+def _starless(content: str) -> str:
+    """RFC 2231's form under a name without its star: charset''percent-encoded."""
+    label, _, coded = content.partition("''")
+    if "%" not in coded or not charset.codec(label):
+        return content
+    return charset.decode(unquote_to_bytes(coded.encode("utf-8", "replace")), label)[0]
 
 
 def _continued(parts: list[tuple[int, bool, str]]) -> str:

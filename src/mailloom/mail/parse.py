@@ -42,13 +42,9 @@ _NEEDED = {
     **dict.fromkeys(("delivered-to", "x-original-to", "x-delivered-to", "envelope-to", "x-envelope-to"), "delivered"),
     **dict.fromkeys(("x-gmail-labels", "keywords", "x-label"), "labels"),
 }
-# The last three hold only the headers of a message: what a report is about (RFC 6522 section 4, RFC 6533 section 5).
-_MESSAGE_TYPES = frozenset(
-    {
-        "message/rfc822", "message/global", "message/news",
-        "text/rfc822-headers", "message/rfc822-headers", "message/global-headers",
-    }
-)  # fmt: skip
+# The headers of a message, which a report is about (RFC 6522 section 4, RFC 6533 section 5): no body is missing there.
+_HEADERS_ONLY = frozenset({"text/rfc822-headers", "message/rfc822-headers", "message/global-headers"})
+_MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"}) | _HEADERS_ONLY
 _CARRIERS = frozenset(
     {"application/octet-stream", "application/x-message", "application/eml", "application/x-eml", "text/plain"}
 )
@@ -233,10 +229,11 @@ def _marks(mime: Mime, from_: Sequence[Address], list_id: str, auto: str) -> tup
 
 @dataclass(frozen=True, slots=True)
 class _Attached:
-    """A leaf that is a message: its bytes, and the index of the part."""
+    """A leaf that is a message: its bytes, and the index of the part. Of a `bare` one there are the headers alone."""
 
     part: int
     raw: bytes
+    bare: bool
 
 
 def _leaves(mime: Mime, main: Body) -> tuple[tuple[Attachment, ...], list[_Attached]]:
@@ -263,7 +260,7 @@ def _leaves(mime: Mime, main: Body) -> tuple[tuple[Attachment, ...], list[_Attac
             )
         )
         if _is_message(part, data):
-            carried.append(_Attached(part.index, data))
+            carried.append(_Attached(part.index, data, part.type in _HEADERS_ONLY))
     return tuple(files), carried
 
 
@@ -353,7 +350,7 @@ def _read(attached: _Attached, path: str, depth: int, problems: list[Problem]) -
         start=0,
         end=0,
     )
-    odd = (*head.problems, *mime.problems, *main.problems, *uncut)
+    odd = head.problems if attached.bare else (*head.problems, *mime.problems, *main.problems, *uncut)
     problems.extend(replace(problem, where=f"nested {path}: {problem.where}") for problem in odd)
     inside = inline(main.text, segments, path=path, depth=depth + 1, subject=subject, problems=problems)
     return nested, _Level(path, depth, carried, inside)
