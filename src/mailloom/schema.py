@@ -27,6 +27,7 @@ from mailloom.mail.model import (
     Segment,
     Trace,
 )
+from mailloom.mail.visible import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -265,5 +266,5 @@ def arrow_line(body: bytes) -> bytes:
     """A record's canonical JSON with what Arrow holds besides: `reply_text`, so that nobody has to cut spans in SQL."""
     record = orjson.loads(body)
     text = record["text"]
-    reply = "".join(text[s["start"] : s["end"]] for s in record["segments"] if s["kind"] in OWN).strip()
+    reply = visible("".join(text[s["start"] : s["end"]] for s in record["segments"] if s["kind"] in OWN)).strip()
     return body[:-1] + b',"reply_text":' + orjson.dumps(reply) + b"}"

@@ -11,6 +11,7 @@ import orjson
 from mailloom.mail.identity import identify
 from mailloom.mail.model import SIGNED, Address, Message, Origin, Record
 from mailloom.mail.parse import read
+from mailloom.mail.visible import visible
 from mailloom.ports import Row, Stated, Words
 from mailloom.schema import VERSION, pack_record
 from mailloom.thread.evidence import evidence
@@ -133,11 +134,11 @@ def _words(message: Message) -> Words:
     old += [f"{n.subject}\n{_names(n.from_)}\n{n.text}" for n in attached]
     files = [*message.attachments, *(a for n in attached for a in n.attachments)]
     return Words(
-        subject=_clean(message.subject),
+subject=_clean(visible(message.subject)),
         sender=_clean(_names(tuple(dict.fromkeys((*message.from_, *message.author))))),
         recipients=_clean(_names((*message.to, *message.cc))),
-        new=_clean(new),
-        old=_clean("\n".join(old)),
+        new=_clean(visible(new)),
+        old=_clean(visible("\n".join(old))),
         names=_clean(" ".join(a.name for a in files if a.name)),
     )
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, NewType
 if TYPE_CHECKING:
     from mailloom.mail.header import Headers
 
+from mailloom.mail.visible import visible
+
 MessageId = NewType("MessageId", bytes)
 """16 bytes, a UUIDv8 (RFC 9562 section 5.8): see mail/identity.py. Not the Message-ID header, which is `message_id: str`."""
 
@@ -156,7 +158,7 @@ class Message:
 
     @property
     def reply_text(self) -> str:
-        """What the author typed: without quotes, forwards, signature and disclaimer."""
+        """What the author typed: without quotes, forwards, signature and disclaimer. In Unicode NFC, invisible characters gone."""
         return _join(self.text, self.segments, OWN)
 
     @property
@@ -166,7 +168,7 @@ class Message:
 
 
 def _join(text: str, segments: tuple[Segment, ...], kinds: frozenset[SegmentKind]) -> str:
-    return "".join(text[s.start : s.end] for s in segments if s.kind in kinds).strip()
+    return visible("".join(text[s.start : s.end] for s in segments if s.kind in kinds)).strip()
 
 
 @dataclass(frozen=True, slots=True)
