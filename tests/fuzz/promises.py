@@ -7,18 +7,22 @@ from itertools import pairwise
 from typing import Final
 
 from mailloom.flow.transform import seal, transform
+from mailloom.mail import armour, cms, rtf, uuencode
 from mailloom.mail.address import addresses, key
+from mailloom.mail.body import body as body_of
 from mailloom.mail.dates import date
 from mailloom.mail.header import all_ids, fields, params, words
 from mailloom.mail.html import text_of
 from mailloom.mail.mailbox import identities, valid
+from mailloom.mail.mime import scan
 from mailloom.mail.model import Nested, Origin, Segment
 from mailloom.mail.nested import inline
-from mailloom.mail.parse import parse
+from mailloom.mail.parse import parse, read
 from mailloom.mail.segment import cut
 from mailloom.mail.source import source_spans
 from mailloom.mail.stated import author, people
 from mailloom.mail.stated import stated as read_head
+from mailloom.mail.tnef import SIGNATURE, tnef
 from mailloom.mail.when import find, when
 from mailloom.schema import dump_record, load_record
 
@@ -33,11 +37,47 @@ def whole_mail(raw: bytes) -> None:
     assert record is not None
     message = record.message
     assert parse(raw) == message
+    leaves_are_accounted_for(raw)
     end_to_end(message.text, message.segments)
     paths_are_a_tree(message.nested)
     body = dump_record(record)
     assert dump_record(load_record(body)) == body
     seal(outcome)
+
+
+def leaves_are_accounted_for(raw: bytes) -> None:
+    """Each leaf is body, an alternative that was not read, or an attachment; parts know their place."""
+    mime, message = read(raw)
+    leaves = {part.index for part in mime.parts if not part.multipart}
+    shown, listed = body_of(mime).parts, {file.part for file in message.attachments}
+    assert shown | listed == leaves
+    assert not shown & listed
+    assert [part.index for part in mime.parts] == list(range(len(mime.parts)))
+    assert all(part.parent < part.index and part.start <= part.body_start <= part.end for part in mime.parts)
+    assert [bool(part.inside) for part in mime.parts] == sorted(bool(part.inside) for part in mime.parts)
+
+
+def packed(raw: bytes) -> None:
+    """Whatever claims to be packed gives what is in it, never more than its form allows."""
+    for one in (raw, SIGNATURE + b"\0\0" + raw):
+        assert sum(len(file.content) for file in tnef(one).files) <= len(one)
+    inner = cms.content(raw)
+    assert inner.inner is None or inner.kind == "compressed" or len(inner.inner) <= len(raw)
+    head = b"\0" * 8 + b"LZFu" + b"\0" * 4
+    assert len(rtf.inflate(head + raw)[0]) <= 9 * len(raw)
+    rtf.read(raw)[0].encode()
+    at = 0
+    for block in uuencode.blocks(raw):
+        assert at <= block.start < block.end <= len(raw)
+        at = block.end
+    at = 0
+    for piece in armour.armoured(raw):
+        assert at <= piece.start < piece.end <= len(raw)
+        at = piece.end
+    for kind in (b"application/ms-tnef", b"application/pkcs7-mime", b"text/enriched"):
+        mail = b"Content-Type: " + kind + b"\n\n" + raw
+        leaves_are_accounted_for(mail)
+        scan(mail)
 
 
 def text(raw: bytes) -> None:
@@ -118,4 +158,5 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "html": html,
     "head": head,
     "stated": stated,
+    "packed": packed,
 }

@@ -57,6 +57,43 @@ ATTACHED = leaf("text/plain; name=notes.txt", "attached words", "Content-Disposi
             "plain",
             {2, 4},
         ),
+        (
+            many("related", IMAGE, HTML, leaf("text/html", "<p>root</p>", "Content-ID: <r@example.org>\n")).replace(
+                "boundary=b", 'boundary=b; start="<r@example.org>"', 1
+            ),
+            "root",
+            "html",
+            {3},
+        ),
+        (
+            many("signed", leaf("text/x-markdown", "*signed*"), leaf("application/pgp-signature", "x")),
+            "*signed*",
+            "plain",
+            {1},
+        ),
+        (many("signed", leaf("text/x-note", "signed"), leaf("application/pgp-signature", "x")), "signed", "plain", {1}),
+        (leaf("text/x-patch", "--- a\n+++ b"), "--- a\n+++ b", "plain", {0}),
+        (many("mixed", PLAIN, leaf("text/x-patch", "--- a")), "plain words", "plain", {1}),
+        (
+            many("alternative", leaf("text/enriched", "<bold>x</bold>"), leaf("text/calendar", "BEGIN:VCALENDAR")),
+            "x",
+            "plain",
+            {1},
+        ),
+        (leaf("text/calendar", "BEGIN:VCALENDAR"), "", "none", set()),
+        (
+            many(
+                "report",
+                PLAIN,
+                leaf("message/delivery-status", "Action: failed"),
+                leaf("text/rfc822-headers", "Subject: x"),
+            ),
+            "plain words",
+            "plain",
+            {1},
+        ),
+        (many("report", leaf("message/delivery-status", "Action: failed"), PLAIN), "plain words", "plain", {2}),
+        (many("parallel", PLAIN, HTML), "plain words\n\nhtml words", "plain", {1, 2}),
         (many("digest", leaf("message/rfc822", "Subject: x\n\ninner")), "", "none", set()),
         (leaf("image/png", "xx"), "", "none", set()),
         (leaf("application/pdf", "xx"), "", "none", set()),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mailloom.mail import parse as module
 from mailloom.mail.address import RECIPIENTS
+from mailloom.mail.model import Message
 from mailloom.mail.parse import message, parse, read
 
 PLAIN = b"""Return-Path: <bounce@example.org>
@@ -315,3 +316,56 @@ def test_a_limit_on_messages_in_a_text_is_told() -> None:
     many = parse(f"Subject: s\n\n{line * 501}".encode())
     assert (len(many.nested), [p.kind for p in many.problems]) == (500, ["too many messages in a text"])
     assert parse(f"Subject: s\n\n{line * 500}".encode()).problems == ()
+
+
+def part(kind: str, text: str) -> str:
+    return f"--b\nContent-Type: {kind}\n\n{text}\n"
+
+
+def multi(kind: str, *parts: str) -> Message:
+    return parse(f"From: x@example.org\nContent-Type: multipart/{kind}; boundary=b\n\n{''.join(parts)}--b--\n".encode())
+
+
+STATUS = "Reporting-MTA: dns; mx.example.org\n\nFinal-Recipient: rfc822; {}@example.org\nAction: {}\nStatus: 5.1.1\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "marks"),
+    [
+        ("signed; protocol=x", [part("text/plain", "x"), part("application/pgp-signature", "y")], ("signed",)),
+        ("encrypted; protocol=x", [part("application/pgp-encrypted", "Version: 1")], ("encrypted",)),
+        ("report", [part("text/plain", "x"), part("message/delivery-status", STATUS.format("a", "failed"))], ("report", "bounce")),
+        ("report", [part("text/plain", "x"), part("message/delivery-status", STATUS.format("a", "delayed"))], ("report", "bounce")),
+        ("report", [part("text/plain", "x"), part("message/delivery-status", STATUS.format("a", "Delivered"))], ("report", "receipt")),
+        (
+            "report",
+            [part("message/delivery-status", STATUS.format("a", "relayed") + "\n" + STATUS.format("b", "failed"))],
+            ("report", "bounce"),
+        ),
+        ("report", [part("message/global-delivery-status", "what is this")], ("report", "bounce")),
+        ("report", [part("text/plain", "x"), part("message/disposition-notification", "Disposition: x")], ("report", "receipt")),
+        ("report; report-type=feedback-report", [part("message/feedback-report", "Feedback-Type: abuse")], ("report",)),
+        ("report", [part("text/plain", "x")], ("report",)),
+        ("alternative", [part("text/plain", "x"), part("text/calendar; method=REQUEST", "BEGIN:VCALENDAR")], ("calendar",)),
+        ("mixed", [part("text/plain", "x"), part("application/ics; name=a.ics", "BEGIN:VCALENDAR")], ("calendar",)),
+        ("mixed", [part("text/plain", "x"), part("text/html", "y")], ()),
+    ],
+)  # fmt: skip
+def test_marks_tell_what_kind_of_mail_it_is(kind: str, parts: list[str], marks: tuple[str, ...]) -> None:
+    assert multi(kind, *parts).marks == marks
+
+
+def test_what_a_report_is_about_is_nested() -> None:
+    one = multi(
+        "report", part("text/plain", "failed"), part("text/rfc822-headers", "Subject: mine\nFrom: me@example.org")
+    )
+    assert [(n.subject, n.from_[0].key, n.text, n.part) for n in one.nested] == [("mine", "me@example.org", "", 2)]
+    assert (one.text, one.problems) == ("failed", ())
+    whole = multi("report", part("text/plain", "failed"), part("message/rfc822", "Subject: mine\n\nhello"))
+    assert [(n.subject, n.text) for n in whole.nested] == [("mine", "hello")]
+
+
+def test_what_cannot_be_decoded_is_kept_and_told() -> None:
+    one = parse(b"Content-Type: application/x-y; name=f\nContent-Transfer-Encoding: x-strange\n\nsome bytes")
+    assert [(a.name, a.size) for a in one.attachments] == [("f", 10)]
+    assert [p.kind for p in one.problems] == ["unknown transfer encoding"]

@@ -134,7 +134,7 @@ def _words(message: Message) -> Words:
     old += [f"{n.subject}\n{_names(n.from_)}\n{n.text}" for n in attached]
     files = [*message.attachments, *(a for n in attached for a in n.attachments)]
     return Words(
-subject=_clean(visible(message.subject)),
+        subject=_clean(visible(message.subject)),
         sender=_clean(_names(tuple(dict.fromkeys((*message.from_, *message.author))))),
         recipients=_clean(_names((*message.to, *message.cc))),
         new=_clean(visible(new)),

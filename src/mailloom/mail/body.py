@@ -97,7 +97,7 @@ def _choose(mime: Mime) -> tuple[list[int], list[int]]:
         elif kind in ("multipart/signed", "multipart/encrypted"):
             said[part.index] = said[below[0]] if below else []
         elif kind == "multipart/report":
-            said[part.index] = next((said[c] for c in below[:1] if said[c]), [])
+            said[part.index] = next((said[c] for c in below if said[c]), [])
         else:
             said[part.index] = _joined([said[c] for c in below])
     return said[0], lost
