@@ -7,6 +7,7 @@ import binascii
 import struct
 import time
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -524,3 +525,14 @@ def test_enriched_text_keeps_paragraphs_and_drops_looks() -> None:
 def test_any_enriched_text_is_read(text: str) -> None:
     assert len(readable(text, rich=False)) <= len(text)
     readable(text, rich=True)
+
+
+def test_what_lay_inside_is_saved_as_any_attachment(tmp_path: Path) -> None:
+    from mailloom.cli.save import save
+
+    raw = winmail(stream(*attached("a.txt", b"words")), b"--b\n\nx\n" + uu(FILE, b"../b.bin"))
+    assert {saved.path.name: saved.path.read_bytes() for saved in save(raw, tmp_path)}["a.txt"] == b"words"
+    assert (tmp_path / "b.bin").read_bytes() == FILE
+    carried = p7m(opaque(ENTITY.replace(b"hello", b"hello\r\n" + uu(FILE, b"deep.bin"))))
+    names = {saved.path.name: (saved.carrier, saved.path.read_bytes()) for saved in save(carried, tmp_path / "two")}
+    assert names["deep.bin"] == ("1", FILE)

@@ -31,7 +31,7 @@ def lines(message: Message, *, room: int, full: bool) -> Iterator[str]:
         yield from ("", draw.bold("Attachments"))
         for number, file in enumerate(message.attachments, 1):
             name = draw.safe(file.name) or "(no name)"
-            inline = ", inline" if file.inline else ""
+            inline = (", inline" if file.inline else "") + (f", inside ({file.inside})" if file.inside else "")
             yield f"  {number}. {name}  {draw.dim(f'{draw.safe(file.type)}, {draw.size(file.size)}{inline}, sha256 {file.sha256[:16]}…')}"
     yield from _problems(message)
 

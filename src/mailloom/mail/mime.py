@@ -219,6 +219,10 @@ class Mime:
         return not any(self.payload(p.index).strip() for p in texts)
 
     def _unpack_text(self, part: Part, more: list[Part]) -> None:
+        if not part.encoding and not part.inside:  # as it stands, most texts can be told to hold nothing without a copy
+            start, end = part.body_start, part.end
+            if all(self._view.find(sign, start, end) < 0 for sign in unpack.SIGNS):
+                return
         inside = unpack.of_text(self.payload(part.index))
         if inside is not None:
             if inside.text is not None:

@@ -54,10 +54,15 @@ def kind_of(type_: str, name: str) -> Literal["", "tnef", "cms"]:
     return ""
 
 
+SIGNS = (b"begin", b"-----BEGIN PGP ")
+"""What a text holds one of, where a file or armour is in it."""
+
+
 def of_text(data: bytes) -> Inside | None:
     """Files and armour in the text of LF lines; None where there is none, as in most."""
-    if b"-----BEGIN PGP " not in data:
-        if b"begin" not in data or not (blocks := uuencode.blocks(data)):
+    uuencoded, signed = SIGNS
+    if signed not in data:
+        if uuencoded not in data or not (blocks := uuencode.blocks(data)):
             return None
         return _without_blocks(Inside(), data, blocks)
     inside = Inside()
@@ -72,7 +77,7 @@ def of_text(data: bytes) -> Inside | None:
             inside.faults.append(("pgp", "no signature"))
     if at:
         data = inside.text = b"".join((*pieces, data[at:]))
-    blocks = uuencode.blocks(data) if b"begin" in data else []
+    blocks = uuencode.blocks(data) if uuencoded in data else []
     if blocks:
         return _without_blocks(inside, data, blocks)
     return inside if inside.text is not None else None
