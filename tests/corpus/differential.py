@@ -8,6 +8,7 @@ from __future__ import annotations
 import email
 import email.errors
 import email.header
+import email.policy
 import re
 import warnings
 from collections.abc import Iterator
@@ -169,3 +170,44 @@ def _why_subject(theirs: str, ours: str, head: bytes) -> str:
         return "windows-1252 labelled latin-1"
     plain = re.sub("[\x00-\x08\x0e-\x1f\x7f]", "", theirs)
     return "control characters" if " ".join(plain.split()) == " ".join(ours.split()) else ""
+
+
+# ---------------------------------------------------------------- the same with policy.default
+
+
+def modern_differences(raw: bytes) -> Iterator[Difference]:
+    """Subject, names and the first body's text, as the library's newer interface has them. It raises on some mail."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = email.message_from_bytes(raw, policy=email.policy.default)
+        subject = str(other["subject"] or "")
+        names = [part.get_filename("") for part in other.walk() if not part.is_multipart()]
+        main = other.get_body(("plain", "html"))
+        text = str(main.get_content()) if main is not None else ""
+    mime = scan(raw)
+    one = message(mime)
+    if " ".join(subject.split()) != " ".join(one.subject.split()):
+        yield Difference(_why_modern(subject), "subject", subject, one.subject)
+    mine = [p.name for p in mime.parts if not p.multipart and not p.inside and p.type != "message/rfc822"]
+    if len(names) == len(mine) and names != mine:
+        yield Difference("", "names", names, mine)
+    kind = main.get_content_type() if main is not None else ""
+    part = next((p for p in mime.parts if p.type == kind and p.type in ("text/plain", "text/html")), None)
+    if part is None or any(p.parent == part.index for p in mime.parts):
+        return
+    ours = mime.text(part.index)
+    if _folded(text) != _folded(ours):
+        notes = {p.detail for p in mime.problems if p.kind == "charset"}
+        cause = "utf-8 under another label" if any(note.startswith("utf-8 labelled") for note in notes) else ""
+        cut = (
+            "base64 that was cut"
+            if part.encoding == "base64" and "cut off" in {p.detail for p in mime.problems}
+            else ""
+        )
+        yield Difference(_why_modern(text) or cause or cut, "text", text, ours)
+
+
+def _why_modern(theirs: str) -> str:
+    if "\ufffd" in theirs:
+        return "raw 8-bit"
+    return "windows-1252 labelled latin-1" if _C1.search(theirs) else ""

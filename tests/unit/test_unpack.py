@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import quopri
 import struct
 import time
 import zlib
@@ -72,6 +73,21 @@ def test_a_file_in_a_text_is_a_file_and_no_text(coded: bytes, form: str, crlf: b
     assert (file.name, file.size, file.inside) == ("a file.bin", len(FILE), form)
     assert scan(raw).payload(file.part) == FILE
     assert not one.problems
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "binary"])
+def test_files_and_armour_are_seen_through_every_encoding(encoding: str) -> None:
+    text = (b"Hi\n" + uu(FILE) + SIGNED + b"Bye\n").replace(b"\n", b"\r\n")
+    coded = {
+        "base64": base64.encodebytes(text).replace(b"\n", b"\r\n"),
+        "quoted-printable": quopri.encodestring(text.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n"),
+        "binary": text,
+    }[encoding]
+    head = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: " + encoding.encode() + b"\r\n\r\n"
+    mime, one = read(head + coded)
+    assert one.text == "Hi\nHi Bob,\n-- \n- first\nsecond\nBye"
+    assert [a.inside for a in one.attachments] == ["pgp", "uuencode"]
+    assert mime.payload(one.attachments[1].part) == FILE
 
 
 def test_the_part_that_holds_a_file_keeps_all_its_bytes() -> None:

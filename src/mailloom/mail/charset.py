@@ -158,7 +158,9 @@ def _labelled(data: bytes, name: str, charset: str) -> tuple[str, str]:
     if text is not None and name not in _SHIFTED:
         return text, f"utf-8 labelled {charset}"
     text = data.decode(name, "replace")
-    if name in _SHIFTED or text.count("\ufffd") * 20 <= len(text) - _ascii_letters(data):
+    # Bytes that hardly ever make letters by chance may have one broken in five, others one in twenty.
+    few = 5 if name in _MANY_BYTES else 20
+    if name in _SHIFTED or text.count("\ufffd") * few <= len(text) - _ascii_letters(data):
         return _whole(text), f"bytes that are not {charset}"
     return _guessed(data), f"not {charset}"
 

@@ -59,12 +59,15 @@ SIGNS = (b"begin", b"-----BEGIN PGP ")
 
 
 def of_text(data: bytes) -> Inside | None:
-    """Files and armour in the text of LF lines; None where there is none, as in most."""
+    """Files and armour in a text; None where there is none, as in most."""
     uuencoded, signed = SIGNS
+    if uuencoded not in data and signed not in data:
+        return None
+    if b"\r\n" in data:  # as base64 has kept it
+        data = data.replace(b"\r\n", b"\n")
     if signed not in data:
-        if uuencoded not in data or not (blocks := uuencode.blocks(data)):
-            return None
-        return _without_blocks(Inside(), data, blocks)
+        blocks = uuencode.blocks(data)
+        return _without_blocks(Inside(), data, blocks) if blocks else None
     inside = Inside()
     pieces: list[bytes] = []
     at = 0
