@@ -124,7 +124,9 @@ BROKEN: dict[str, tuple[tuple[str, ...] | Callable[[Path], None], set[str]]] = {
         {"nodes", "conversations"},
     ),
     "evidence of another message": (
-        (f"update stated set body = (select max(body) from stated where message <> {A_MESSAGE}) where message = {A_MESSAGE}",),
+        (
+            f"update stated set body = (select max(body) from stated where message <> {A_MESSAGE}) where message = {A_MESSAGE}",
+        ),
         {"evidence", "conversations"},
     ),
     "the owners of a clue": (("delete from clues where owners <> x''",), {"conversations"}),
