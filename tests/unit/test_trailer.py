@@ -737,3 +737,42 @@ def test_a_line_of_nothing_but_odd_blanks_is_no_sign_off(blank: str) -> None:
     """Found by fuzzing: str.split knows more blanks than those that were stripped."""
     text = f"The pump works again.\n{blank}\nAnn Archer\ntel 0123-456789 fax 0123-456789\nann@example.org\n{blank}"
     assert "".join(text[s.start : s.end] for s in cut(text)[0]) == text
+
+
+@pytest.mark.parametrize(
+    ("closing", "card"),
+    [
+        ("Cordialement,\nÉlodie\n\n", "Élodie Roux, Alder Freight"),
+        (
+            "Cordialement,\nÉlodie\n\n",
+            "Élodie Roux\nAlder Freight\nP.O. Box 12, 00555 Alderton\nTel.: +00 555 123 4567",
+        ),
+        ("\n", "Élodie Roux, Alder Freight"),
+        ("Cordialement,\nÉlodie\n\n", "Directrice\nAlder Freight\n+00 555 123 4567"),
+    ],
+)
+def test_a_first_name_belongs_to_the_sign_off_and_the_card_begins_below_it(closing: str, card: str) -> None:
+    own = f"Bonjour,\n\nLe colis part demain.\n\n{closing}"
+    segments, _ = cut(own + card, names=("Élodie Roux", "e.roux@alder.example"))
+    assert [(s.kind, (own + card)[s.start : s.end]) for s in segments][-1] == ("signature", card)
+
+
+@pytest.mark.parametrize(
+    ("names", "card"),
+    [
+        (("高橋 空", "sora@alder.example"), "高橋 空\n営業部, Alder"),
+        (("思 林", "lin@alder.example"), "林思\n销售部, Alder"),
+        (("Rocco D'Este", "r@alder.example"), "Rocco D'Este\nUfficio vendite, Alder"),
+    ],
+)
+def test_a_name_with_a_sign_for_a_word_or_an_apostrophe_opens_a_card(names: tuple[str, str], card: str) -> None:
+    text = f"Words that were typed.\n\n{card}"
+    segments, _ = cut(text, names=names)
+    assert (segments[-1].kind, text[segments[-1].start :]) == ("signature", card)
+
+
+def test_a_sentence_that_begins_with_the_senders_name_is_no_card() -> None:
+    for last in ("Ann Lee, who wrote this", "Ann Lee, Bob, and I.", "Ann Lee,"):
+        text = f"Words that were typed.\n\n{last}"
+        segments, _ = cut(text, names=("Ann Lee", "ann@alder.example"))
+        assert not [s for s in segments if s.kind == "signature"], last

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from mailloom.mail.greeting import is_name, is_signoff
+from mailloom.mail.greeting import is_name, is_signoff, name_words
 from mailloom.mail.phrases import CLOSING
 
 MAX_CARD = 16
@@ -150,6 +150,7 @@ def _fields(line: str) -> list[str]:
 
 _NOTE = re.compile(r"\d{1,2}[.)] ")
 """A numbered item, or what a number in the text refers to."""
+_POSTSCRIPT = frozenset(("ps", "ps:", "ps.", "ps ", "p.s"))
 _TAG = re.compile(r"[A-Za-z]{2,20}-[A-Za-z\-]{2,20}: ")
 """A patch's "Signed-off-by: Ann Lee <ann@example.org>" is said of the patch."""
 _NOT_OF_CARDS = "-*•>#$+|{}()[]=/\\<"
@@ -163,7 +164,7 @@ def _weigh(line: str) -> tuple[Card, bool]:
         text = text.strip("*") or text
     if len(text) > 2 * MAX_CARD_LINE or text[0] in "[{#$>":
         return Card(0, 0), text[:5].lower() == "[cid:" or (text[0] == "[" and "]<http" in text)
-    if _NOTE.match(text) or _TAG.match(text) or text[:2].lower() in ("ps", "p."):
+    if _NOTE.match(text) or _TAG.match(text) or text[:3].lower() in _POSTSCRIPT:
         return Card(0, 0), False
     if len(text.split()) > MAX_CARD_WORDS and not any(mark in text for mark in "|•·"):
         return Card(0, 0), False
@@ -203,7 +204,12 @@ def card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> 
         seen[at], top, blank, count = weight, at, 0, count + 1
     start = _first_of_card(lines, seen, known, signed) if seen else None
     if start is None:
+        named = last - 1
+        if known and named > first and not lines[named - 1].strip() and _names_and_firm(lines[named], known):
+            return (named, "card-line", 800) if any(x.strip() for x in lines[first:named]) else None
         return None
+    if signed:
+        start = _below_signed(lines, seen, start, known)
     reach = sum(c.reach for n, c in seen.items() if n >= start)
     what = sum(c.what for n, c in seen.items() if n >= start)
     lone = sum(n >= start for n in seen) == 1
@@ -214,7 +220,7 @@ def card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> 
         # What is all card is what one wanted to say; and so is what a colon introduces.
         return None
     if signed:
-        enough = reach > 0 or not lone
+        enough = reach > 0 or not lone or _names_and_firm(lines[start], known)
     elif known:
         enough = reach + what >= 2 or (reach == 1 and top == start) or (not lone and is_full_name(lines[start], known))
     else:
@@ -222,12 +228,43 @@ def card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> 
     return (start, "card", 850 if signed or known else 650) if enough else None
 
 
+def _below_signed(lines: Sequence[str], seen: dict[int, Card], start: int, known: frozenset[str]) -> int:
+    """The card below a name that belongs to the sign-off above it: a first name alone, or a name that the card repeats."""
+    if start != min(seen) or seen[start] != (0, 0) or not is_name(lines[start], known):
+        return start
+    below = next((n for n in sorted(seen) if n > start), start)
+    if below == start:
+        return start
+    again = is_full_name(lines[below], known) or _names_and_firm(lines[below], known)
+    alone = len(lines[start].split()) == 1 and not _is_caseless(lines[start])
+    return below if again or alone else start
+
+
+def _names_and_firm(line: str, known: frozenset[str]) -> bool:
+    """The sender's whole name, and whom he speaks for: "Ann Lee, Example Org"."""
+    name, comma, firm = line.strip().partition(",")
+    if not comma or len(line) > MAX_CARD_LINE // 2 or not firm.strip() or firm.rstrip()[-1] in ".!?:;,":
+        return False
+    return is_full_name(name, known) and not firm.strip()[0].islower() and not is_prose(line)
+
+
 def is_full_name(line: str, known: frozenset[str]) -> bool:
-    """Is a line the sender's name, and whole: two words of it and no others, or one in a script without blanks?"""
+    """Is a line the sender's name, and whole: two words of it and no others, or one in a script without capitals?"""
     if len(line) > MAX_NAME:
         return False
-    words = [w.strip(".,*_\"'()") for w in line.lower().split()]
-    return bool(words) and known.issuperset(words) and (len(words) > 1 or not line.isascii())
+    words = name_words(line)
+    if not words:
+        return False
+    if len(words) > 1:
+        return known.issuperset(words)
+    if line.isascii() or not _is_caseless(line):
+        return False
+    # The family's name and one's own are one word here, and two in the header.
+    return words[0] in known or any(words[0].startswith(k) and words[0][len(k) :] in known for k in known)
+
+
+def _is_caseless(line: str) -> bool:
+    return line.lower() == line.upper()
 
 
 def _may_hold_card(lines: Sequence[str], first: int, last: int, known: frozenset[str]) -> bool:
@@ -242,7 +279,10 @@ def _may_hold_card(lines: Sequence[str], first: int, last: int, known: frozenset
             and not _WHAT.isdisjoint([w.strip(",;") for w in line.lower().split()])
         ):
             return True
-    return bool(known) and any(is_full_name(line, known) for line in below[-MAX_PLAIN:-1])
+    return bool(known) and (
+        any(is_full_name(line, known) for line in below[-MAX_PLAIN:-1])
+        or any(_names_and_firm(line, known) for line in below[-1:])
+    )
 
 
 def _first_of_card(lines: Sequence[str], seen: dict[int, Card], known: frozenset[str], signed: bool) -> int | None:

@@ -25,7 +25,7 @@ MAX_BLANK = 3
 
 _PAD = " \t\xa0\u200b\ufeff\u3000*_"
 _STOPS = ",.!:;…-–—，、！。：；،؛~)( \t\xa0"
-_PARTING = str.maketrans(dict.fromkeys("\"'.,_-+()/<>", " "))
+_PARTING = str.maketrans(dict.fromkeys("\"'*.,_-+()/<>", " "))
 _SETS_OFF = ",.!-–—"
 """What stands between "cheers" and "bob"."""
 _GREETING: Final = CLOSING["greeting"]
@@ -47,8 +47,13 @@ _SIGNOFF_ENDS: Final = tuple(CLOSING["signoff"]["ends"])
 @lru_cache(maxsize=1024)
 def known_words(names: tuple[str, ...]) -> frozenset[str]:
     """The words of a sender's name and address, in lower case: "Ann B. Lee", "a.lee@example.org" -> ann, lee."""
-    text = " ".join([name if " " in name else name.partition("@")[0] for name in names]).lower().translate(_PARTING)
-    return frozenset([w for w in text.split() if len(w) > 1 and not w.isdigit() and w != "via"])
+    text = " ".join([name if " " in name else name.partition("@")[0] for name in names])
+    return frozenset([w for w in name_words(text) if not w.isdigit() and w != "via"])
+
+
+def name_words(text: str) -> list[str]:
+    """The words of a name in lower case, without initials: "Ann B. D'Lee" -> ann, lee. In some scripts one sign is a name."""
+    return [w for w in text.lower().translate(_PARTING).split() if len(w) > 1 or not w.isascii()]
 
 
 def is_name(text: str, known: frozenset[str]) -> bool:

@@ -53,9 +53,17 @@ class Layer(NamedTuple):
 
 
 _ROWS: Final = tuple(tuple(dict.fromkeys(row)) for row in CLOSING["disclaimer"]["rows"])
-_GATE: Final = (*_ROWS[0], "recipient", "addressee", "solely", "in error", "adressat", "destinata")
-"""Words of which every legal notice has one."""
-_GATE_ASCII: Final = tuple(w for w in _GATE if w.isascii())
+_GATE: Final = (*_ROWS[0], *_ROWS[1])
+"""Words of which every legal notice has one: that it is confidential, or whom it is for."""
+_GATE_ASCII: Final = (
+    *[w for w in _ROWS[0] if w.isascii()],
+    "recipient",
+    "addressee",
+    "solely",
+    "in error",
+    "adressat",
+    "destinata",
+)
 _ROWS_ASCII: Final = tuple(tuple(w for w in row if w.isascii()) for row in _ROWS)
 _HEADS: Final = tuple(CLOSING["disclaimer"]["heads"])
 _LIST: Final = tuple(CLOSING["footer"]["list"])
