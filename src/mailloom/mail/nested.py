@@ -125,27 +125,28 @@ def _pieces(text: str, segments: Sequence[Segment]) -> list[_Piece]:
             continue
         if head.kind == "forward":
             last = at + 1 if at + 1 < count and segments[at + 1].kind == "forward" else at
-            stretches = [(head.end, segments[last].end, segments[last].rule)] if last > at else []
+            stretches = [segments[last]] if last > at else []
             at = last + 1
         else:
             stretches, at = _stretches(segments, at)
         lines = text[head.start : head.end]
         if ">" in lines:
             lines = _unquoted(lines)
-        bodies = [_bare(text[start:end], rule, quoted=head.level > 0) for start, end, rule in stretches]
-        end = stretches[-1][1] if stretches else head.end
+        signed = bool(stretches) and _is_signed(text, head, stretches[0])
+        bodies = [_bare(text[one.start : one.end], one.rule, signed=signed) for one in stretches]
+        end = stretches[-1].end if stretches else head.end
         kind: NestedKind = "forwarded" if head.kind == "forward" else "quoted"
         out.append(_Piece(kind, lines, "\n\n".join(body.strip("\n") for body in bodies), head.start, end))
     return out
 
 
-def _stretches(segments: Sequence[Segment], at: int) -> tuple[list[tuple[int, int, str]], int]:
-    """(start, end, rule) of all that the attribution at segments[at] introduces, and the segment to go on from.
+def _stretches(segments: Sequence[Segment], at: int) -> tuple[list[Segment], int]:
+    """All that the attribution at segments[at] introduces, what lies together in one, and the segment to go on from.
 
     An attribution that stands deeper than this one, above a quote that is deeper yet, is what the quoted author cites.
     """
     head, count = segments[at], len(segments)
-    out: list[tuple[int, int, str]] = []
+    out: list[Segment] = []
     at += 1
     while at < count:
         one = segments[at]
@@ -156,17 +157,28 @@ def _stretches(segments: Sequence[Segment], at: int) -> tuple[list[tuple[int, in
         ):
             break
         if (one.kind == "quote" and (not out or one.rule != "below-device")) or one.kind == "attribution":
-            if out and out[-1][1] == one.start:
-                out[-1] = (out[-1][0], one.end, out[-1][2])
+            if out and out[-1].end == one.start:
+                out[-1] = out[-1]._replace(end=one.end)
             else:
-                out.append((one.start, one.end, one.rule))
+                out.append(one)
         at += 1
     return out, at
 
 
-def _bare(text: str, rule: str, *, quoted: bool) -> str:
+def _is_signed(text: str, head: Segment, quote: Segment) -> bool:
+    """Is a quote told by the signs that open its lines? In HTML an element may tell it: then they are of what it cites."""
+    around, inside = _signs(text[head.start : head.end]), _signs(text[quote.start : quote.end])
+    return (around or inside) > 0 and quote.level - inside <= head.level - around
+
+
+def _signs(text: str) -> int:
+    text = text.lstrip()
+    return text[: len(text) - len(text.lstrip("> \t"))].count(">")
+
+
+def _bare(text: str, rule: str, *, signed: bool) -> str:
     """A stretch of a quote without its signs."""
-    if quoted or text.lstrip()[:1] == ">":
+    if signed:
         return _unquoted(text)
     return without_sign(text) if rule == "sign" else text
 
