@@ -11,7 +11,15 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from mailloom.mail.attribution import BLANK, COLONS, MAX_ATTRIBUTION_LINES, Head, attribution, drawn_attribution, glued_attribution
+from mailloom.mail.attribution import (
+    BLANK,
+    COLONS,
+    MAX_ATTRIBUTION_LINES,
+    Head,
+    attribution,
+    drawn_attribution,
+    glued_attribution,
+)
 from mailloom.mail.heading import block, heralded, label, phrase, table
 from mailloom.mail.phrases import LABELS, says_above
 from mailloom.mail.quote import DRAWN, Layout, sign_of, unquote
