@@ -209,3 +209,42 @@ def test_a_text_is_unquoted_like_its_lines(text):
     assert _unquoted(text) == _SIGN.sub("\n", "\n" + text)[1:]
     if "    " not in text and "\t" not in text:
         assert _unquoted(text) == "\n".join(map(unquote, text.split("\n")))
+
+
+def test_a_quote_goes_on_behind_the_answers_inside_it():
+    text = (
+        "On Mon, 4 Mar 2024 at 16:31, Ann <ann@example.org> wrote:\n\nHello Ann,\n\n> first?\n\nyes\n\n"
+        "> On Sun, 3 Mar 2024, Bob wrote:\n>> old\n> second?\n\nno\n"
+    )
+    ann, bob = inline(text, cut(text)[0])
+    assert ann.text == "first?\n\nOn Sun, 3 Mar 2024, Bob wrote:\n> old\nsecond?"
+    assert text[ann.start : ann.end].startswith("On Mon")
+    assert text[ann.start : ann.end].rstrip().endswith("second?")
+    assert (bob.path, bob.text) == ("1.1", "old")
+
+
+def test_a_quote_ends_at_the_next_head_of_its_level():
+    text = (
+        "On Mon, 4 Mar 2024 at 16:31, Ann <ann@example.org> wrote:\n> hers\n\nyes\n\n"
+        "On Mon, 4 Mar 2024 at 17:40, Bob <bob@example.org> wrote:\n> his\n\nno\n\n> his, too\n"
+    )
+    assert [one.text for one in inline(text, cut(text)[0])] == ["hers", "his\n\nhis, too"]
+
+
+@given(st.lists(st.sampled_from(["> q{}", "> > d{}", "mine {}", ""]), max_size=12))
+def test_all_that_is_quoted_below_an_attribution_is_its_messages(lines):
+    lines = [line.format(n) for n, line in enumerate(lines)]
+    text = "\n".join(["On Mon, 4 Mar 2024 at 16:31, Ann <ann@example.org> wrote:", "> q", *lines, ""])
+    (ann,) = inline(text, cut(text)[0])
+    said = [line for line in ann.text.split("\n") if line]
+    assert said == ["q", *(line[2:] for line in lines if line[:1] == ">")]
+
+
+def test_an_attribution_directly_above_another_begins_the_quote():
+    text = (
+        'Will do.\n\nOn Fri, Sep 20, 2019 at 10:01 PM +0200, "Ann Lee" <ann@example.org> wrote:\n\n'
+        "On 9/20/19 12:55 PM, Bob Ray wrote:\n> old\n\nhers\n"
+    )
+    segments = cut(text)[0]
+    assert "".join(text[s.start : s.end] for s in segments if s.kind == "new").strip() == "Will do."
+    assert [(one.path, one.from_[0].name) for one in inline(text, segments)] == [("1", "Ann Lee"), ("1.1", "Bob Ray")]

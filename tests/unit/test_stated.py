@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import event, given, settings
@@ -312,3 +313,34 @@ def test_the_usual_forms_of_clients_are_usual():
 def test_names_like_words_of_dates_are_names_in_the_usual_form():
     found = stated("On Sun, 1 Mar 2026 08:00:00 +0000, Jan May <jan@example.org> wrote:")
     assert (pair(found.from_), found.date.ms) == ([("Jan May", "jan@example.org")], 1772352000000)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "day"),
+    [
+        ("On 05/03/2024 19:43, Ann Lee wrote:", "Ann Lee", "2024-03-05"),
+        ("On 05/03/24 19:43, Ann Lee wrote:", "Ann Lee", None),
+        ("On 5/3/2024 19:43, Ann Lee wrote:", "Ann Lee", None),
+        ("On 05/03/2024 07:43 PM, Ann Lee wrote:", "Ann Lee", "2024-05-03"),
+        ("On Mar 4, 2024, at 2:29 PM, Sam Lee <sam@example.org> wrote:", "Sam Lee", "2024-03-04"),
+        ("On 08/03/2024 00:24, Sam Lee wrote:", "Sam Lee", "2024-03-08"),
+        ("Op 05-03-2024 om 11:33 schreef de Vries, Ann:", "de Vries, Ann", "2024-03-05"),
+        (
+            "Wiadomość napisana przez Ann Lee <ann@example.org> w dniu 4 mar 2024, o godz. 01:26:",
+            "Ann Lee",
+            "2024-03-04",
+        ),
+        ("Em 5 de março de 2024 às 15:28:41 BRT, Ann Lee <ann@example.org> escreveu:", "Ann Lee", "2024-03-05"),
+    ],
+)
+def test_what_stands_beside_a_date_is_told_from_a_name(line, name, day):
+    found = stated(line)
+    assert found.from_[0].name == name
+    assert (found.date.ms and str(datetime.fromtimestamp(found.date.ms / 1000, UTC).date())) == day
+
+
+def test_a_half_of_the_day_in_arabic_tells_its_order():
+    found = stated(
+        "من: Ann <ann@example.org>\nالتاريخ: 07/03/2024  11:32 ص  (GMT+02:00)\nإلى: b@example.org\nالموضوع: x"
+    )
+    assert found.date.ms == 1709803920000

@@ -11,7 +11,15 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from mailloom.mail.attribution import BLANK, COLONS, Head, attribution, drawn_attribution, glued_attribution
+from mailloom.mail.attribution import (
+    BLANK,
+    COLONS,
+    MAX_ATTRIBUTION_LINES,
+    Head,
+    attribution,
+    drawn_attribution,
+    glued_attribution,
+)
 from mailloom.mail.heading import block, heralded, label, phrase, table
 from mailloom.mail.phrases import LABELS, says_above
 from mailloom.mail.quote import DRAWN, Layout, sign_of, unquote
@@ -175,7 +183,10 @@ class Introductions:
         if inner is None or inner.rule == "short":
             # Or the quote opens with it, as on Apple's phones.
             return self.answers(gap_end, self.page.quote_end(gap_end))
-        return last - inner.lines > first
+        # Directly below, it is what the other quotes at once; without an address both may be left of what was deleted.
+        return last - inner.lines > first or (
+            first > here + 1 and any("@" in x for x in self.lines[max(0, here + 1 - MAX_ATTRIBUTION_LINES) : here + 1])
+        )
 
     def _stands_alone(self, after: int) -> bool:
         """An attribution without a quote under it introduces the rest only if nothing below is quoted with `>`."""

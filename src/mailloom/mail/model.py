@@ -90,7 +90,9 @@ class Attachment:
 
 class Nested(NamedTuple):
     """A message inside a message. `path` counts siblings from 1 ("2.1": the first child of the second); `part` is the index of
-    the attached part in its carrier's mime structure, -1 where it stood inline; start and end are its span in the carrier's text.
+    the attached part in its carrier's mime structure, -1 where it stood inline; start and end are its span in the carrier's text,
+    from its head to the end of what is quoted last: answers that the carrier's author wrote in between lie in the span, but
+    are no part of the `text`.
     """
 
     path: str

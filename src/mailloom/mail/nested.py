@@ -112,7 +112,10 @@ _short_text = lru_cache(maxsize=256)(cut_heads)
 
 
 def _pieces(text: str, segments: Sequence[Segment]) -> list[_Piece]:
-    """Each head with the quote or forward that follows it; a quote without a head belongs to nobody we could name."""
+    """Each head with what it introduces; a quote without a head belongs to nobody we could name.
+
+    Answers may stand between the stretches of a quote, and a greeting above it: the quote ends at the next head.
+    """
     out: list[_Piece] = []
     at, count = 0, len(segments)
     while at < count:
@@ -120,23 +123,64 @@ def _pieces(text: str, segments: Sequence[Segment]) -> list[_Piece]:
         if head.kind not in ("attribution", "forward"):
             at += 1
             continue
-        start = at
-        at += 1
-        kind: NestedKind = "forwarded" if head.kind == "forward" else "quoted"
-        body_kind = "forward" if kind == "forwarded" else "quote"
-        while at < count and segments[at].kind == body_kind and not (body_kind == "forward" and at > start + 1):
-            at += 1
-        end = segments[at - 1].end
+        if head.kind == "forward":
+            last = at + 1 if at + 1 < count and segments[at + 1].kind == "forward" else at
+            stretches = [segments[last]] if last > at else []
+            at = last + 1
+        else:
+            stretches, at = _stretches(segments, at)
         lines = text[head.start : head.end]
-        body = text[head.end : end]
         if ">" in lines:
             lines = _unquoted(lines)
-        if head.level > 0 or body.lstrip()[:1] == ">":
-            body = _unquoted(body)
-        elif start + 1 < count and segments[start + 1].rule == "sign":
-            body = without_sign(body)
-        out.append(_Piece(kind, lines, body.strip("\n"), head.start, end))
+        signed = bool(stretches) and _is_signed(text, head, stretches[0])
+        bodies = [_bare(text[one.start : one.end], one.rule, signed=signed) for one in stretches]
+        end = stretches[-1].end if stretches else head.end
+        kind: NestedKind = "forwarded" if head.kind == "forward" else "quoted"
+        out.append(_Piece(kind, lines, "\n\n".join(body.strip("\n") for body in bodies), head.start, end))
     return out
+
+
+def _stretches(segments: Sequence[Segment], at: int) -> tuple[list[Segment], int]:
+    """All that the attribution at segments[at] introduces, what lies together in one, and the segment to go on from.
+
+    An attribution that stands deeper than this one, above a quote that is deeper yet, is what the quoted author cites.
+    """
+    head, count = segments[at], len(segments)
+    out: list[Segment] = []
+    at += 1
+    while at < count:
+        one = segments[at]
+        if one.kind == "forward":
+            break
+        if one.kind == "attribution" and not (
+            one.level > head.level and at + 1 < count and segments[at + 1].level > one.level
+        ):
+            break
+        if (one.kind == "quote" and (not out or one.rule != "below-device")) or one.kind == "attribution":
+            if out and out[-1].end == one.start:
+                out[-1] = out[-1]._replace(end=one.end)
+            else:
+                out.append(one)
+        at += 1
+    return out, at
+
+
+def _is_signed(text: str, head: Segment, quote: Segment) -> bool:
+    """Is a quote told by the signs that open its lines? In HTML an element may tell it: then they are of what it cites."""
+    around, inside = _signs(text[head.start : head.end]), _signs(text[quote.start : quote.end])
+    return (around or inside) > 0 and quote.level - inside <= head.level - around
+
+
+def _signs(text: str) -> int:
+    text = text.lstrip()
+    return text[: len(text) - len(text.lstrip("> \t"))].count(">")
+
+
+def _bare(text: str, rule: str, *, signed: bool) -> str:
+    """A stretch of a quote without its signs."""
+    if signed:
+        return _unquoted(text)
+    return without_sign(text) if rule == "sign" else text
 
 
 _SIGN = re.compile(r"\n[ \t]{0,3}> ?")

@@ -111,7 +111,10 @@ def _attributed(text: str) -> Stated:
     date = Date(None, None, "")
     if known := find(text):
         date = Date(known.date.ms, known.date.zone, known.date.text.strip(_DATE_EDGES))
-        text = f"{text[: known.outer]}\0{text[known.outer_end :]}"
+        rest = text[known.outer_end :]
+        if known.date.zone is None and (zone := _ZONE_WORD.match(rest)):
+            rest = rest[zone.end() :]
+        text = f"{text[: known.outer]}\0{rest}"
     elif guess := _date_span(plain_digits(text)):
         date = Date(None, None, text[guess[0] : guess[1]].strip(_DATE_EDGES))
         text = f"{text[: guess[0]]}\0{text[guess[1] :]}"
@@ -160,6 +163,8 @@ def _usual(head: str) -> Stated | None:
     return Stated("", (Address(shown(name, address), address, key(address)),), (), (), Date(ms, zone, written), None)
 
 
+_ZONE_WORD = re.compile(r"[ \xa0\u202f]?[A-Z]{3,5}(?=,)")
+"""A zone that no table knows, behind a time: "15:28:41 BRT, NAME"."""
 _HERE = "\1"
 """Where the address stood."""
 
@@ -197,12 +202,16 @@ def _is_name(text: str) -> bool:
     return any(c.isalpha() for c in text) and (len(text) > 1 or not text.isascii())
 
 
+_PARTICLES = frozenset(("de", "von"))
+"""Words of names, too, where the family's name comes first: "de Vries, Ann"."""
+
+
 def _bare_name(text: str) -> str:
     """A name without the words that the language puts beside it ("heeft NAME geschreven")."""
     text = _QUOTING.sub("", text.strip(_EDGES), count=1) if _QUOTING.match(text.strip(_EDGES)) else text
     words = text.strip(_EDGES).split(" ")
     # Those are in lower case; "De Vries" is a name.
-    while words and words[0] in AROUND:
+    while words and words[0] in AROUND and not (words[0] in _PARTICLES and "," in text.strip(_EDGES)):
         words = words[1:]
     while words and words[-1] in AROUND:
         words.pop()

@@ -140,13 +140,20 @@ def find(text: str) -> Found | None:
     for word in _TOKEN.finditer(plain, end, end + FAR):
         known = fold(word[0])
         # "14:14 Uhr" and "14:14, Cs", but not the first letter of a name in "14:14, A. Smith".
-        belongs = known in days or (known in at and (len(known) > 1 or word[0].islower()))
+        belongs = (known in days and not _named(plain, word.end())) or (
+            known in at and (len(known) > 1 or word[0].islower())
+        )
         if plain[outer_end : word.start()].strip(_GAP) or not belongs:
             break
         outer_end = word.end()
         if known in days and plain[outer_end : outer_end + 1] in (")", "\uff09"):
             end = outer_end = outer_end + 1
     return Found(outer, start, end, outer_end, _date(day, clock, plain, text[start:end], text))
+
+
+def _named(plain: str, end: int) -> bool:
+    """Does a word with a capital follow? Then what looks like a weekday behind a time is a name: "2:29 PM, Sam Lee"."""
+    return plain[end : end + 1] == " " and plain[end + 1 : end + 2].isupper()
 
 
 def _day_and_clock(plain: str) -> tuple[_Day | None, _Clock | None]:
@@ -381,22 +388,40 @@ def _chosen(day: _Day, clock: _Clock, plain: str, around: str) -> Ymd | None:
         return ways[0][1] if ways else None
     table = calendar()
     used = sorted(((day.start, day.end), (clock.start, clock.end)))
-    rest = f"{plain[: used[0][0]]} {plain[used[0][1] : used[1][0]]} {plain[used[1][1] :]}"
+    rest = f"{plain[: used[0][0]]} {plain[used[0][1] : used[1][0]]} "
     words = [fold(word) for word in _TOKEN.findall(rest) if not word.isdecimal()]
+    behind = _TOKEN.finditer(plain, used[1][1])
+    words += [fold(word[0]) for word in behind if not (word[0].isdecimal() or _named(plain, word.end()))]
     # A letter is no evidence ("à", "14 h"), where one is not a word; nor is what is a preposition elsewhere.
     telling = [word for word in words if (len(word) > 1 or word >= _IDEOGRAPHS) and word not in table.at]
     weekdays = {number for word in telling for number in table.days.get(word, ())}
     fitting = {on for _, on in ways if calendar_date(*on).weekday() in weekdays}
     if len(fitting) == 1:
         return fitting.pop()
-    languages = _languages(words, around)
+    # "11:32 ص" is Arabic.
+    half = [fold(word) for word in _TOKEN.findall(plain, clock.start, clock.end) if not word.isascii()]
+    languages = _languages(words + half, around)
     if day.named:
         left = {on for order, on in ways if not languages.isdisjoint(order.split("+"))}
     else:
         foreign = languages and "en" not in languages
-        wanted = {table.orders[language] for language in languages} if foreign else clock.votes
+        written = clock.votes or (_NO_VOTES if weekdays else _padded(day, clock, plain, words))
+        wanted = {table.orders[language] for language in languages} if foreign else written
         left = {on for order, on in ways if order.removesuffix("/") in wanted}
     return left.pop() if len(left) == 1 else None
+
+
+_PADDED = re.compile(r"0\d/\d\d/\d{4}|\d\d/0\d/\d{4}")
+_LETTERS = re.compile(r"[^\W\d_]")
+
+
+def _padded(day: _Day, clock: _Clock, plain: str, words: Sequence[str]) -> frozenset[str]:
+    """Thunderbird writes "On 05/03/2024 19:43, Ann Lee wrote:" in English where the day comes first: American lines of it have
+    AM and PM, or no zeros.
+    """
+    if words[:1] != ["on"] or _LETTERS.search(plain, clock.start, clock.end):
+        return _NO_VOTES
+    return _DAY_FIRST if _PADDED.fullmatch(plain, day.start, day.end) else _NO_VOTES
 
 
 def _languages(words: Sequence[str], around: str) -> set[str]:
