@@ -567,3 +567,16 @@ def test_patterns_do_not_nest_quantifiers():
         for value in vars(module).values():
             if isinstance(value, re.Pattern):
                 assert not re.search(r"[+*}]\)[+*{]", value.pattern), value.pattern[:80]
+
+
+@pytest.mark.parametrize("gap", ["\n\n", "\n"])
+def test_words_before_a_colon_above_a_known_head_are_the_authors(gap: str) -> None:
+    text = (
+        f"Klopt.\n\nDaan zegt: de pomp loopt weer.{gap}"
+        "Van: Ann Lee <ann@example.org>\nDatum: maandag 4 maart 2024 om 09:12\nAan: Bob <bob@example.net>\nOnderwerp: Pomp\n\nTekst\n"
+    )
+    segments, _ = cut(text)
+    assert (
+        "".join(text[s.start : s.end] for s in segments if s.kind in OWN).strip()
+        == "Klopt.\n\nDaan zegt: de pomp loopt weer."
+    )

@@ -77,7 +77,8 @@ class Introductions:
                 read_to = here + 1
                 while read_to < gap_end and label(lines[read_to]) is not None:
                     read_to += 1
-            if text[-1] in _INTRODUCES:
+            # Nothing but a rule introduces nobody: "_" and "*" also close a line that was set in italics or bold.
+            if text[-1] in _INTRODUCES and text.strip(text[-1]):
                 if found := self._introducing(at, here, gap_end):
                     return found
             elif "@" in text and (head := self._dated(at, here)):
@@ -130,12 +131,26 @@ class Introductions:
             # What git shows of a change names its author; the change is what the mail has to say.
             return None
         if head := block(lines, here):
+            if below := self._head_below_prose(here):
+                return self._block_at(at, below)
             top = self.page.blank_above(here, at) - 1
             if top >= max(at, here - 3) and "---" in lines[top] and heralded(lines[top]):
                 return top, replace(head, lines=head.lines + here - top)
             return here, head
         found = label(lines[here])
         return table(lines, here, at) if found is not None and found[0] == "to" else None
+
+    def _head_below_prose(self, here: int) -> int:
+        """The line below an author's own "Ann says: ..." that opens a head of known labels; 0 if `here` belongs to the head. Programs
+        set no blank line between the labels of a head, and no label of several words before one of a language that is known.
+        """
+        own, below = label(self.lines[here]), self.page.blank_below(here + 1)
+        if own is None or own[0] or not own[2] or below >= len(self.lines):
+            return 0
+        apart = below > here + 1 or " " in self.lines[here].partition(":")[0].strip()
+        following = label(self.lines[below]) if apart else None
+        opens = following is not None and following[0] in {"from", "date", "to", "subject"}
+        return below if opens and block(self.lines, below) is not None else 0
 
     def _may_open_block(self, here: int, text: str) -> bool:
         """A labelled line with another below it. A label that no table knows needs an address beside it: prose has colons."""
