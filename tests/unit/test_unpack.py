@@ -125,7 +125,7 @@ def test_prose_stays_prose(prose: bytes) -> None:
 
 
 def test_a_block_that_was_cut_off_is_kept_and_told() -> None:
-    whole = uu(FILE)
+    whole = uu(FILE[:200])  # four lines and a short one
     for cut in range(len(whole)):
         one = parse(mail(b"x\n" + whole[:cut]))
         mime = scan(mail(b"x\n" + whole[:cut]))
