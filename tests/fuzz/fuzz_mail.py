@@ -3,7 +3,7 @@
     python tests/fuzz/fuzz_mail.py TARGET [CORPUS_FOLDER...] [-max_total_time=600] [-timeout=5]
 
 TARGET is mail, text, html, head, stated or packed. The rest are libFuzzer's own arguments; a folder of real mail is a good corpus. What it finds
-becomes a test beside the module at fault, cut down to the few bytes that matter. tests/unit/test_fuzz_promises.py runs the same promises on
+becomes a test beside the module at fault, cut down to the few bytes that matter. tests/unit/test_promises.py runs the same promises on
 what Hypothesis makes up, so that they can't rot.
 """
 

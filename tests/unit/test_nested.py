@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from effort import linear
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,16 +172,12 @@ def test_below_a_carrier():
     ],
 )
 def test_twice_the_text_is_twice_the_work(unit):
-    count = 16_000 // len(unit)
-    taken = []
-    for size in (count, 4 * count):
-        text = unit * size
-        start = time.process_time()
+    def bounded(text):
         nested = found(text)
-        taken.append(time.process_time() - start)
         assert len(nested) <= MAX_NESTED
         assert all(n.depth <= MAX_DEPTH for n in nested)
-    assert taken[1] < 9 * taken[0] + 0.05
+
+    linear(bounded, lambda n: unit * n, 16_000 // len(unit))
 
 
 def test_a_text_says_the_same_however_often_and_however_long():

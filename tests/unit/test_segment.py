@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
+from effort import linear
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -505,9 +505,7 @@ def test_twice_the_text_is_twice_the_work(name):
     unit = HOSTILE[name]
     count = 20_000 // len(unit)
     for tail in ("", "\n> end\n"):
-        taken = [min(_seconds(unit * size + tail) for _ in range(2)) for size in (count, 4 * count)]
-        # Four times the text: quadratic would be 16.
-        assert taken[1] < 8 * taken[0] + 0.02
+        linear(cut, lambda n, tail=tail: unit * n + tail, count)
 
 
 @pytest.mark.parametrize(
@@ -518,20 +516,12 @@ def test_twice_the_text_is_twice_the_work(name):
     ],
 )
 def test_a_ladder_of_quotes(make):
-    assert _seconds(make(3000)) < 3
+    linear(cut, lambda n: make(int(n**0.5)), 500_000)
 
 
 def test_many_regions():
-    html = '<div class="gmail_quote">On 3 May 2026 10:00 a@b.example wrote:<p>old</p></div>x' * 4000
-    pages = [text_of(html[: len(html) // 4]), text_of(html)]
-    taken = [min(_seconds(p.text, p.marks) for _ in range(2)) for p in pages]
-    assert taken[1] < 8 * taken[0] + 0.02
-
-
-def _seconds(text, marks=()):
-    start = time.process_time()
-    cut(text, marks)
-    return time.process_time() - start
+    html = '<div class="gmail_quote">On 3 May 2026 10:00 a@b.example wrote:<p>old</p></div>x'
+    linear(lambda page: cut(page.text, page.marks), lambda n: text_of(html * n), 500)
 
 
 # ---------------------------------------------------------------- phrases
