@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailloom.mail import phrases
+from mailloom.mail.card import evidence
 from mailloom.mail.greeting import is_name, is_signoff, known_words
 from mailloom.mail.html import text_of
 from mailloom.mail.model import OWN
@@ -737,3 +738,9 @@ def test_a_line_of_nothing_but_odd_blanks_is_no_sign_off(blank: str) -> None:
     """Found by fuzzing: str.split knows more blanks than those that were stripped."""
     text = f"The pump works again.\n{blank}\nAnn Archer\ntel 0123-456789 fax 0123-456789\nann@example.org\n{blank}"
     assert "".join(text[s.start : s.end] for s in cut(text)[0]) == text
+
+
+@pytest.mark.parametrize("blank", ["\x0b", "\x0c", "\x1c", "\x1f", "\x85", "\u2028", "\u3000"])
+def test_a_field_of_nothing_but_odd_blanks_says_nothing(blank: str) -> None:
+    assert evidence(f"_{blank}*") == evidence(blank) == 0
+    kinds(f"Hello\n\nAnn\nann@example.org\n{'_' * 30}{blank}\t--a--{blank}| 1 {blank}| x@example.org", ANN)
