@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailloom.mail.html import MAX_LEVEL, text_of
+from mailloom.mail.tags import read_tag
 
 CASES = {
     "blocks": ("<div>one</div><div>two</div>", "one\ntwo"),
@@ -297,3 +298,10 @@ def test_plain_text_below_the_page_keeps_its_lines() -> None:
 
 def test_a_page_that_goes_on_in_tags_is_html_to_its_end() -> None:
     assert text_of("<html><p>one</p></html>\n<p>two\nthree</p>").text == "one\n\ntwo three"
+
+
+@pytest.mark.parametrize("name", ["aİ", "aİİİ", "aẞ", "aΣ"])
+@pytest.mark.parametrize("closing", ["", "/"])
+def test_a_name_that_grows_in_lower_case_is_read_once(name: str, closing: str) -> None:
+    assert text_of(f"x<{closing}{name} b>y").text == "xy"
+    assert read_tag(f"{closing}{name} b").name == name.lower()

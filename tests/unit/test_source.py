@@ -123,3 +123,8 @@ def test_twice_the_input_is_twice_the_work(unit: str) -> None:
         return unit * count, tiles(text_of(unit * count).text)
 
     linear(lambda one: source_spans(*one), page, 1500)
+
+
+def test_letters_that_grow_in_lower_case_move_no_place() -> None:
+    html = f"<p>x<b title='{'İ' * 9}'></b></p><p>y</p>"
+    assert [html[a:b] for a, b in source_spans(html, [(0, 1), (1, 3), (3, 4)])] == [html[:-8], "", "<p>y</p>"]

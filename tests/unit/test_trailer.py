@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailloom.mail import phrases
+from mailloom.mail.card import evidence
 from mailloom.mail.greeting import is_name, is_signoff, known_words
 from mailloom.mail.html import text_of
 from mailloom.mail.model import OWN
@@ -775,3 +776,9 @@ def test_a_sentence_that_begins_with_the_senders_name_is_no_card() -> None:
         text = f"Words that were typed.\n\n{last}"
         segments, _ = cut(text, names=("Ann Lee", "ann@alder.example"))
         assert not [s for s in segments if s.kind == "signature"], last
+
+
+@pytest.mark.parametrize("blank", ["\x0b", "\x0c", "\x1c", "\x1f", "\x85", "\u2028", "\u3000"])
+def test_a_field_of_nothing_but_odd_blanks_says_nothing(blank: str) -> None:
+    assert evidence(f"_{blank}*") == evidence(blank) == 0
+    kinds(f"Hello\n\nAnn\nann@example.org\n{'_' * 30}{blank}\t--a--{blank}| 1 {blank}| x@example.org", ANN)

@@ -314,6 +314,35 @@ def test_packings_inside_packings_end_with_a_problem() -> None:
     assert len(scan(p7m(opaque(ENTITY)), Limits(parts=3)).parts) == 3
 
 
+def bomb(size: int) -> bytes:
+    """A message of a compressed part that says `size` letters and more."""
+    packed = zlib.compress(b"Content-Type: text/plain\n\n" + b"a" * size, 9)
+    held = der(
+        0xA0,
+        der(0x30, der(2, b"\0"), der(0x30, der(6, b"\x2a")), der(0x30, der(6, OID["data"]), der(0xA0, der(4, packed)))),
+    )
+    return b"Content-Type: application/pkcs7-mime\nContent-Transfer-Encoding: base64\n\n" + base64.encodebytes(
+        der(0x30, der(6, OID["compressed"]), held)
+    )
+
+
+@pytest.mark.parametrize("above", [b"", b"Content-Type: message/rfc822\n\n"])
+def test_many_bombs_make_no_more_than_one(above: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = 50_000
+    monkeypatch.setattr("mailloom.mail.parse.LIMITS", Limits(inflated=room))
+    raw = mail(b"".join(b"--b\n" + above + bomb(20_000) for _ in range(9)) + b"--b--\n", b"multipart/mixed; boundary=b")
+    if above:
+        one = parse(raw)
+        made = sum(len(n.text) for n in one.nested)
+        told = [p.detail for p in one.problems if p.kind == "smime"]
+    else:
+        mime = scan(raw, Limits(inflated=room))
+        made = sum(len(mime.payload(p.index)) for p in mime.parts if p.inside)
+        told = [p.detail for p in mime.problems if p.kind == "smime"]
+    assert room - 1000 < made <= room
+    assert told == ["content cut", *["content not read"] * 6]
+
+
 @given(st.binary(max_size=60), st.integers(0, 400))
 def test_no_bytes_make_the_walk_fail(noise: bytes, cut: int) -> None:
     for whole in (opaque(ENTITY), opaque(ENTITY, open_ended=True, pieces=9)):

@@ -107,7 +107,7 @@ def evidence(line: str) -> int:
     if labelled and value.strip():
         return REACH
     words = text.split()
-    if len(words) > 10:
+    if not words or len(words) > 10:
         return 0
     if words[0][0].isdigit() and len(words) > 2 and not _STREETS.isdisjoint([w.strip(",").lower() for w in words[1:4]]):
         # "12 rue de la Paix": in some languages streets are written small.

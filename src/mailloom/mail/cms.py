@@ -22,7 +22,7 @@ MAX_CHUNKS = 1_000_000
 """Values looked at, and pieces of one long octet string: writers cut it into pieces of 1,000 bytes or more, so that this is a
 gigabyte. It bounds the walk over what claims to be DER."""
 MAX_INFLATED = 64 << 20
-"""Bytes of a compressed content: as much as a mail may reasonably be. zlib makes 1,000 bytes of one."""
+"""Bytes of compressed contents: as much as a mail may reasonably be. zlib makes 1,000 bytes of one."""
 
 HEAD_BYTES = 4096
 """Enough to tell what a value is."""
@@ -117,8 +117,10 @@ class _Walk:
         return b"".join(out)
 
 
-def content(data: bytes) -> Content:
-    """What a ContentInfo holds. Never raises; the content of a value that was cut off is what is left of it."""
+def content(data: bytes, room: int = MAX_INFLATED) -> Content:
+    """What a ContentInfo holds. Never raises; the content of a value that was cut off is what is left of it. Of a compressed one
+    no more than `room` bytes are made.
+    """
     walk = _Walk(data)
     if walk.enter(_SEQUENCE) == -2:
         return Content("other", None, "no ContentInfo")
@@ -134,14 +136,16 @@ def content(data: bytes) -> Content:
         return Content(kind, None)  # only certificates, or a signature that lies beside its content
     inner = walk.octets()
     if inner is not None and kind == "compressed":
-        return _inflated(inner)
+        return _inflated(inner, room)
     return Content(kind, inner, "" if inner is not None else "no content")
 
 
-def _inflated(data: bytes) -> Content:
+def _inflated(data: bytes, room: int) -> Content:
+    if room < 1:
+        return Content("compressed", None, "content not read")
     stream = zlib.decompressobj()
     try:
-        inner = stream.decompress(data, MAX_INFLATED)
+        inner = stream.decompress(data, room)
     except zlib.error:
         return Content("compressed", None, "not zlib")
     return Content("compressed", inner, "content cut" if stream.unconsumed_tail else "")

@@ -42,7 +42,7 @@ class Mime:
     Behind the parts of the MIME structure come those that lay inside one of them (see unpack.py).
     """
 
-    __slots__ = ("_held", "_limits", "_notes", "_rests", "_small", "_view", "parts", "raw")
+    __slots__ = ("_held", "_limits", "_notes", "_rests", "_small", "_view", "inflated", "parts", "raw")
 
     def __init__(
         self, raw: bytes, view: bytes, parts: tuple[Part, ...], limits: Limits, problems: Iterable[Problem]
@@ -55,6 +55,7 @@ class Mime:
         self._limits = limits
         self._notes = dict.fromkeys(problems)
         self._small: dict[int, bytes] = {}
+        self.inflated = 0  # bytes of compressed parts so far
         # What lay inside: its bytes, or the mail it is a part of and its place there. And texts without the files that lay in them.
         self._held: dict[int, bytes | tuple[Mime, Part]] = {}
         self._rests: dict[int, bytes] = {}
@@ -209,7 +210,9 @@ class Mime:
                 alone = self._no_text() if alone is None else alone
                 self._keep(part, unpack.of_tnef(self.payload(part.index), alone=alone and not level), more)
             else:
-                self._keep(part, unpack.of_cms(self.payload(part.index)), more)
+                inside = unpack.of_cms(self.payload(part.index), self._limits.inflated - self.inflated)
+                self.inflated += inside.inflated
+                self._keep(part, inside, more)
             levels |= dict.fromkeys(range(before, len(self.parts) + len(more)), level + 1)
         if more:
             self.parts = (*self.parts, *more)

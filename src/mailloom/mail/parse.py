@@ -19,7 +19,7 @@ from mailloom.mail.author import ORIGINAL, authors
 from mailloom.mail.body import Body, body
 from mailloom.mail.kinds import kinds
 from mailloom.mail.mailbox import valid
-from mailloom.mail.mime import Mime, Part, scan
+from mailloom.mail.mime import LIMITS, Mime, Part, scan
 from mailloom.mail.model import Address, Attachment, Message, Nested, Problem, Trace
 from mailloom.mail.nested import inline
 from mailloom.mail.segment import cut
@@ -82,7 +82,7 @@ def message(mime: Mime) -> Message:
     files, carried = _leaves(mime, main)
     limits: list[Problem] = []
     inside = inline(main.text, segments, subject=subject, problems=limits)
-    nested = _nested(carried, inside, limits)
+    nested = _nested(carried, inside, limits, mime.inflated)
     from_, reply_to, cc = head.people("from"), head.people("reply-to"), head.people("cc")
     list_id = head.text("list-id")
     auto = head.text("auto-submitted").partition(";")[0].strip().lower()
@@ -285,7 +285,9 @@ class _Level:
     inside: Sequence[Nested]
 
 
-def _nested(carried: Sequence[_Attached], inside: Sequence[Nested], problems: list[Problem]) -> tuple[Nested, ...]:
+def _nested(
+    carried: Sequence[_Attached], inside: Sequence[Nested], problems: list[Problem], inflated: int
+) -> tuple[Nested, ...]:
     """All messages inside, in the order of their paths. Attached ones are counted first, then those in the text, so that a
     better rule for texts changes no attached message's path.
     """
@@ -306,7 +308,11 @@ def _nested(carried: Sequence[_Attached], inside: Sequence[Nested], problems: li
                 break
             attached += 1
             path = f"{level.path}.{number}" if level.path else str(number)
-            nested, deeper = _read(one, path, level.depth + 1, problems)
+            # One purse for all of a mail: a thousand attached ones may each hold a bomb.
+            limits = replace(LIMITS, inflated=LIMITS.inflated - inflated) if inflated else LIMITS
+            mime = scan(one.raw, limits)
+            inflated += mime.inflated
+            nested, deeper = _read(one, mime, path, level.depth + 1, problems)
             out.append(nested)
             if deeper.carried or deeper.inside:
                 work.append(deeper)
@@ -327,8 +333,7 @@ def _renumbered(level: _Level) -> Sequence[Nested]:
     return out
 
 
-def _read(attached: _Attached, path: str, depth: int, problems: list[Problem]) -> tuple[Nested, _Level]:
-    mime = scan(attached.raw)
+def _read(attached: _Attached, mime: Mime, path: str, depth: int, problems: list[Problem]) -> tuple[Nested, _Level]:
     head = _Head.of(mime)
     main = body(mime)
     subject = head.text("subject")

@@ -148,7 +148,7 @@ def _aligned(text: str, source: str, run: _Run, first: int, last: int) -> list[_
 
 def _between(source: str, above: int, below: int) -> int:
     """The place between two characters: behind the last end tag or break, else before the first tag, else the lower one."""
-    gap = source[above:below].lower()
+    gap = source[above:below].replace("İ", "i").lower()  # the one letter that grows in lower case
     last = max(gap.rfind("</"), gap.rfind("<br"), gap.rfind("<hr"))
     if last >= 0:
         end = gap.find(">", last)

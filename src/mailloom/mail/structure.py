@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from mailloom.mail import header
+from mailloom.mail.cms import MAX_INFLATED
 from mailloom.mail.model import Problem
 
 
@@ -24,12 +25,14 @@ class Limits:
     parts: a digest of a busy list has some hundred; ten thousand are read in a tenth of a second.
     header_bytes: of one part's header block; mail servers stop at 100 KB to 256 KB (Postfix header_size_limit, Exchange).
     packings: S/MIME inside S/MIME, or a winmail.dat inside one; triple wrapping (RFC 2634 section 1.1) needs two.
+    inflated: bytes that all compressed S/MIME parts together make; a bomb of a kilobyte is a megabyte, and a mail may have many.
     """
 
     depth: int = 100
     parts: int = 10_000
     header_bytes: int = 1 << 20
     packings: int = 5
+    inflated: int = MAX_INFLATED
 
 
 LIMITS = Limits()

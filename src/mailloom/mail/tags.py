@@ -120,7 +120,7 @@ def read_tag(raw: str) -> Tag:
     size = len(found[0])
     if size == len(raw) or (not quote and not _tells(raw)):
         if size < len(raw) or name != found[1]:
-            return known_tag(raw[: size - len(name)] + name)
+            return known_tag(raw[: size - len(found[1])] + name)  # "İ" becomes two characters
         tag = _bare_tag(name, raw[0] == "/")
     else:
         tag = _bare_tag(name, raw[0] == "/")

@@ -34,12 +34,15 @@ class Found:
 
 @dataclass(slots=True)
 class Inside:
-    """What a part holds. `text` is what is left of a text part, None where nothing was taken out; `entity` is a whole MIME entity."""
+    """What a part holds. `text` is what is left of a text part, None where nothing was taken out; `entity` is a whole MIME entity,
+    of `inflated` bytes where it was compressed.
+    """
 
     found: list[Found] = field(default_factory=list)
     text: bytes | None = None
     entity: bytes | None = None
     faults: list[tuple[str, str]] = field(default_factory=list)
+    inflated: int = 0
 
 
 def kind_of(type_: str, name: str) -> Literal["", "tnef", "cms"]:
@@ -132,8 +135,8 @@ def _tnef_body(text: bytes, text_charset: str, html: bytes, html_charset: str) -
     return found
 
 
-def of_cms(data: bytes) -> Inside:
-    """The entity inside a signed or compressed S/MIME part."""
-    held = cms.content(data)
+def of_cms(data: bytes, room: int = cms.MAX_INFLATED) -> Inside:
+    """The entity inside a signed or compressed S/MIME part; of a compressed one the first `room` bytes."""
+    held = cms.content(data, room)
     faults = [("smime", held.fault)] if held.fault else []
-    return Inside(entity=held.inner, faults=faults)
+    return Inside(entity=held.inner, faults=faults, inflated=len(held.inner or b"") if held.kind == "compressed" else 0)
