@@ -17,6 +17,8 @@ from typing import Any
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _UNSEEN = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0xFEFF, 0x2060, 0xAD, *range(0x202A, 0x202F)))
 _SIGNS = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
+# "Name [mailto:name@host]" and "Name (name@host)", as Outlook writes them.
+_IN_BRACKETS = re.compile(r"[\[(](?:mailto:)?([^\s()\[\]]+@[^\s()\[\]]+)[\])]")
 SHINGLE = 5  # words in a row that tell a quotation from a turn of phrase
 
 
@@ -61,7 +63,9 @@ def forward(expected: Mapping[str, Any], got: Sequence[Mapping[str, Any]]) -> fl
 def _person(given: object) -> tuple[str, str]:
     if isinstance(given, Mapping):
         return plain(given.get("name")).strip("\"' "), plain(given.get("address")).lower()
-    name, address = parseaddr(str(given or "").replace("[mailto:", "<").replace("]", ">"))
+    if "@" not in str(given or ""):
+        return plain(given).strip("\"' "), ""
+    name, address = parseaddr(_IN_BRACKETS.sub(r"<\1>", str(given or "")))
     return plain(name), address.lower()
 
 
