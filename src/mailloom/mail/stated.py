@@ -17,7 +17,8 @@ from mailloom.mail.heading import block, phrase
 from mailloom.mail.model import Address, Date
 from mailloom.mail.months import calendar, fold
 from mailloom.mail.phrases import AROUND, LEAD, without_wrote
-from mailloom.mail.when import find, visible, when
+from mailloom.mail.visible import visible
+from mailloom.mail.when import find, when
 
 MAX_LINE = 998
 """Characters of an attribution line that are searched for a date (RFC 5322 section 2.1.1: no line is longer)."""

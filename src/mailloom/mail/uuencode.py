@@ -51,21 +51,26 @@ def blocks(data: bytes) -> list[Block]:
     return found
 
 
+def _line(data: bytes, at: int) -> tuple[bytes, int]:
+    """The line at a place without its end, and where the next begins: behind the data where it is the last."""
+    stop = data.find(b"\n", at)
+    stop = len(data) if stop < 0 else stop
+    return data[at:stop], stop + 1
+
+
 def _uu(data: bytes, begin: re.Match[bytes]) -> Block | None:
     out: list[bytes] = []
     at, fault = begin.end() + 1, "no end line"
     while at < len(data):
-        stop = data.find(b"\n", at)
-        stop = len(data) if stop < 0 else stop
-        line = data[at:stop]
+        line, below = _line(data, at)
         if line.rstrip() == b"end":
-            at, fault = stop + 1, ""
+            at, fault = below, ""
             break
         decoded = uu_line(line) if line else b""
         if decoded is None:
             break
         out.append(decoded)
-        at = stop + 1
+        at = below
     if not any(out) and fault:
         return None
     return Block(begin.start(), min(at, len(data)), (begin["uu"] or b"").strip(), b"".join(out), "uuencode", fault)
@@ -88,16 +93,15 @@ def _base64(data: bytes, begin: re.Match[bytes]) -> Block | None:
     out: list[bytes] = []
     at, fault = begin.end() + 1, "no end line"
     while at < len(data):
-        stop = data.find(b"\n", at)
-        stop = len(data) if stop < 0 else stop
-        line = data[at:stop].rstrip()
+        line, below = _line(data, at)
+        line = line.rstrip()
         if line == b"====":
-            at, fault = stop + 1, ""
+            at, fault = below, ""
             break
         if not _BASE64_LINE.fullmatch(line):
             break
         out.append(line.rstrip(b"="))
-        at = stop + 1
+        at = below
     letters = b"".join(out)
     if not letters:
         return None
@@ -113,15 +117,12 @@ def _yenc(data: bytes, begin: re.Match[bytes]) -> Block | None:
     fields = dict(_YENC_FIELD.findall(stated))
     at = begin.end() + 1
     if data.startswith(b"=ypart ", at):
-        stop = data.find(b"\n", at)
-        stop = len(data) if stop < 0 else stop
-        at = stop + 1
+        at = _line(data, at)[1]
     end = data.find(b"\n=yend ", at - 1)
     if end < 0:
         coded, tail, after = data[at:], {}, len(data)
     else:
-        stop = data.find(b"\n", end + 1)
-        after = len(data) if stop < 0 else stop + 1
+        after = min(_line(data, end + 1)[1], len(data))
         coded, tail = data[at:end], dict(_YENC_FIELD.findall(data[end + 1 : after]))
     content = _unyenc(coded)
     size = tail.get(b"size", fields.get(b"size", b""))

@@ -16,6 +16,7 @@ from mailloom.mail.attribution import plain_digits
 from mailloom.mail.dates import ZONES, full_year, milliseconds, offset
 from mailloom.mail.model import Date
 from mailloom.mail.months import calendar, fold
+from mailloom.mail.visible import visible
 
 LONGEST = 400
 """Characters of a line that are looked at: an attribution is no longer."""
@@ -58,7 +59,6 @@ _EASTERN: Final = "ymd/"
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _IDEOGRAPHS: Final = "\u2e80"
 _PERSIAN_DIGIT = re.compile("[\u06f0-\u06f9]")
-_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\u202a-\u202e\u2066-\u2069\ufeff\xad]+")
 BUDDHIST = 543
 """Thailand counts the years from 543 before ours: 2569 is 2026."""
 
@@ -84,11 +84,6 @@ class _Day(NamedTuple):
     end: int
     ways: tuple[tuple[str, Ymd], ...]
     named: bool = False
-
-
-def visible(text: str) -> str:
-    """Text without marks of direction and the like, which clients put around dates and names."""
-    return text if text.isascii() else _INVISIBLE.sub("", text)
 
 
 def _plain(text: str) -> str:
