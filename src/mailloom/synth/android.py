@@ -5,19 +5,19 @@ from __future__ import annotations
 from html import escape
 
 from mailloom.synth.letter import (
-    PREFIXES,
     Draft,
+    Layout,
     Letter,
     Sent,
     attribution,
     date_of,
+    drafted,
     html_of,
     inside,
     named,
     old,
     paragraphs,
     quoted,
-    shown,
     told,
 )
 from mailloom.synth.truth import Inner, Placed
@@ -48,20 +48,15 @@ def samsung(letter: Letter) -> Draft:
             f"{lines}<div><br></div></div>{kept_html}"
         )
         inline = inside(letter, inner)
-    return Draft(
-        body="" if letter.html and letter.only_html else shown(text),
-        text=text,
-        html=html,
-        page=f'<html><head><meta http-equiv="Content-Type" content="text/html; charset=UTF-8"></head><body dir="auto">{html}</body></html>'
-        if letter.html
-        else "",
-        said=said,
-        signature=signature,
-        inline=inline,
-        prefix=PREFIXES[letter.kind],
-        charset="utf-8",
-        encoding="base64",
-        placed="new" if parent is None else "forward" if letter.kind == "forward" else "top",
+    laid = Layout(
+        text, html, said, inline, "new" if parent is None else "forward" if letter.kind == "forward" else "top"
+    )
+    return drafted(
+        letter,
+        laid,
+        f'<html><head><meta http-equiv="Content-Type" content="text/html; charset=UTF-8"></head><body dir="auto">{html}</body></html>',
+        signature,
+        "base64",
     )
 
 
@@ -109,18 +104,13 @@ def k9(letter: Letter) -> Draft:
             else:
                 text, html = f"{quote}\n\n{text}", f"{quote_html}<br><br>{html}"
         inline = inside(letter, inner)
-    return Draft(
-        body="" if letter.html and letter.only_html else shown(text),
-        text=text,
-        html=html,
-        page=f"<!DOCTYPE html><html><body>{html}</body></html>" if letter.html else "",
-        said=said,
-        signature=signature,
-        inline=inline,
-        prefix=PREFIXES[letter.kind],
-        charset="utf-8",
-        encoding="base64" if letter.lang.wide else "quoted-printable",
-        placed=placed,
+    laid = Layout(text, html, said, inline, placed)
+    return drafted(
+        letter,
+        laid,
+        f"<!DOCTYPE html><html><body>{html}</body></html>",
+        signature,
+        "base64" if letter.lang.wide else "quoted-printable",
     )
 
 

@@ -132,6 +132,23 @@ def fitting(text: str, charset: str) -> str:
     return charset if encodable(text, charset) else "utf-8"
 
 
+def drafted(letter: Letter, laid: Layout, page: str, signature: str, encoding: str) -> Draft:
+    """What most clients make of a body: utf-8 in one encoding, a plain part unless its author sends none, and `page` around its html."""
+    return Draft(
+        body="" if letter.html and letter.only_html else shown(laid.text),
+        text=laid.text,
+        html=laid.html,
+        page=page if letter.html else "",
+        said=laid.said,
+        signature=signature,
+        inline=laid.inline,
+        prefix=PREFIXES[letter.kind],
+        charset="utf-8",
+        encoding=encoding,
+        placed=laid.placed,
+    )
+
+
 # What a client's own text shows in bold; others that turn its html into plain text write stars around it, or nothing.
 BOLD, PLAIN = "\x02", "\x03"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from html import escape
 
 from mailloom.synth.letter import (
-    PREFIXES,
     Draft,
+    Layout,
     Letter,
     Sent,
     attribution,
     date_of,
+    drafted,
     html_of,
     inside,
     lines_of,
@@ -18,7 +19,6 @@ from mailloom.synth.letter import (
     old,
     paragraphs,
     quoted,
-    shown,
     told,
 )
 from mailloom.synth.truth import Inner, Placed
@@ -55,18 +55,13 @@ def yahoo(letter: Letter) -> Draft:
             f"<div><br></div><div>{kept_html}</div></div></div>"
         )
         inline = inside(letter, inner)
-    return Draft(
-        body="" if letter.html and letter.only_html else shown(text),
-        text=text,
-        html=html,
-        page=f"<html><head></head><body>{html}</body></html>" if letter.html else "",
-        said=said,
-        signature=signature,
-        inline=inline,
-        prefix=PREFIXES[letter.kind],
-        charset="utf-8",
-        encoding="base64" if letter.lang.wide else "quoted-printable",
-        placed=placed,
+    laid = Layout(text, html, said, inline, placed)
+    return drafted(
+        letter,
+        laid,
+        f"<html><head></head><body>{html}</body></html>",
+        signature,
+        "base64" if letter.lang.wide else "quoted-printable",
     )
 
 
@@ -123,18 +118,9 @@ def proton(letter: Letter) -> Draft:
             f'        <blockquote class="protonmail_quote" type="cite">\n            {kept_html}\n        </blockquote><br>\n    </div>'
         )
         inline = inside(letter, inner)
-    return Draft(
-        body="" if letter.html and letter.only_html else shown(text),
-        text=text,
-        html=html,
-        page=html if letter.html else "",
-        said=said,
-        signature=signature,
-        inline=inline,
-        prefix=PREFIXES[letter.kind],
-        charset="utf-8",
-        encoding="quoted-printable" if letter.style % 3 and not letter.lang.wide else "base64",
-        placed=placed,
+    laid = Layout(text, html, said, inline, placed)
+    return drafted(
+        letter, laid, html, signature, "quoted-printable" if letter.style % 3 and not letter.lang.wide else "base64"
     )
 
 
