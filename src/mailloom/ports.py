@@ -19,7 +19,7 @@ from mailloom.mail.model import MessageId, Origin
 NodeName = bytes
 """17 bytes: see the module's docstring."""
 ClueName = bytes
-"""16 bytes of a hash over the clue's kind and value."""
+"""At most 16 bytes: see thread/clues.py."""
 
 
 class UserError(Exception):
@@ -58,19 +58,23 @@ class Link(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """A message looks for the owner of a clue: one stated piece of soft evidence. `detail` is for `explain`."""
+    """A message looks for the owner of a clue: one stated piece of soft evidence. `detail` is for `explain`; what `value` means
+    depends on the kind (thread/clues.py), 0 if nothing.
+    """
 
     kind: str
     clue: ClueName
     detail: str
     weight: int = 1000
+    value: int = 0
 
 
 class Stated(NamedTuple):
     """All that one message states of its thread: its hard links, the clues that it owns and those that it asks for.
 
     `subject` is an 8-byte hash of the base subject, `people` such hashes of the keys of From, To and Cc, the sender first;
-    `when` is the stated date in ms.
+    `when` is the stated date in ms, `zone` its minutes east of UTC. `reply` says whether the subject begins with "Re:" in any
+    language; `own` and `quoted` are sketches (thread/sketch.py) of the message's own words and of those that it quotes.
     """
 
     message: MessageId
@@ -80,6 +84,10 @@ class Stated(NamedTuple):
     links: tuple[Link, ...]
     owns: tuple[ClueName, ...] = ()
     asks: tuple[Ask, ...] = ()
+    zone: int | None = None
+    reply: bool = False
+    own: bytes = b""
+    quoted: bytes = b""
 
 
 class KeyNote(NamedTuple):

@@ -6,18 +6,33 @@ membership, so its answer depends on the set of mail alone: never on what was jo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, NodeName, Stated, Target
+from mailloom.thread.clues import DAY_MS, MINUTE_MS, QUARTER, SUBJECT_DAYS, ZONES
 from mailloom.thread.keys import is_common, is_owned, short_hash
+from mailloom.thread.sketch import contained, unpack
 
-DAY_MS = 86_400_000
 NOBODY = short_hash("person", "")  # the sender of mail without one: two such mails have nobody in common
-SUBJECT_DAYS = 60
-WEIGHTS = {"subject": 700, "shared people": 300}
-THRESHOLD = 1000
-"""In thousandths. A wrong join is worse than a missed one: the subject alone is never enough."""
+SKEW_MS = DAY_MS
+"""A reply may be dated before what it answers: clocks are wrong, mostly by hours."""
+
+# ------------------------------------------------------------------------------------------------ weights, in thousandths
+# Tuned on mail with its reply headers taken away (bench/masked.py). A wrong join is worse than a missed one.
+WROTE = 1000  # a quote's head names the candidate's sender and the minute in which it was sent
+WROTE_NEARLY = 400  # the same minute of another hour: in some zone it is the one
+QUOTES = 1000  # all words that it quotes stand in the candidate's own text; less if fewer do
+FEW_RUNS = 3  # runs of six words below which a quote counts for less, as phrases are shared by chance
+SIBLINGS = 900  # both quote the same message, which is not here
+SUBJECT = 700
+PEOPLE = 100  # somebody takes part in both
+AGAIN = 2000  # the same sender says the same words under the same subject with another mark; less if fewer are the same
+SERIES = 1500  # a part of the same numbered series, sent within hours
+REPLY_NEEDS, OTHER_NEEDS = 800, 1400
+"""A "Re:" answers something, so the best candidate may be had for less: the same subject among the same people is enough."""
 
 
 def is_asking(stated: Stated, items: Mapping[NodeName, KeyItem]) -> bool:
@@ -27,27 +42,96 @@ def is_asking(stated: Stated, items: Mapping[NodeName, KeyItem]) -> bool:
     return not any(is_owned(items.get(link.key, KeyItem())) for link in stated.links if not link.owns)
 
 
+class _Says(NamedTuple):
+    """One piece of evidence for a candidate."""
+
+    weight: int
+    kind: str
+    detail: str
+
+
 def decide(
     stated: Stated, items: Mapping[ClueName, ClueItem], owners: Mapping[MessageId, Stated]
 ) -> tuple[Target, ...]:
     """The best candidate that reaches the threshold, or none. Ties go to the latest, as people answer what came last."""
-    best: tuple[int, MessageId, Target] | None = None
+    by_owner: dict[MessageId, list[Ask]] = defaultdict(list)
+    common: set[int] = set()
     for ask in stated.asks:
         item = items.get(ask.clue, ClueItem())
-        if is_common(item):
+        if not is_common(item):
+            for owner in item.owners:
+                by_owner[owner].append(ask)
+        elif ask.kind == "text":
+            common.add(ask.value)
+    best: tuple[int, MessageId, list[_Says]] | None = None
+    for owner, asks in by_owner.items():
+        candidate = owners.get(owner)
+        if candidate is None or owner == stated.message:
             continue
-        for owner in item.owners:
-            candidate = owners.get(owner)
-            if candidate is None or owner >= stated.message:
-                continue
-            weight = _weight(stated, ask, candidate)
-            if weight >= THRESHOLD and (best is None or (weight, owner) > best[:2]):
-                best = (weight, owner, Target(owner, ask.kind, weight, ask.detail))
-    return () if best is None else (best[2],)
+        said = _said(stated, asks, candidate, frozenset(common))
+        weight = sum(one.weight for one in said)
+        if best is None or (weight, owner) > best[:2]:
+            best = (weight, owner, said)
+    if best is None or best[0] < (REPLY_NEEDS if stated.reply else OTHER_NEEDS):
+        return ()
+    weight, owner, said = best
+    detail = "; ".join(one.detail for one in said if one.detail)
+    return (Target(owner, max(said).kind, weight, detail),)
 
 
-def _weight(stated: Stated, ask: Ask, candidate: Stated) -> int:
-    if stated.when is None or candidate.when is None or stated.when - candidate.when > SUBJECT_DAYS * DAY_MS:
-        return 0
-    shared = not (set(stated.people) - {NOBODY}).isdisjoint(candidate.people)
-    return WEIGHTS[ask.kind] + (WEIGHTS["shared people"] if shared else 0)
+def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozenset[int]) -> list[_Says]:
+    """What speaks for a candidate: of each kind the strongest."""
+    if stated.when is None or candidate.when is None or candidate.when - stated.when > SKEW_MS:
+        return []
+    kinds: dict[str, list[Ask]] = defaultdict(list)
+    for ask in asks:
+        kinds[ask.kind].append(ask)
+    said = [_wrote(stated, [*kinds["wrote"], *kinds["wrote there"]], candidate), _quotes(stated, candidate, common)]
+    if siblings := kinds["siblings"]:
+        said.append(_Says(SIBLINGS, "siblings", f"both quote what {siblings[0].detail} wrote at the same time"))
+    if series := kinds["series"]:
+        said.append(_Says(SERIES, "series", f"parts of one series, {series[0].detail}"))
+    earlier = candidate.message < stated.message
+    if earlier and stated.when - candidate.when <= SUBJECT_DAYS * DAY_MS and (kinds["subject"] or kinds["replies"]):
+        said.append(_Says(SUBJECT, "subject", "the same subject"))
+    if again := kinds["again"]:
+        said.append(_again(stated, again[0], candidate))
+    said = [one for one in said if one.weight]
+    if said and not (set(stated.people) - {NOBODY}).isdisjoint(candidate.people):
+        said.append(_Says(PEOPLE, "people", "people in common"))
+    return said
+
+
+def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> _Says:
+    """The minute of a head without a zone is that of its writer's clock, or of the clock of whoever quoted it."""
+    assert candidate.when is not None
+    minute = candidate.when // MINUTE_MS
+    best = _Says(0, "wrote", "")
+    for ask in asks:
+        clocks = [0] if ask.kind == "wrote" else [candidate.zone or 0, stated.zone or 0, 0]
+        off = ask.value - minute
+        if off in clocks:
+            says = _Says(WROTE * ask.weight // 1000, "wrote", f"a quote's head says that {ask.detail} wrote then")
+        elif off % QUARTER == 0 and ZONES[0] <= off <= ZONES[1]:
+            nearly = f"a quote's head says that {ask.detail} wrote then, by a clock of another zone"
+            says = _Says(WROTE_NEARLY * ask.weight // 1000, "wrote", nearly)
+        else:
+            continue
+        best = max(best, says)
+    return best
+
+
+def _quotes(stated: Stated, candidate: Stated, common: frozenset[int]) -> _Says:
+    if not stated.quoted or not candidate.own:
+        return _Says(0, "text", "")
+    found, of = contained(unpack(stated.quoted), unpack(candidate.own), common)
+    weight = QUOTES * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)
+    return _Says(weight, "text", f"{found} of {of} sampled phrases that it quotes are its own words")
+
+
+def _again(stated: Stated, ask: Ask, candidate: Stated) -> _Says:
+    if stated.people[0] != candidate.people[0] or candidate.message > stated.message:
+        return _Says(0, "again", "")
+    found, of = contained(unpack(candidate.own), unpack(stated.own))
+    weight = AGAIN * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)
+    return _Says(weight, "again", f"its sender sent {found} of {of} sampled phrases again")

@@ -1,4 +1,4 @@
-"""A record -> what it states of its thread: hard links with their keys, clues that it owns, clues that it asks for.
+"""A record -> what it states of its thread: hard links with their keys, and soft evidence (clues.py).
 
 Which headers are trusted, in this order: Message-ID, In-Reply-To, References, ids that resending or rewriting tools keep (names of the same mail), the
 Thread-Index of Outlook and Exchange, and the content hash without ids. Hygiene first: an id that can't be one is no key.
@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from mailloom.mail.identity import REPLY
 from mailloom.mail.model import Record
-from mailloom.ports import Ask, ClueName, Link, Stated
-from mailloom.thread.keys import clue_name, key_name, short_hash
+from mailloom.ports import Link, Stated
+from mailloom.thread.clues import clues
+from mailloom.thread.keys import key_name, short_hash
 
 MIN_ID = 5  # "a@b.c" is the shortest thing that can be unique; "y" and "n" are answers to a mail client's question
 MAX_ID = 998  # RFC 5322 section 2.1.1: the longest line
@@ -30,15 +30,19 @@ def evidence(record: Record) -> Stated:
     others = dict.fromkeys([a.key for a in named if a.key and a.key != sender])
     people = (sender, *others)[:MAX_PEOPLE]
     links = tuple(_hard(record))
-    owns, asks = _clues(record, cites=any(not link.owns for link in links))
+    soft = clues(record, cites=any(not link.owns for link in links))
     return Stated(
         message=record.id,
         subject=_subject(record.base_subject),
         people=tuple([_person(key) for key in people]),
         when=message.date.ms,
         links=links,
-        owns=owns,
-        asks=asks,
+        owns=soft.owns,
+        asks=soft.asks,
+        zone=message.date.zone,
+        reply=soft.reply,
+        own=soft.own,
+        quoted=soft.quoted,
     )
 
 
@@ -112,20 +116,3 @@ def _ids_inside(garbled: str) -> Iterator[str]:
     What is an address of a participant is dropped by clean_id.
     """
     yield from _ID_INSIDE.findall(garbled[:2000])
-
-
-# ------------------------------------------------------------------------------------------------ soft evidence
-MIN_SUBJECT = 4  # a base subject of "hi" joins everybody
-
-
-def _clues(record: Record, *, cites: bool) -> tuple[tuple[ClueName, ...], tuple[Ask, ...]]:
-    """Subject: mail that begins something owns its base subject; a "Re:" asks for it. Were replies to own it too, a long
-    thread would make its own subject common.
-    """
-    subject = record.base_subject
-    if len(subject) < MIN_SUBJECT or record.message.date.ms is None or "automatic" in record.message.marks:
-        return (), ()
-    clue = clue_name("subject", subject)
-    if REPLY.match(record.message.subject):
-        return (), (Ask("subject", clue, subject),)
-    return ((), ()) if cites else ((clue,), ())

@@ -250,25 +250,44 @@ def _split(joined: bytes, size: int = 8) -> frozenset[bytes]:
 
 
 def dump_stated(stated: Stated) -> bytes:
-    """Stated evidence as compact JSON: bytes in hex, one list a link."""
+    """Stated evidence as a line of compact JSON, bytes in hex, and the two sketches behind it. Asks for the same are one entry."""
     links = [(link.kind, link.key.hex(), link.owns, link.detail, link.weight) for link in stated.links]
-    asks = [(ask.kind, ask.clue.hex(), ask.detail, ask.weight) for ask in stated.asks]
-    people = b"".join(stated.people).hex()
-    owns = [clue.hex() for clue in stated.owns]
-    return orjson.dumps((stated.subject.hex(), people, stated.when, links, owns, asks))
+    asks: dict[tuple[str, str, int, int], list[str]] = {}
+    for kind, clue, detail, weight, value in stated.asks:
+        asks.setdefault((kind, detail, weight, value), []).append(clue.hex())
+    head = (
+        stated.subject.hex(),
+        b"".join(stated.people).hex(),
+        stated.when,
+        links,
+        [clue.hex() for clue in stated.owns],
+        [(*what, *names) for what, names in asks.items()],
+        stated.zone,
+        stated.reply,
+        len(stated.own),
+    )
+    return orjson.dumps(head) + b"\n" + stated.own + stated.quoted
 
 
 def load_stated(message: MessageId, body: bytes) -> Stated:
-    subject, people, when, links, owns, asks = orjson.loads(body)
+    head, _, sketches = body.partition(b"\n")
+    subject, people, when, links, owns, asks, zone, reply, own = orjson.loads(head)
     each = bytes.fromhex(people)
+    unhex = bytes.fromhex
     return Stated(
         message=message,
-        subject=bytes.fromhex(subject),
+        subject=unhex(subject),
         people=tuple(each[i : i + 8] for i in range(0, len(each), 8)),
         when=when,
-        links=tuple(
-            Link(kind, bytes.fromhex(key), owns_it, detail, weight) for kind, key, owns_it, detail, weight in links
+        links=tuple(Link(kind, unhex(key), owns_it, detail, weight) for kind, key, owns_it, detail, weight in links),
+        owns=tuple(map(unhex, owns)),
+        asks=tuple(
+            Ask(kind, unhex(name), detail, weight, value)
+            for kind, detail, weight, value, *names in asks
+            for name in names
         ),
-        owns=tuple(bytes.fromhex(clue) for clue in owns),
-        asks=tuple(Ask(kind, bytes.fromhex(clue), detail, weight) for kind, clue, detail, weight in asks),
+        zone=zone,
+        reply=reply,
+        own=sketches[:own],
+        quoted=sketches[own:],
     )

@@ -1,0 +1,261 @@
+"""A record -> soft evidence: the clues by which later mail may find it, and those that it asks for itself.
+
+| kind | what it says | who owns it |
+|---|---|---|
+| wrote | a quote's head names who wrote it and when | every mail: its sender and its time |
+| text | a quote's words | every mail: a few runs of its own words |
+| siblings | two mails quote the same head, and neither says more | mail that cites no id |
+| subject | the same base subject, after "Re:" | what begins a subject |
+| replies | the same, where the beginning is missing | replies |
+| again | the same subject but for a mark at its end ("(2nd reminder)") | what begins a subject |
+| series | the parts of a numbered series | each part |
+
+A clue's name begins with the day of its time, so that clues that are used together lie together in a store, and so that a phrase
+is common only for as long as many use it. Names are short hashes: who forges one is only looked at, for `decide` compares what stands behind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from mailloom.mail.identity import REPLY, base_subject
+from mailloom.mail.model import Address, Message, Nested, Record
+from mailloom.ports import Ask, ClueName
+from mailloom.thread.keys import short_hash
+from mailloom.thread.sketch import Hashes, pack, runs
+
+MIN_SUBJECT = 4  # a base subject of "hi" joins everybody
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
+SUBJECT_DAYS = 60
+"""How long a subject is remembered: measured on five lists, replies that come later mostly begin something new."""
+SPAN = 30  # days that share the names of their subjects and phrases
+REPLY_SPAN = 4  # days in which replies without a beginning find each other; a long talk is common in a longer one
+SERIES_MS = 2 * 3_600_000  # in which a numbered series is sent
+OWN_ANCHORS, ASKED_ANCHORS = 8, 16
+"""Runs of a mail's own words that it can be found by, and of quoted words that are looked up: the smallest hashes of each, so that a
+whole quote shares all of them, and one fifth of a mail shares one with a probability of 1 - 0.8^8 = .83."""
+HEADS = 4  # of quotes: who is answered, and whom that answered
+MAX_ATTACHED = 3  # mail with more attached messages is a digest: it answers none of them
+ZONES = (-12 * 60, 14 * 60)  # minutes east of UTC: all there are
+QUARTER = 15  # minutes: zones differ by whole quarters of an hour
+FAR = 1 << 16  # days since 1970 that two bytes hold: up to 2149
+
+
+class Clues(NamedTuple):
+    """`owns` and `asks` as in ports.Stated; `own` and `quoted` are packed sketches of own and of quoted words."""
+
+    reply: bool
+    owns: tuple[ClueName, ...] = ()
+    asks: tuple[Ask, ...] = ()
+    own: bytes = b""
+    quoted: bytes = b""
+
+
+class _Head(NamedTuple):
+    """What the head of a quote says: hashes of the writer's address and name, minutes since 1970 (as UTC where no zone is stated)."""
+
+    who: tuple[bytes, ...]
+    name: str
+    minute: int
+    zoned: bool
+    depth: int
+
+
+def clues(record: Record, *, cites: bool) -> Clues:
+    """The soft evidence of a record; `cites` says whether it cites an id. Mail without a date, and automatic mail, has none."""
+    message = record.message
+    was = _WAS.search(message.subject[:1000])
+    reply = was is not None or REPLY.match(message.subject) is not None
+    ms = message.date.ms
+    if ms is None or not 0 <= ms < FAR * DAY_MS or "automatic" in message.marks:
+        return Clues(reply)
+    digest = sum(n.kind == "attached" and n.depth == 1 for n in message.nested) > MAX_ATTACHED
+    heads = [] if digest else list(_heads(message.nested, ms))
+    own = runs(_own_text(message))
+    quoted = runs("" if digest else _quoted_text(message))
+    sender = _persons(message.author or message.from_)
+    owns = [*_wrote(sender, ms), *_anchors(own, ms), *_begun(message.subject, record.base_subject, ms, reply=reply)]
+    asks = [*_written(heads), *_words(quoted, heads, ms)]
+    asks += _answered(message.subject, record.base_subject, ms) if reply else _repeated(record.base_subject, ms)
+    if was:
+        asks += _answered("", base_subject(was[1]), ms)
+    if not cites:
+        siblings = [(_sibling(head), head) for head in heads if head.depth == 1]
+        owns += [clue for clue, _ in siblings]
+        asks += [Ask("siblings", clue, head.name, value=head.minute) for clue, head in siblings]
+    if not reply and (part := _SERIES.search(message.subject)) and sender:
+        owns += [_part(sender[0], part, "", ms), _part(sender[0], part, str(int(part[2])), ms)]
+        asks += _parts(sender[0], part, ms)
+    return Clues(reply, tuple(dict.fromkeys(owns)), tuple(asks), pack(own), pack(quoted))
+
+
+def _name(kind: bytes, ms: int, span: int, value: bytes) -> ClueName:
+    day = ms // DAY_MS
+    return (day - day % span).to_bytes(2, "big") + kind + value
+
+
+# ------------------------------------------------------------------------------------------------ who wrote what when
+def _wrote(sender: Sequence[bytes], ms: int) -> Iterator[ClueName]:
+    """The day, and the minute of a quarter of an hour: the same in every zone."""
+    for who in sender:
+        yield _minute(who, ms // MINUTE_MS, ms)
+
+
+def _minute(who: bytes, minute: int, ms: int) -> ClueName:
+    return _name(b"w", ms, 1, who + bytes([minute % QUARTER]))
+
+
+def _heads(nested: Sequence[Nested], sent: int) -> Iterator[_Head]:
+    """Who wrote what is quoted, the outermost first. A time after the carrier's own was misread."""
+    found = 0
+    for inner in sorted(nested, key=_depth):
+        who = _persons(inner.from_)
+        ms = inner.date.ms
+        if who and ms is not None and DAY_MS <= ms < min(sent + 2 * DAY_MS, (FAR - 1) * DAY_MS):
+            shown = inner.from_[0].name or inner.from_[0].address
+            yield _Head(who, shown, ms // MINUTE_MS, inner.date.zone is not None, inner.depth)
+            found += 1
+            if found == HEADS:
+                return
+
+
+def _depth(inner: Nested) -> int:
+    return inner.depth
+
+
+def _written(heads: Iterable[_Head]) -> Iterator[Ask]:
+    for head in heads:
+        first, last = (head.minute, head.minute) if head.zoned else (head.minute - ZONES[1], head.minute - ZONES[0])
+        days = range(first // 1440, last // 1440 + 1)
+        kind = "wrote" if head.zoned else "wrote there"
+        weight = 1000 if head.depth == 1 else 900
+        for who in head.who:
+            for day in days:
+                yield Ask(kind, _minute(who, head.minute, day * DAY_MS), head.name, weight, head.minute)
+
+
+def _sibling(head: _Head) -> ClueName:
+    return _name(b"q", head.minute * MINUTE_MS, 1, head.who[0] + (head.minute % 1440).to_bytes(2, "big"))
+
+
+@lru_cache(maxsize=2048)
+def _address(key: str) -> bytes:
+    return short_hash("address", key)
+
+
+_NAME = re.compile(r"[^\W_]{2,}")
+
+
+@lru_cache(maxsize=2048)
+def _called(name: str) -> bytes:
+    """A name in any order and case, without initials: "Doe, John F." is John Doe."""
+    words = sorted(_NAME.findall(name.casefold()))
+    return short_hash("called", " ".join(words)) if len(words) > 1 or name.isascii() is False else b""
+
+
+def _persons(addresses: Sequence[Address]) -> tuple[bytes, ...]:
+    """By address, and by name; who has no name is called as their address begins: Exchange shows john.doe@ as John Doe."""
+    if not addresses:
+        return ()
+    one = addresses[0]
+    by_name = _called(one.name or one.address.partition("@")[0])
+    return tuple([who for who in (_address(one.key) if one.key else b"", by_name) if who])
+
+
+# ------------------------------------------------------------------------------------------------ words
+def _own_text(message: Message) -> str:
+    return "\n".join([message.text[s.start : s.end] for s in message.segments if s.kind == "new"])
+
+
+def _quoted_text(message: Message) -> str:
+    """What this mail answers or forwards, without what that quotes in turn."""
+    first = [n.text for n in message.nested if n.depth == 1]
+    if first:
+        return "\n".join(first)
+    return "\n".join([message.text[s.start : s.end] for s in message.segments if s.kind == "quote" and s.level == 1])
+
+
+def _anchors(own: Hashes, ms: int) -> Iterator[ClueName]:
+    for anchor in own[:OWN_ANCHORS].tolist():
+        yield _name(b"t", ms, SPAN, anchor.to_bytes(8, "big"))
+
+
+def _words(quoted: Hashes, heads: Sequence[_Head], ms: int) -> Iterator[Ask]:
+    """The time of what is quoted is known by its head, to a day or so; else it was some time in these weeks and those before."""
+    known = [head.minute * MINUTE_MS for head in heads if head.depth == 1]
+    times = [t for at in known[:1] for t in (at - DAY_MS, at + DAY_MS)] or [ms, ms - SPAN * DAY_MS]
+    spans = {at // DAY_MS // SPAN: at for at in times if at >= 0}.values()
+    for anchor in quoted[:ASKED_ANCHORS].tolist():
+        for at in spans:
+            yield Ask("text", _name(b"t", at, SPAN, anchor.to_bytes(8, "big")), "", value=anchor >> 32)
+
+
+# ------------------------------------------------------------------------------------------------ subjects
+_TAG = re.compile(r"\[([^\[\]]{0,60}\d[^\[\]]{0,60})\]")
+_SERIES = re.compile(r"\[([^\[\]]{0,60}?)\b(\d{1,4})/(\d{1,4})\b[^\[\]]{0,60}\]")
+_WAS = re.compile(r"(?<!\w)was: ?(.+?)[)\]]?\s*$", re.IGNORECASE)
+"""A new subject that names the old one, as people write it by hand."""
+_MARK = re.compile(r"\s*[\[(][^\[\]()]{1,40}[\])]$")
+"""At the end of a subject. Marks in front are often of versions, which are talks of their own."""
+
+
+@lru_cache(maxsize=512)
+def _topic(subject: str, base_subject: str) -> bytes:
+    """The base subject with the tags in front that hold a number, of a ticket, a version, a part: b"" for one that is too short."""
+    if len(base_subject) < MIN_SUBJECT:
+        return b""
+    tags = [" ".join(tag.casefold().split()) for tag in _TAG.findall(subject[:1000])]
+    return short_hash("topic", "\n".join([*tags, base_subject]))
+
+
+def _begun(subject: str, base_subject: str, ms: int, *, reply: bool) -> Iterator[ClueName]:
+    topic = _topic(subject, base_subject)
+    if topic and reply:
+        yield _name(b"r", ms, REPLY_SPAN, topic)
+    elif topic:
+        yield _name(b"s", ms, SPAN, topic)
+        if unmarked := _unmarked(base_subject):
+            yield _name(b"a", ms, SPAN, unmarked)
+
+
+def _answered(subject: str, base_subject: str, ms: int) -> Iterator[Ask]:
+    if topic := _topic(subject, base_subject):
+        for at in _back(ms, SUBJECT_DAYS, SPAN):
+            yield Ask("subject", _name(b"s", at, SPAN, topic), base_subject)
+        for at in _back(ms, 4 * REPLY_SPAN, REPLY_SPAN):
+            yield Ask("replies", _name(b"r", at, REPLY_SPAN, topic), base_subject)
+
+
+def _repeated(base_subject: str, ms: int) -> Iterator[Ask]:
+    if unmarked := _unmarked(base_subject):
+        for at in _back(ms, SUBJECT_DAYS, SPAN):
+            for kind in (b"s", b"a"):
+                yield Ask("again", _name(kind, at, SPAN, unmarked), base_subject)
+
+
+def _unmarked(base_subject: str) -> bytes:
+    """The topic without the mark at its end, b"" where there is none."""
+    short = _MARK.sub("", base_subject)
+    return _topic("", short) if short != base_subject else b""
+
+
+def _back(ms: int, days: int, span: int) -> Iterator[int]:
+    return (ms - back * DAY_MS for back in range(0, days + 1, span) if ms >= back * DAY_MS)
+
+
+def _part(sender: bytes, part: re.Match[str], number: str, ms: int) -> ClueName:
+    kind = short_hash("series", f"{part[1].casefold().strip()} {part[3]} {number}")
+    hours = (ms // SERIES_MS % (DAY_MS // SERIES_MS)).to_bytes(1, "big")
+    return _name(b"n", ms, 1, hours + sender[:4] + kind)
+
+
+def _parts(sender: bytes, part: re.Match[str], ms: int) -> Iterator[Ask]:
+    """Any other part; of a long series the beginning and the parts just before, of which one is there if anything is."""
+    number = int(part[2])
+    near = [str(n) for n in sorted({0, 1, number - 1, number - 2} - {number}) if n >= 0]
+    for at in (ms - SERIES_MS, ms, ms + SERIES_MS):
+        for other in ("", *near):
+            yield Ask("series", _part(sender, part, other, at), part[0])
