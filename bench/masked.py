@@ -39,7 +39,9 @@ def main() -> None:
     parser.add_argument("--wrong", type=int, default=0)
     parser.add_argument("--missed", type=int, default=0)
     given = parser.parse_args()
-    mails = [read(m.raw) for f in given.folders for x in walk(f) if isinstance(x, Item) and isinstance(m := load(x), Item)]
+    mails = [
+        read(m.raw) for f in given.folders for x in walk(f) if isinstance(x, Item) and isinstance(m := load(x), Item)
+    ]
     whole, _ = _threads(mails)
     truth = _gold(given.truth, given.field) if given.truth else whole
     random = Random(given.seed)
@@ -89,7 +91,11 @@ def _pairs(truth: Mapping[str, str], found: Mapping[str, str]) -> list[tuple[str
 
 
 def _errors(
-    truth: Mapping[str, str], links: list[tuple[str, str, Target]], by_id: Mapping[str, Message], wrong: int, missed: int
+    truth: Mapping[str, str],
+    links: list[tuple[str, str, Target]],
+    by_id: Mapping[str, Message],
+    wrong: int,
+    missed: int,
 ) -> None:
     bad = [x for x in links if truth.get(x[0]) != truth.get(x[1])]
     print(f"soft links {len(links):,}, of them across true threads {len(bad)}")
@@ -108,7 +114,9 @@ def _errors(
     ]
     print(f"mails that are not the first of their thread and have no soft link: {len(alone)}")
     for name in alone[:missed]:
-        print(f"\n  {_line(by_id[name])}\n    thread {truth[name]}; heads {[(n.from_, n.date) for n in by_id[name].nested if n.depth == 1]}")
+        print(
+            f"\n  {_line(by_id[name])}\n    thread {truth[name]}; heads {[(n.from_, n.date) for n in by_id[name].nested if n.depth == 1]}"
+        )
 
 
 def _line(message: Message) -> str:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, Link, Stated, Target
 from mailloom.thread.batch import clue_items, derive, key_items
-from mailloom.thread.decide import DAY_MS, NOBODY, decide
+from mailloom.thread.clues import DAY_MS
+from mailloom.thread.decide import NOBODY, PEOPLE, SUBJECT, decide
 from mailloom.thread.keys import MAX_CITERS, MAX_OWNERS, clue_name, is_dead, key_name, short_hash
 
 LUNCH = clue_name("subject", "lunch tomorrow")
@@ -28,6 +29,7 @@ def at(day: int, people: Sequence[bytes], *, asks: bool = False, links: Sequence
         links=tuple(links),
         owns=() if asks else (LUNCH,),
         asks=(Ask("subject", LUNCH, "lunch tomorrow"),) if asks else (),
+        reply=asks,
     )
 
 
@@ -39,7 +41,7 @@ def chosen(asker: Stated, owners: Sequence[Stated]) -> list[MessageId]:
 def test_a_reply_joins_the_mail_of_that_subject_among_the_same_people() -> None:
     asker, owner = at(3, [BOB, ANN], asks=True), at(1, [ANN, BOB])
     assert decide(asker, clue_items([owner]), {owner.message: owner}) == (
-        Target(owner.message, "subject", 1000, "lunch tomorrow"),
+        Target(owner.message, "subject", SUBJECT + PEOPLE, "the same subject; people in common"),
     )
 
 

@@ -12,7 +12,7 @@ from mailloom.mail.parse import message
 from mailloom.ports import KeyItem, Link, Stated
 from mailloom.thread.decide import is_asking
 from mailloom.thread.evidence import FIRST_REFERENCES, LAST_REFERENCES, MAX_PEOPLE, clean_id, evidence, index_guid
-from mailloom.thread.keys import clue_name, key_name, short_hash
+from mailloom.thread.keys import key_name, short_hash
 
 GUID = bytes(range(16, 32))
 HEAD = b"\x01" + b"\xd9\x12\x34\x56\x78" + GUID
@@ -159,35 +159,6 @@ def test_a_mail_without_a_sender_is_not_taken_for_its_recipients() -> None:
 
 def test_an_announcement_to_very_many_keeps_some_people() -> None:
     assert len(of("To: " + ",\n ".join(f"p{n}@example.org" for n in range(500))).people) == MAX_PEOPLE
-
-
-LUNCH = clue_name("subject", "lunch tomorrow")
-
-
-@pytest.mark.parametrize(
-    ("fields", "owns", "asks"),
-    [
-        (["Subject: Lunch tomorrow"], True, False),
-        (["Subject: [eat] Lunch  tomorrow"], True, False),
-        (["Subject: Re: Lunch tomorrow"], False, True),
-        (["Subject: AW: [eat] Lunch tomorrow"], False, True),
-        (["Subject: Lunch tomorrow", "In-Reply-To: <parent@example.org>"], False, False),
-        (["Subject: Re: Lunch tomorrow", "In-Reply-To: <parent@example.org>"], False, True),
-        (["Subject: Lunch tomorrow", "Date: never"], False, False),
-        (["Subject: Lunch tomorrow", "Auto-Submitted: auto-generated"], False, False),
-        (["Subject: Re: Lunch tomorrow", "Auto-Submitted: auto-replied"], False, False),
-    ],
-)
-def test_what_begins_a_subject_owns_it_and_what_answers_asks_for_it(fields: list[str], owns: bool, asks: bool) -> None:
-    stated = of(*fields)
-    assert stated.owns == ((LUNCH,) if owns else ())
-    assert [ask.clue for ask in stated.asks] == ([LUNCH] if asks else [])
-
-
-@pytest.mark.parametrize("subject", ["", "Re: ", "Re: hi", "hi", "[eat]"[:3]])
-def test_a_short_subject_is_no_clue(subject: str) -> None:
-    stated = of(f"Subject: {subject}")
-    assert (stated.owns, stated.asks) == ((), ())
 
 
 def test_a_reply_asks_while_nobody_owns_what_it_cites() -> None:

@@ -117,11 +117,11 @@ def _parts(mime: Mime, message: Message) -> bytes:
 
 # ------------------------------------------------------------------------------------------------ base subject
 # Reply and forward prefixes of mail clients, by language. "Re" in its many spellings: German AW, Scandinavian SV and VS, Dutch
-# Antw, French RE/RÉF, Italian RIF, Portuguese and Spanish RES/RV, Polish ODP, Turkish YNT, Hungarian VÁ, Finnish VS,
+# Antw, French RE/RÉF, Italian R/RIF/I, Portuguese and Spanish RES/RV, Polish ODP, Turkish YNT, Hungarian VÁ, Finnish VS,
 # Indonesian BLS, Greek ΑΠ/ΣΧΕΤ, Chinese 回复/答复/回覆, Japanese 返信, Korean 답장/회신, Hebrew השב, Arabic رد, Russian На/Отв;
 # forwards: Fwd/Fw, WG, VB, TR, ENC, PD, İLT, TOV, VL, ΠΡΘ, 转发/轉寄, 転送, 전달, הועבר, إعادة توجيه, Пересл.
 _PREFIX = (
-    r"re|aw|sv|vs|antw|antwort|r[eé]f|réponse|rif|res|rv|odp|ynt|vá|bls|απ|σχετ|回复|回覆|答复|答覆|返信|답장|회신|השב|رد|отв|ha|на|"
+    r"re|r|i|aw|sv|vs|antw|antwort|r[eé]f|réponse|rif|res|rv|odp|ynt|vá|bls|απ|σχετ|回复|回覆|答复|答覆|返信|답장|회신|השב|رد|отв|ha|на|"
     r"fwd?|wg|vb|tr|enc|rén|pd|ilt|i̇lt|doorst|tov|továbbítás|vl|πρθ|转发|轉寄|轉發|転送|전달|הועבר|إعادة توجيه|пересл|fs|videresend"
 )
 _LEADER = re.compile(

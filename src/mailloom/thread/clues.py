@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from mailloom.mail.identity import REPLY, base_subject
 from mailloom.mail.model import Address, Message, Nested, Record
@@ -81,7 +81,7 @@ def clues(record: Record, *, cites: bool) -> Clues:
     asks = [*_written(heads), *_words(quoted, heads, ms)]
     asks += _answered(message.subject, record.base_subject, ms) if reply else _repeated(record.base_subject, ms)
     if was:
-        asks += _answered("", base_subject(was[1]), ms)
+        asks += _answered("", base_subject(message.subject[was.end() :].rstrip(" )]")), ms)
     if not cites:
         siblings = [(_sibling(head), head) for head in heads if head.depth == 1]
         owns += [clue for clue, _ in siblings]
@@ -179,26 +179,30 @@ def _quoted_text(message: Message) -> str:
 
 
 def _anchors(own: Hashes, ms: int) -> Iterator[ClueName]:
-    for anchor in own[:OWN_ANCHORS].tolist():
-        yield _name(b"t", ms, SPAN, anchor.to_bytes(8, "big"))
+    return (_name(b"t", ms, SPAN, anchor) for anchor in _each(own[:OWN_ANCHORS]))
+
+
+def _each(hashes: Hashes) -> list[bytes]:
+    joined = hashes.astype(">u8").tobytes()
+    return [joined[at : at + 8] for at in range(0, len(joined), 8)]
 
 
 def _words(quoted: Hashes, heads: Sequence[_Head], ms: int) -> Iterator[Ask]:
     """The time of what is quoted is known by its head, to a day or so; else it was some time in these weeks and those before."""
     known = [head.minute * MINUTE_MS for head in heads if head.depth == 1]
     times = [t for at in known[:1] for t in (at - DAY_MS, at + DAY_MS)] or [ms, ms - SPAN * DAY_MS]
-    spans = {at // DAY_MS // SPAN: at for at in times if at >= 0}.values()
-    for anchor in quoted[:ASKED_ANCHORS].tolist():
-        for at in spans:
-            yield Ask("text", _name(b"t", at, SPAN, anchor.to_bytes(8, "big")), "", value=anchor >> 32)
+    anchors = quoted[:ASKED_ANCHORS]
+    for span in dict.fromkeys([_name(b"t", at, SPAN, b"") for at in times if at >= 0]):
+        for anchor, value in zip(_each(anchors), (anchors >> 32).tolist(), strict=True):
+            yield Ask("text", span + anchor, "", 1000, value)
 
 
 # ------------------------------------------------------------------------------------------------ subjects
 _TAG = re.compile(r"\[([^\[\]]{0,60}\d[^\[\]]{0,60})\]")
 _SERIES = re.compile(r"\[([^\[\]]{0,60}?)\b(\d{1,4})/(\d{1,4})\b[^\[\]]{0,60}\]")
-_WAS = re.compile(r"(?<!\w)was: ?(.+?)[)\]]?\s*$", re.IGNORECASE)
-"""A new subject that names the old one, as people write it by hand."""
-_MARK = re.compile(r"\s*[\[(][^\[\]()]{1,40}[\])]$")
+_WAS = re.compile(r"(?<!\w)was: ?(?=\S)", re.IGNORECASE)
+"""A new subject that names the old one behind, as people write it by hand."""
+_MARK = re.compile(r"[\[(][^\[\]()]{1,40}[\])]$")
 """At the end of a subject. Marks in front are often of versions, which are talks of their own."""
 
 
@@ -238,7 +242,7 @@ def _repeated(base_subject: str, ms: int) -> Iterator[Ask]:
 
 def _unmarked(base_subject: str) -> bytes:
     """The topic without the mark at its end, b"" where there is none."""
-    short = _MARK.sub("", base_subject)
+    short = _MARK.sub("", base_subject).rstrip()
     return _topic("", short) if short != base_subject else b""
 
 

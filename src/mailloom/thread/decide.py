@@ -18,7 +18,7 @@ from mailloom.thread.sketch import contained, unpack
 
 NOBODY = short_hash("person", "")  # the sender of mail without one: two such mails have nobody in common
 SKEW_MS = DAY_MS
-"""A reply may be dated before what it answers: clocks are wrong, mostly by hours."""
+"""A reply may be dated before what it answers, as clocks are wrong, mostly by hours: where a quote's head names it."""
 
 # ------------------------------------------------------------------------------------------------ weights, in thousandths
 # Tuned on mail with its reply headers taken away (bench/masked.py). A wrong join is worse than a missed one.
@@ -27,11 +27,11 @@ WROTE_NEARLY = 400  # the same minute of another hour: in some zone it is the on
 QUOTES = 1000  # all words that it quotes stand in the candidate's own text; less if fewer do
 FEW_RUNS = 3  # runs of six words below which a quote counts for less, as phrases are shared by chance
 SIBLINGS = 900  # both quote the same message, which is not here
-SUBJECT = 700
+SUBJECT = 550
 PEOPLE = 100  # somebody takes part in both
 AGAIN = 2000  # the same sender says the same words under the same subject with another mark; less if fewer are the same
 SERIES = 1500  # a part of the same numbered series, sent within hours
-REPLY_NEEDS, OTHER_NEEDS = 800, 1400
+REPLY_NEEDS, OTHER_NEEDS = 600, 1400
 """A "Re:" answers something, so the best candidate may be had for less: the same subject among the same people is enough."""
 
 
@@ -87,15 +87,17 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
     for ask in asks:
         kinds[ask.kind].append(ask)
     said = [_wrote(stated, [*kinds["wrote"], *kinds["wrote there"]], candidate), _quotes(stated, candidate, common)]
-    if siblings := kinds["siblings"]:
+    earlier = candidate.message < stated.message
+    if not earlier and not said[0].weight:
+        return []
+    if earlier and (siblings := kinds["siblings"]):
         said.append(_Says(SIBLINGS, "siblings", f"both quote what {siblings[0].detail} wrote at the same time"))
     if series := kinds["series"]:
         said.append(_Says(SERIES, "series", f"parts of one series, {series[0].detail}"))
-    earlier = candidate.message < stated.message
     if earlier and stated.when - candidate.when <= SUBJECT_DAYS * DAY_MS and (kinds["subject"] or kinds["replies"]):
         said.append(_Says(SUBJECT, "subject", "the same subject"))
-    if again := kinds["again"]:
-        said.append(_again(stated, again[0], candidate))
+    if earlier and kinds["again"]:
+        said.append(_again(stated, candidate))
     said = [one for one in said if one.weight]
     if said and not (set(stated.people) - {NOBODY}).isdisjoint(candidate.people):
         said.append(_Says(PEOPLE, "people", "people in common"))
@@ -129,8 +131,8 @@ def _quotes(stated: Stated, candidate: Stated, common: frozenset[int]) -> _Says:
     return _Says(weight, "text", f"{found} of {of} sampled phrases that it quotes are its own words")
 
 
-def _again(stated: Stated, ask: Ask, candidate: Stated) -> _Says:
-    if stated.people[0] != candidate.people[0] or candidate.message > stated.message:
+def _again(stated: Stated, candidate: Stated) -> _Says:
+    if stated.people[0] != candidate.people[0] or stated.people[0] == NOBODY:
         return _Says(0, "again", "")
     found, of = contained(unpack(candidate.own), unpack(stated.own))
     weight = AGAIN * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)

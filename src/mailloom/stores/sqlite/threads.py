@@ -34,6 +34,8 @@ from mailloom.thread.keys import hinted, noted, stamped
 
 _NODE = "select name, parent, conv, dead, owners, senders, subjects, asked from nodes where scope = ? and name = ?"
 _NO_ITEM = KeyItem()
+FORMER_FIELDS = 6
+"""Of evidence by the first rules: it asks for nothing until `rethread` derives it anew."""
 
 
 class _View:
@@ -271,7 +273,10 @@ def dump_stated(stated: Stated) -> bytes:
 
 def load_stated(message: MessageId, body: bytes) -> Stated:
     head, _, sketches = body.partition(b"\n")
-    subject, people, when, links, owns, asks, zone, reply, own = orjson.loads(head)
+    fields = orjson.loads(head)
+    if len(fields) == FORMER_FIELDS:
+        fields = [*fields[:5], [], None, False, 0]
+    subject, people, when, links, owns, asks, zone, reply, own = fields
     each = bytes.fromhex(people)
     unhex = bytes.fromhex
     return Stated(

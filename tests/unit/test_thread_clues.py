@@ -1,0 +1,307 @@
+"""Mail without reply headers finds its thread by what it says: who wrote when, quoted words, siblings, subject, series."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from zlib import crc32
+
+import pytest
+
+from mailloom.mail.identity import identify
+from mailloom.mail.mime import scan
+from mailloom.mail.parse import message
+from mailloom.ports import Stated, Target
+from mailloom.stores.sqlite.threads import dump_stated, load_stated
+from mailloom.thread.batch import derive
+from mailloom.thread.clues import MAX_ATTACHED, OWN_ANCHORS, REPLY_SPAN, SPAN, SUBJECT_DAYS
+from mailloom.thread.evidence import evidence
+
+OFFER = """The new pump arrives on Friday with the truck from the north, so please clear the yard before noon
+and tell the gate that the driver has no papers yet. He will bring them on his second tour in the week after."""
+OTHER = """For the picnic we need somebody who brings two tables and a large tent, as the weather report is bad
+and last year half of us sat in the car until the children had enough of it and wanted to go home again."""
+BOUNDARY = "=_part"
+
+
+def mail(
+    text: str,
+    *,
+    who: str = "Bob Brown <bob@example.net>",
+    at: str = "Tue, 4 Jun 2024 12:00:00 +0000",
+    subject: str = "",
+    more: str = "",
+) -> Stated:
+    """What a mail with this text states; it has no ids but its own."""
+    number = crc32(repr((text, who, at, subject, more)).encode())
+    head = f"From: {who}\nTo: team@example.org\nDate: {at}\nSubject: {subject}\nMessage-ID: <{number}@example.org>\n{more}\n"
+    mime = scan((head + text + "\n").encode())
+    return evidence(identify(mime, message(mime)))
+
+
+def quoting(text: str) -> str:
+    return "\n".join(f"> {line}" for line in text.splitlines())
+
+
+def link(source: Stated, *others: Stated) -> Target | None:
+    """The soft link of a mail among others."""
+    targets = derive([source, *others])[1][source.message]
+    return targets[0] if targets else None
+
+
+ANN = "Ann Archer <ann@example.org>"
+ROOT = mail(OFFER, who=ANN, at="Tue, 4 Jun 2024 09:15:30 +0200", subject="Pump")
+
+
+# ------------------------------------------------------------------------------------------------ who wrote when
+@pytest.mark.parametrize(
+    ("head", "zone"),
+    [
+        ("On Tue, 4 Jun 2024 09:15:30 +0200, Ann Archer wrote:", "+0000"),
+        ("On Tue, 4 Jun 2024 07:15:30 +0000, Ann Archer <ann@example.org> wrote:", "+0000"),
+        ("On Tue, 4 Jun 2024 at 09:15, Ann Archer wrote:", "+0000"),  # the writer's clock
+        ("On Tue, 4 Jun 2024 at 02:15, Ann Archer wrote:", "-0500"),  # the clock of whoever answers
+        ("On Tue, 4 Jun 2024 at 07:15, Ann Archer wrote:", "-0500"),  # UTC
+        ("Am 04.06.2024 um 09:15 schrieb Ann Archer:", "+0000"),
+        ("Le mar. 4 juin 2024 à 09:15, Ann Archer <ann@example.org> a écrit :", "+0000"),
+        ("On Tue, 4 Jun 2024 at 09:15, ann@example.org wrote:", "+0000"),
+    ],
+)
+def test_a_quotes_head_names_sender_and_minute(head: str, zone: str) -> None:
+    reply = mail(f"Yes.\n\n{head}\n> Thanks.\n", at=f"Tue, 4 Jun 2024 11:00:00 {zone}", subject="Re: else")
+    found = link(reply, ROOT)
+    assert found is not None
+    assert (found.target, found.kind) == (ROOT.message, "wrote")
+    assert "Ann" in found.detail or "ann" in found.detail
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "On Tue, 4 Jun 2024 at 09:16, Ann Archer wrote:",  # another minute
+        "On Tue, 4 Jun 2024 at 09:15, Carl Cook wrote:",  # another person
+        "On Wed, 5 Jun 2024 at 09:15, Ann Archer wrote:",  # a day after, and after this mail
+        "On Tue, 4 Jun 2024 09:15:30 +0000, Ann Archer wrote:",  # another zone, and it says so
+        "On Tue, 4 Jun 2024 at 20:15, Ann Archer wrote:",  # some zone's, but nobody's here: not enough alone
+        "Ann Archer wrote:",
+    ],
+)
+def test_another_minute_or_person_is_another_mail(head: str) -> None:
+    reply = mail(f"Yes.\n\n{head}\n> Thanks.\n", at="Tue, 4 Jun 2024 11:00:00 +0000", subject="Re: else")
+    assert link(reply, ROOT) is None
+
+
+@pytest.mark.parametrize("shown", ["Archer, Ann", "ann archer", "Ann B. Archer", '"Ann Archer"'])
+def test_a_name_is_the_same_in_any_order_and_case(shown: str) -> None:
+    reply = mail(
+        f"Yes.\n\n-----Original Message-----\nFrom: {shown}\nSent: Tuesday, June 4, 2024 9:15 AM\nSubject: x\n\nThanks.\n",
+        subject="RE: else",
+    )
+    found = link(reply, ROOT)
+    assert found is not None
+    assert found.target == ROOT.message
+
+
+def test_a_time_after_the_mails_own_is_misread_and_left_out() -> None:
+    reply = mail("Yes.\n\nOn Tue, 4 Jun 2030 at 09:15, Ann Archer wrote:\n> Thanks.\n", subject="Re: else")
+    assert not [ask for ask in reply.asks if ask.kind.startswith("wrote")]
+
+
+# ------------------------------------------------------------------------------------------------ quoted words
+def test_quoted_words_are_found_in_the_mail_that_said_them() -> None:
+    reply = mail(f"Will do.\n\n{quoting(OFFER)}\n", subject="Re: something else")
+    decoy = mail(OTHER, who=ANN, subject="Picnic")
+    found = link(reply, ROOT, decoy)
+    assert found is not None
+    assert (found.target, found.kind) == (ROOT.message, "text")
+
+
+def test_words_that_were_only_quoted_are_not_the_quoters_own() -> None:
+    """A reply that quotes the reply belongs to what that said, not to whoever else quoted the beginning."""
+    first = mail(f"{OTHER}\n\n{quoting(OFFER)}\n", at="Tue, 4 Jun 2024 13:00:00 +0000", subject="Re: a")
+    second = mail(f"Fine.\n\n{quoting(OFFER)}\n", at="Tue, 4 Jun 2024 14:00:00 +0000", subject="Re: b")
+    found = link(second, first, ROOT)
+    assert found is not None
+    assert found.target == ROOT.message
+    assert link(second, first) is None
+
+
+def test_a_phrase_that_many_share_joins_nobody() -> None:
+    legal = "This message is meant for whom it names and nobody else may read or keep it without leave"
+    owners = [mail(f"{legal}\n", who=f"P{n} Smith <p{n}@example.org>", subject=f"s{n}") for n in range(15)]
+    reply = mail(f"Fine.\n\n{quoting(legal)}\n", subject="Re: unlike any")
+    assert link(reply, *owners[:3]) is not None
+    assert link(reply, *owners) is None
+
+
+def test_mail_that_is_no_reply_needs_more_than_words() -> None:
+    copied = mail(f"{quoting(OFFER)}\n\nSo they said.\n", subject="Gossip")
+    assert link(copied, ROOT) is None
+
+
+def test_a_forward_is_joined_with_what_it_forwards() -> None:
+    text = f"See below.\n\n---------- Forwarded message ---------\nFrom: {ANN}\nDate: Tue, 4 Jun 2024 at 09:15\nSubject: Pump\nTo: <bob@example.net>\n\n{OFFER}\n"
+    found = link(mail(text, subject="the truck"), ROOT)
+    assert found is not None
+    assert found.target == ROOT.message
+
+
+# ------------------------------------------------------------------------------------------------ siblings, subject, series
+def test_two_replies_to_a_mail_that_nobody_has_belong_together() -> None:
+    head = "On Tue, 4 Jun 2024 at 09:15, Ann Archer <ann@example.org> wrote:"
+    one = mail(f"Yes.\n\n{head}\n> Thanks.\n", subject="Re: a", at="Tue, 4 Jun 2024 10:00:00 +0000")
+    two = mail(
+        f"No.\n\n{head}\n> Thanks.\n",
+        subject="Re: b",
+        at="Tue, 4 Jun 2024 11:00:00 +0000",
+        who="Carl <carl@example.net>",
+    )
+    found = link(two, one)
+    assert found is not None
+    assert (found.target, found.kind) == (one.message, "siblings")
+    found = link(two, one, ROOT)
+    assert found is not None
+    assert found.target == ROOT.message, "what is here is better than what is guessed"
+
+
+def day(number: int) -> str:
+    return (datetime(2024, 6, 4, 12, tzinfo=UTC) + timedelta(days=number)).strftime("%a, %d %b %Y %H:%M:%S +0000")
+
+
+@pytest.mark.parametrize(
+    ("days", "joins"), [(0, True), (20, True), (SUBJECT_DAYS - 1, True), (SUBJECT_DAYS + 1, False)]
+)
+def test_a_reply_finds_the_beginning_of_its_subject(days: int, joins: bool) -> None:
+    begin = mail("So.", subject="Pump is here", at=day(0))
+    reply = mail(
+        "Good.", who=ANN, subject="AW: [yard] Pump is here", at=day(days) if days else "Tue, 4 Jun 2024 13:00:00 +0000"
+    )
+    assert (link(reply, begin) is not None) == joins
+
+
+def test_the_last_of_several_beginnings_is_answered() -> None:
+    begins = [mail(f"Status {n}.", subject="Weekly status", at=day(7 * n)) for n in range(4)]
+    reply = mail("Good.", who=ANN, subject="Re: Weekly status", at=day(15))
+    found = link(reply, *begins)
+    assert found is not None
+    assert found.target == begins[2].message
+
+
+def test_a_subject_that_everybody_uses_joins_nobody() -> None:
+    begins = [mail(f"Status {n}.", subject="Status", at=day(0), more=f"X-N: {n}\n") for n in range(20)]
+    assert link(mail("Good.", who=ANN, subject="Re: Status", at=day(1)), *begins) is None
+
+
+def test_versions_and_tickets_in_brackets_are_part_of_a_subject() -> None:
+    one, two = (
+        mail(f"Body {v}.", subject=f"[PATCH {v} 2/3] Fix the pump", at=day(v_day))
+        for v, v_day in (("v1", 0), ("v2", 1))
+    )
+    found = link(mail("Good.", who=ANN, subject="Re: [PATCH v1 2/3] Fix the pump", at=day(2)), one, two)
+    assert found is not None
+    assert found.target == one.message
+
+
+def test_replies_whose_beginning_nobody_has_find_each_other() -> None:
+    one, two = (mail(f"Body {n}.", who=ANN, subject="Re: Pump is here", at=day(n)) for n in (0, 2 * REPLY_SPAN))
+    found = link(two, one)
+    assert found is not None
+    assert found.kind == "subject"
+
+
+@pytest.mark.parametrize(
+    "subject", ["Driver (was: Pump is here)", "Driver [Was: Re: Pump is here]", "Driver WAS: Pump is here"]
+)
+def test_a_new_subject_that_names_the_old_one_answers_it(subject: str) -> None:
+    begin = mail("So.", subject="Pump is here", at=day(0))
+    assert link(mail("By the way.", who=ANN, subject=subject, at=day(1)), begin) is not None
+
+
+def test_parts_of_a_series_belong_together() -> None:
+    parts = [
+        mail(
+            f"Part {n}: {OFFER}",
+            who=ANN,
+            subject=f"[PATCH v2 {n}/20] Change {n}",
+            at=f"Tue, 4 Jun 2024 10:{n:02}:00 +0000",
+        )
+        for n in range(21)
+    ]
+    conversations = derive(parts)[0]
+    assert set(conversations.values()) == {parts[0].message}
+    for other in (
+        mail("Else", subject="[PATCH v2 3/20] Else", at="Tue, 4 Jun 2024 10:05:00 +0000"),  # another sender
+        mail("Else", who=ANN, subject="[PATCH v3 3/20] Else", at="Tue, 4 Jun 2024 10:05:00 +0000"),
+        mail("Else", who=ANN, subject="[PATCH v2 3/19] Else", at="Tue, 4 Jun 2024 10:05:00 +0000"),
+        mail("Else", who=ANN, subject="[PATCH v2 3/20] Else", at="Wed, 5 Jun 2024 10:05:00 +0000"),
+    ):
+        assert link(other, *parts) is None
+
+
+def test_a_reminder_belongs_to_what_it_reminds_of() -> None:
+    call = mail(OFFER, who=ANN, subject="Call for pumps", at=day(0))
+    again = mail(f"Once more:\n\n{OFFER}", who=ANN, subject="Call for pumps (2nd reminder)", at=day(20))
+    found = link(again, call)
+    assert found is not None
+    assert found.kind == "again"
+    assert link(mail(OTHER, who=ANN, subject="Call for pumps (picnic)", at=day(20)), call) is None
+    assert link(mail(OFFER, subject="Call for pumps (reminder)", at=day(20)), call) is None, "from somebody else"
+
+
+# ------------------------------------------------------------------------------------------------ what states nothing
+@pytest.mark.parametrize("more", ["Auto-Submitted: auto-generated\n", "Auto-Submitted: auto-replied\n"])
+def test_automatic_mail_neither_owns_nor_asks(more: str) -> None:
+    stated = mail(f"Away.\n\n{quoting(OFFER)}\n", subject="Re: Pump", more=more)
+    assert (stated.owns, stated.asks) == ((), ())
+
+
+@pytest.mark.parametrize("at", ["never", "Thu, 1 Jan 1920 00:00:00 +0000", "Fri, 31 Dec 9998 00:00:00 +0000"])
+def test_mail_without_a_time_neither_owns_nor_asks(at: str) -> None:
+    stated = mail(f"Yes.\n\n{quoting(OFFER)}\n", subject="Re: Pump", at=at)
+    assert (stated.owns, stated.asks) == ((), ())
+
+
+def test_a_digest_answers_none_of_its_mails() -> None:
+    one = (
+        f"Content-Type: message/rfc822\n\nFrom: {ANN}\nDate: Tue, 4 Jun 2024 09:15:30 +0200\nSubject: Pump\n\n{OFFER}\n"
+    )
+    for count, asks in ((1, True), (MAX_ATTACHED, True), (MAX_ATTACHED + 1, False)):
+        parts = "".join(f"--{BOUNDARY}\n{one}\n" for _ in range(count))
+        more = f'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="{BOUNDARY}"\n'
+        stated = mail(f"{parts}--{BOUNDARY}--\n", subject="Pumps digest", more=more)
+        assert bool(stated.asks) == asks, count
+
+
+# ------------------------------------------------------------------------------------------------ whatever comes first
+def test_every_order_gives_the_same_and_costs_a_bounded_number_of_clues() -> None:
+    reply = mail(f"Will do.\n\nOn Tue, 4 Jun 2024 at 09:15, Ann Archer wrote:\n{quoting(OFFER)}\n", subject="Re: Pump")
+    other = mail(OTHER, who=ANN, subject="Picnic")
+    results = {tuple(sorted(derive(list(order))[0].items())) for order in permutations([ROOT, reply, other])}
+    assert len(results) == 1
+    for stated in (ROOT, reply, other):
+        assert len(stated.owns) <= OWN_ANCHORS + 6
+        assert len(stated.asks) <= 100
+        assert all(len(name) <= 16 for name in (*stated.owns, *(ask.clue for ask in stated.asks)))
+
+
+def test_evidence_is_the_same_after_it_was_stored() -> None:
+    reply = mail(
+        f"Will do.\n\nOn Tue, 4 Jun 2024 at 09:15, Ann Archer wrote:\n{quoting(OFFER)}\n",
+        subject="Re: [PATCH 1/2] Pump",
+    )
+    for stated in (ROOT, reply):
+        again = load_stated(stated.message, dump_stated(stated))
+        assert again._replace(asks=()) == stated._replace(asks=())
+        assert sorted(again.asks) == sorted(stated.asks)
+
+
+def test_evidence_of_the_first_rules_can_be_read() -> None:
+    former = b'["0011223344556677","8899aabbccddeeff",5,[["twin","01aa",true,"x",1000]],["00"],[["subject","01","pump",1000]]]'
+    stated = load_stated(ROOT.message, former)
+    assert (stated.when, [link.kind for link in stated.links], stated.asks) == (5, ["twin"], ())
+
+
+def test_clues_of_one_time_lie_together() -> None:
+    """Names begin with the day, so that a large archive writes to a few pages of its tables at a time."""
+    near, far = mail(OFFER, subject="Pump one", at=day(0)), mail(OTHER, subject="Pump two", at=day(4 * SPAN))
+    assert max(name[:2] for name in near.owns) < min(name[:2] for name in far.owns)
