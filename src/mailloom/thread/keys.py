@@ -80,10 +80,11 @@ def noted(item: KeyItem, note: KeyNote) -> KeyItem:
 
 
 def hinted(item: ClueItem, note: ClueNote) -> ClueItem:
-    owners = item.owners
-    if note.owner is not None and len(owners) < MAX_OWNERS:
-        owners |= {note.owner}
-    return ClueItem(owners, item.asked or note.asked)
+    """A clue item with a note applied; the same item where that changes nothing."""
+    owners, asked = item
+    if note.owner is not None and len(owners) < MAX_OWNERS and note.owner not in owners:
+        return ClueItem(owners | {note.owner}, asked or note.asked)
+    return item if asked or not note.asked else ClueItem(owners, asked=True)
 
 
 def stamped(node: Node, stamp: Stamp) -> Node:

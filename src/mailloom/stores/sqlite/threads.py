@@ -33,7 +33,7 @@ from mailloom.stores.sqlite.connection import Connection, transaction
 from mailloom.thread.keys import hinted, noted, stamped
 
 _NODE = "select name, parent, conv, dead, owners, senders, subjects, asked from nodes where scope = ? and name = ?"
-_NO_ITEM = KeyItem()
+_NO_ITEM, _NO_CLUE = KeyItem(), ClueItem()
 FORMER_FIELDS = 6
 """Of evidence by the first rules: it asks for nothing until `rethread` derives it anew."""
 
@@ -189,18 +189,18 @@ class SqliteThreads:
 
     def hint(self, notes: Sequence[ClueNote]) -> Sequence[tuple[ClueItem, ClueItem]]:
         self._check()
-        items = dict(self.clues({note.clue for note in notes}))
-        stored = dict(items)
+        stored = self.clues({note.clue for note in notes})
+        items = dict(stored)
         changes = []
         for note in notes:
-            before = items.get(note.clue, ClueItem())
-            items[note.clue] = hinted(before, note)
-            changes.append((before, items[note.clue]))
-        rows = sorted(
-            (self.scope, clue, b"".join(sorted(item.owners)), int(item.asked))
-            for clue, item in items.items()
-            if item != stored.get(clue)
-        )
+            before = items.get(note.clue, _NO_CLUE)
+            items[note.clue] = after = hinted(before, note)
+            changes.append((before, after))
+        rows = [
+            (self.scope, clue, b"".join(sorted(item.owners)), item.asked)
+            for clue, item in sorted(items.items())
+            if item is not stored.get(clue)
+        ]
         self.connection.executemany("insert or replace into clues values (?, ?, ?, ?)", rows)
         return changes
 
