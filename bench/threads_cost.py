@@ -216,16 +216,29 @@ def _jobs(mails: int) -> Iterator[tuple[int, list[bytes]]]:
         number += len(some)
 
 
+def _results(mails: int, workers: int) -> Iterator[tuple[list[Sealed], float]]:
+    pool: Pool[tuple[int, list[bytes]], tuple[list[Sealed], float]] = Pool(work, workers)
+    try:
+        jobs = enumerate(_jobs(mails))
+        more = True
+        while more or pool.busy:
+            while more and pool.room:
+                if more := (job := next(jobs, None)) is not None:
+                    pool.submit(*job)
+            for _, result in pool.results() if pool.busy else ():
+                if isinstance(result, WorkerDied):
+                    raise result
+                yield result
+    finally:
+        pool.close()
+
+
 def _growth(given: argparse.Namespace) -> None:
     rows: list[tuple[int, float, float, float]] = []
     with archive() as stores:
-        pool: Pool[tuple[int, list[bytes]], tuple[list[Sealed], float]] = Pool(work, given.workers)
         done = seen = 0
         reading = committing = 0.0
-        for _, result in pool.run(_jobs(given.mails)):
-            if isinstance(result, WorkerDied):
-                raise result
-            some, took = result
+        for some, took in _results(given.mails, given.workers):
             reading += took
             committing += bring(stores, some)
             done += len(some)
@@ -244,8 +257,43 @@ def _growth(given: argparse.Namespace) -> None:
         writer = csv.writer(file)
         writer.writerow(["mails", "read_ms", "commit_ms", "settle_parquet_ms"])
         writer.writerows((n, *(f"{ms:.4f}" for ms in some)) for n, *some in rows)
+    if given.svg:
+        given.svg.write_text(_plot(rows), encoding="utf-8")
     first, last = sum(rows[0][1:]), median([sum(row[1:]) for row in rows[-10:]])
     print(f"ms a mail at {rows[0][0]:,}: {first:.3f}; median of the last ten chunks: {last:.3f}: {last / first:.2f}")
+
+
+WIDTH, HEIGHT, LEFT, BELOW = 720, 300, 50, 40
+CURVES = (("reading", "#4878a8"), ("commit", "#d08030"), ("settle and Parquet", "#609060"), ("all", "#222222"))
+
+
+def _plot(rows: Sequence[tuple[int, float, float, float]]) -> str:
+    """The curves as an SVG: mails in the archive against milliseconds a mail."""
+    most, top = rows[-1][0], 1.15 * max(sum(row[1:]) for row in rows)
+
+    def point(mails: float, ms: float) -> str:
+        return f"{LEFT + mails / most * (WIDTH - LEFT - 10):.1f},{(1 - ms / top) * (HEIGHT - BELOW):.1f}"
+
+    values = [(n, (*some, sum(some))) for n, *some in rows]
+    lines = []
+    for place, (name, colour) in enumerate(CURVES):
+        points = " ".join(point(n, some[place]) for n, some in values)
+        lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        lines.append(f'<text x="{LEFT + 10 + 140 * place}" y="14" fill="{colour}">{name}</text>')
+    for step in range(5):
+        x, y = point(most * step / 4, 0), point(0, top * step / 4)
+        lines.append(f'<text x="{x.split(",")[0]}" y="{HEIGHT - 22}" text-anchor="middle">{most * step // 4:,}</text>')
+        lines.append(
+            f'<text x="{LEFT - 6}" y="{float(y.split(",")[1]) + 4:.0f}" text-anchor="end">{top * step / 4:.2f}</text>'
+        )
+    lines.append(
+        f'<text x="{WIDTH / 2}" y="{HEIGHT - 6}" text-anchor="middle">mails in the archive; ms of CPU a mail</text>'
+    )
+    body = "\n".join(lines)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">\n'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>\n{body}\n</svg>\n'
+    )
 
 
 if __name__ == "__main__":
