@@ -139,7 +139,8 @@ def _places(archive: Archive, message: MessageId, room: int) -> Iterator[str]:
         where = f"{copy.source}{'/' if copy.path else ''}{copy.path}" + (
             f" at byte {copy.start:,}" if copy.start else ""
         )
-        yield f"    {copy.state:<9}  {draw.clip(draw.safe(where), room - 15)}"
+        for number, line in enumerate(draw.wrap(draw.safe(where), room - 15)):
+            yield f"    {copy.state if number == 0 else '':<9}  {line}"
     if len(copies) > LISTED:
         yield draw.dim(f"    … {len(copies) - LISTED:,} more (`mailloom where {archive.short(message)}`)")
 
