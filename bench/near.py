@@ -22,6 +22,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from mailloom.archive.duplicates import THRESHOLD
 from mailloom.flow.transform import transform
 from mailloom.mail.model import Origin, Record
 from mailloom.sources import Item, load, walk
@@ -143,7 +144,7 @@ def pairs(texts: list[list[bytes]]) -> None:
             print(f"         {low:.2f} - {min(high, 1):.2f} {inside.sum():>10,}   {met[inside].mean():6.4f}")
     total = sum(sum(n * (n - 1) // 2 for n in Counter(column.tolist()).values()) for column in bands.T)
     print(
-        f"         equal bands in all: {total:,}, of {len(texts) * (len(texts) - 1) // 2:,} pairs; near duplicates among them: {(share >= near.THRESHOLD).sum():,}"
+        f"         equal bands in all: {total:,}, of {len(texts) * (len(texts) - 1) // 2:,} pairs; near duplicates among them: {(share >= THRESHOLD).sum():,}"
     )
 
 

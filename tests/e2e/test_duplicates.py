@@ -6,6 +6,8 @@ import io
 import json
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -88,14 +90,14 @@ def named(archive: Path) -> dict[MessageId, str]:
         return {MessageId(message): path.rpartition("/")[2].removesuffix(".eml") for message, path in rows}
 
 
-def of(archive: Path, name: str, threshold: float | None = None) -> list[tuple[str, str]]:
+def of(archive: Path, name: str, threshold: float = 0.8) -> list[tuple[str, str]]:
     names = named(archive)
     with open_archive(archive) as opened:
         message = next(m for m, one in names.items() if one == name)
         return [(one.kind, names[one.other]) for one in opened.duplicates(message, threshold)]
 
 
-def all_groups(archive: Path, threshold: float | None = None) -> list[tuple[str, tuple[str, ...], int]]:
+def all_groups(archive: Path, threshold: float = 0.8) -> list[tuple[str, tuple[str, ...], int]]:
     names = named(archive)
     with open_archive(archive) as opened:
         return [
@@ -267,3 +269,13 @@ def test_export(archive: Path) -> None:
         want = sum(g.mails for kind in KINDS if kind != "copies" for g in groups(opened, kind))
     assert rows == len(lines) == want
     assert {line["kind"] for line in lines} == set(KINDS) - {"copies"}
+
+
+@pytest.mark.parametrize("command", [["search", "Lunch"], ["show", "far@example.org"], ["where", "far@example.org"]])
+def test_numpy_is_not_loaded_where_nothing_is_to_compare(archive: Path, command: list[str]) -> None:
+    """It takes longer to load than a search takes."""
+    script = "import sys; from mailloom.cli import group; group.main(sys.argv[1:], standalone_mode=False); print('numpy' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command, "--archive", str(archive)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False"

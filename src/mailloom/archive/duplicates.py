@@ -2,7 +2,7 @@
 
 Kinds, from the most alike: *copies* are deliveries of one message; *twins* are messages equal but for their ids; *variants* have the
 Message-ID and the base subject of another, and other content, as what a list's footer was added to; *reused* is a Message-ID that
-stands on mail with another subject; *near* is nearly the same text under another id. Marks all of them but the first two: no thread is made of likeness.
+stands on mail with another subject; *near* is nearly the same text under another id. No thread is made of likeness.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from mailloom.thread.evidence import MAX_ID, MIN_ID
 
 Kind = Literal["copies", "twins", "variants", "reused", "near"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+THRESHOLD = 0.8
+"""Where two mails are near duplicates: docs/duplicates.md has what was measured at this and other values."""
 COMPARED = 200
 """Others of a kind that one message is compared with: those with the most bands in common, the oldest of them first."""
 _IS_ID = f"length(message_id) between {MIN_ID} and {MAX_ID}"
@@ -45,16 +47,16 @@ class Group(NamedTuple):
 
 
 # ------------------------------------------------------------------------------------------------ of one message
-def duplicates(archive: Archive, message: MessageId, threshold: float | None = None) -> list[Duplicate]:
-    """Twins, variants, mails that reuse its Message-ID, then near duplicates of at least `threshold` (default: near.THRESHOLD), the
+def duplicates(archive: Archive, message: MessageId, threshold: float = THRESHOLD) -> list[Duplicate]:
+    """Twins, variants, mails that reuse its Message-ID, then near duplicates of at least `threshold` (0 to 1), the
     most alike first; each other message once, at most COMPARED of a kind. Its copies are `archive.copies(message)`.
     """
     found = [Duplicate("twins", twin, 1.0) for twin in archive.twins(message)[:COMPARED]]
     told = {message, *archive.twins(message)}
-    for kind, other in _same_id(archive, message):
-        if other not in told:
-            told.add(other)
-            found.append(Duplicate(kind, other, likeness(archive, message, other)))
+    same_id = [(kind, other) for kind, other in _same_id(archive, message) if other not in told]
+    told |= {other for _, other in same_id}
+    shares = likenesses(archive, message, [other for _, other in same_id])
+    found += [Duplicate(kind, other, share) for (kind, other), share in zip(same_id, shares, strict=True)]
     near = [Duplicate("near", other, share) for other, share in _near(archive, message, told, threshold)]
     return found + sorted(near, key=lambda one: (-one.similarity, one.other))
 
@@ -67,42 +69,36 @@ def _same_id(archive: Archive, message: MessageId) -> list[tuple[Kind, MessageId
 
 
 def _near(
-    archive: Archive, message: MessageId, told: set[MessageId], threshold: float | None
+    archive: Archive, message: MessageId, told: set[MessageId], threshold: float
 ) -> Iterator[tuple[MessageId, float]]:
     sketches = archive.stores.records.sketches
     seq = archive.connection.execute(
         "select seq from messages where scope = ? and id = ?", (archive.scope, message)
     ).get
-    sketch = sketches.sketch(seq) if sketches.kept else b""
-    if not sketch:
-        return
-    shared = dict(sketches.alike(sketch))
+    shared = dict(sketches.alike(seq)) if sketches.kept else {}
     rows = archive.connection.executemany(
         "select seq, id from messages where seq = ? and scope = ?", [(other, archive.scope) for other in shared]
     )
-    ranked = sorted((-shared[at], MessageId(other)) for at, other in rows if other not in told)
-    for bands, other in ranked[:COMPARED]:
-        share = 1.0 if bands == -ALL else likeness(archive, message, other)
-        if share >= (_default() if threshold is None else threshold):
-            yield other, share
+    ranked = sorted((-shared[at], MessageId(other)) for at, other in rows if other not in told)[:COMPARED]
+    equal = [other for bands, other in ranked if -bands >= ALL]
+    like = [other for bands, other in ranked if -bands < ALL]
+    yield from ((other, 1.0) for other in equal)
+    shares = zip(like, likenesses(archive, message, like), strict=True)
+    yield from ((other, share) for other, share in shares if share >= threshold)
 
 
-def likeness(archive: Archive, a: MessageId, b: MessageId) -> float:
-    """How alike what two authors typed is."""
-    from mailloom.thread.near import likeness as compare
-    from mailloom.thread.near import text_of
+def likenesses(archive: Archive, one: MessageId, others: Sequence[MessageId]) -> list[float]:
+    """How alike what its author typed is to what those of the others did."""
+    if not others:  # numpy takes longer to load than all the rest
+        return []
+    from mailloom.thread.near import likeness, text_of
 
-    return compare(text_of(archive.record(a)), text_of(archive.record(b)))
-
-
-def _default() -> float:
-    from mailloom.thread.near import THRESHOLD
-
-    return THRESHOLD
+    mine = text_of(archive.record(one))
+    return [likeness(mine, text_of(archive.record(other))) for other in others]
 
 
 # ------------------------------------------------------------------------------------------------ of an archive
-def groups(archive: Archive, kind: Kind, threshold: float | None = None) -> list[Group]:
+def groups(archive: Archive, kind: Kind, threshold: float = THRESHOLD) -> list[Group]:
     """All groups of a kind, the one of the most messages first. Memory is some 150 bytes a message of the archive at most."""
     if kind == "copies":
         found = _copies(archive)
@@ -144,18 +140,19 @@ def _equal(archive: Archive, kind: Kind) -> Iterator[Group]:
     for *value, message, size in archive.connection.cursor().execute(sql, (archive.scope,)):
         members[tuple(value)].append((MessageId(message), size))
     for (first, _), *rest in members.values():
-        others = [(m, 1.0 if kind == "twins" else likeness(archive, first, m)) for m, _ in rest]
-        yield _group(kind, first, others, sum(size for _, size in rest))
+        others = [message for message, _ in rest]
+        shares = [1.0] * len(others) if kind == "twins" else likenesses(archive, first, others)
+        yield _group(kind, first, list(zip(others, shares, strict=True)), sum(size for _, size in rest))
 
 
 def _group(kind: Kind, first: MessageId, others: Sequence[tuple[MessageId, float]], spare: int) -> Group:
     return Group(kind, first, 1 + len(others), spare, tuple(Duplicate(kind, m, share) for m, share in others))
 
 
-def _near_groups(archive: Archive, threshold: float | None) -> Iterator[Group]:
+def _near_groups(archive: Archive, threshold: float) -> Iterator[Group]:
     """Twins and variants count once, as their oldest."""
     from mailloom.archive.alike import cluster
 
     once = {other.other for kind in ("twins", "variants") for group in _equal(archive, kind) for other in group.others}
-    for first, others, spare in cluster(archive, once, _default() if threshold is None else threshold):
+    for first, others, spare in cluster(archive, once, threshold):
         yield _group("near", first, others, spare)

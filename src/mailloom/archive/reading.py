@@ -172,7 +172,7 @@ class Archive:
         key = key_name("twin", mine or b"")
         return [MessageId(row[0]) for row in self.connection.execute(sql, (self.scope, key, message))]
 
-    def duplicates(self, message: MessageId, threshold: float | None = None) -> list[Duplicate]:
+    def duplicates(self, message: MessageId, threshold: float = 0.8) -> list[Duplicate]:
         """Twins, variants, mails that reuse its Message-ID, near duplicates: archive/duplicates.py."""
         from mailloom.archive.duplicates import duplicates
 

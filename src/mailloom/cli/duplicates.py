@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailloom.archive import open_archive
-from mailloom.archive.duplicates import KINDS, Duplicate, Group, Kind, groups
+from mailloom.archive.duplicates import KINDS, THRESHOLD, Duplicate, Group, Kind, groups
 from mailloom.cli import archive_option, draw, json_option
 from mailloom.schema import text_id
 
@@ -44,16 +44,18 @@ _ONE: dict[Kind, tuple[str, str]] = {
 @click.argument("id", metavar="[ID]", required=False)
 @click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
 @click.option(
-    "--threshold", type=click.FloatRange(0.5, 1.0), help="How alike near duplicates are at least (default: 0.8)."
+    "--threshold",
+    type=click.FloatRange(0.5, 1.0),
+    default=THRESHOLD,
+    show_default=True,
+    help="How alike near duplicates are at least.",
 )
 @click.option(
     "--limit", "-n", type=click.IntRange(1, 1_000_000), default=5, show_default=True, help="Groups of a kind."
 )
 @archive_option
 @json_option
-def duplicates(
-    id: str | None, kind: Kind | None, threshold: float | None, limit: int, archive: Path, as_json: bool
-) -> int:
+def duplicates(id: str | None, kind: Kind | None, threshold: float, limit: int, archive: Path, as_json: bool) -> int:
     """List mail that says the same as other mail: groups of the whole archive, the largest first, or what is like the mail ID.
 
     \b
@@ -150,7 +152,7 @@ def _place(copy: Any) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------------------------ one mail
-def _of_one(archive: Archive, message: MessageId, kinds: Sequence[Kind], threshold: float | None, as_json: bool) -> int:
+def _of_one(archive: Archive, message: MessageId, kinds: Sequence[Kind], threshold: float, as_json: bool) -> int:
     found = [one for one in archive.duplicates(message, threshold) if one.kind in kinds]
     copies = archive.copies(message) if "copies" in kinds else []
     if as_json:

@@ -32,7 +32,6 @@ SHORT = 20
 """Words. Less is a note like another by chance, or differs in the one word that matters: equal or nothing."""
 BANDS, ROWS = 18, 7
 """A pair of likeness j has an equal band with 1 - (1 - j**7)**18: .985 at .8, .99998 at .9, .13 at .5, .004 at .3."""
-THRESHOLD = 0.8
 KEY_BYTES, BAND_BYTES = 8, 4
 MAX_LETTERS = 1 << 20
 """What is looked at of a text: bounds memory. What comes after the first million letters is a log or a dump."""

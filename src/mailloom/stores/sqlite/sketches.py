@@ -16,7 +16,7 @@ from mailloom.stores.sqlite.connection import Connection
 KEY, BAND = 8, 4  # bytes
 PACK_AT = 4096  # rows that wait for packing: so many are still read in some milliseconds
 PACK_MOST = 1 << 16  # rows of one pack: bounds memory
-ALL = 1 << 10  # more than there are bands: what `alike` says of equal texts
+ALL = 1 << 10  # more than there are bands: what `alike` counts for equal texts
 
 
 class Columns(NamedTuple):
@@ -101,15 +101,17 @@ class SqliteSketches:
                 return bytes(found[1][at * KEY : (at + 1) * KEY]) + b"".join(bands)
         return b""
 
-    def alike(self, sketch: bytes) -> Iterator[tuple[int, int]]:
-        """(seq, how many bands are equal) of each message with an equal band; ALL bands where words and context are equal."""
+    def alike(self, seq: int) -> Iterator[tuple[int, int]]:
+        """(seq, how many bands are equal) of each other message with an equal band; ALL or more where words and context are equal."""
+        sketch, mine = self.sketch(seq), seq.to_bytes(4, "little")
         wanted = {1: sketch[:KEY]} | {
             2 + n: sketch[KEY + n * BAND :][:BAND] for n in range((len(sketch) - KEY) // BAND)
         }
-        for block in self.blocks((0, *wanted)):
-            hits = [number for number, value in wanted.items() if place(block[number], value) >= 0]
-            if hits:
-                yield from _shared(block, {number: wanted[number] for number in hits})
+        for block in self.blocks((0, *wanted)) if sketch else ():
+            own = place(block[0], mine)
+            met = (number for number, value in wanted.items() if any(at != own for at in places(block[number], value)))
+            if hits := {number: wanted[number] for number in met}:
+                yield from ((other, shared) for other, shared in _shared(block, hits) if other != seq)
 
 
 def _shared(block: dict[int, bytes], wanted: dict[int, bytes]) -> Iterator[tuple[int, int]]:
@@ -123,12 +125,18 @@ def _shared(block: dict[int, bytes], wanted: dict[int, bytes]) -> Iterator[tuple
         column = np.frombuffer(block[number], kind)
         shared[: len(column)] += (column == np.frombuffer(value, kind)[0]) * (ALL if number == 1 else 1)
     for at in np.flatnonzero(shared):
-        yield int(seqs[at]), min(ALL, int(shared[at]))
+        yield int(seqs[at]), int(shared[at])
 
 
 def place(data: bytes, value: bytes) -> int:
     """Where a value first stands in a column: its number, -1 for nowhere."""
+    return next(places(data, value), -1)
+
+
+def places(data: bytes, value: bytes) -> Iterator[int]:
+    """The numbers of a value in a column. A search in bytes also finds it across the border of two others."""
     at = data.find(value)
-    while at >= 0 and at % len(value):
+    while at >= 0:
+        if at % len(value) == 0:
+            yield at // len(value)
         at = data.find(value, at + 1)
-    return at // len(value)
