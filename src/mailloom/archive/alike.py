@@ -8,6 +8,7 @@ before it.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 from itertools import groupby
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from mailloom.archive.analyse import CHUNK
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import MessageId
 from mailloom.schema import load_record, unpack
@@ -66,15 +68,15 @@ def cluster(
 
 
 def _messages(archive: Archive, without: Collection[MessageId]) -> Messages:
-    ids, numbers = bytearray(), []
+    ids, numbers = bytearray(), array("q")
     rows = archive.connection.cursor().execute(
         "select id, seq, size from messages where scope = ? order by id", (archive.scope,)
     )
     for message, seq, size in rows:
         if message not in without:
             ids += message
-            numbers.append((seq, size))
-    table = np.array(numbers, np.int64).reshape(-1, 2)
+            numbers.extend((seq, size))
+    table = np.array(numbers).reshape(-1, 2)
     seqs = table[:, 0].copy()
     return Messages(bytes(ids), seqs, table[:, 1].copy(), np.argsort(seqs))
 
@@ -142,9 +144,10 @@ def _led(archive: Archive, messages: Messages, pairs: Numbers, threshold: float)
     @lru_cache(AT_HAND)
     def shingled(place: int) -> NDArray[np.uint32]:
         found = body.execute("select body from bodies where seq = ?", (int(messages.seqs[place]),)).get
-        return shingles(text_of(load_record(unpack(found))).words)
+        return shingles(text_of(load_record(unpack(found))).words if found else [])  # a lost one is for doctor to tell
 
-    for message, some in groupby(pairs.tolist(), lambda pair: pair >> 32):
+    each = (pair for at in range(0, len(pairs), CHUNK) for pair in pairs[at : at + CHUNK].tolist())
+    for message, some in groupby(each, lambda pair: pair >> 32):
         met = sorted({int(leader[pair & 0xFFFFFFFF]) for pair in some})[:MOST]
         mine = shingled(message)
         best, oldest = max((alike(mine, shingled(other)), -other) for other in met)

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, get_args
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import MessageId
 from mailloom.stores.sqlite.sketches import ALL
+from mailloom.thread.batch import components
 from mailloom.thread.evidence import MAX_ID, MIN_ID
 
 Kind = Literal["copies", "twins", "variants", "reused", "near"]
@@ -116,6 +117,7 @@ def _copies(archive: Archive) -> Iterator[Group]:
         yield Group("copies", MessageId(message), count, spare, ())
 
 
+_SAME: tuple[Kind, ...] = ("twins", "variants")
 # A group's key, and what makes it one: each is a pass over an index or one sort.
 _EQUAL: dict[Kind, tuple[str, str]] = {
     "twins": ("twin", "select twin from messages where scope = ?1 group by twin having count(*) > 1"),
@@ -150,9 +152,11 @@ def _group(kind: Kind, first: MessageId, others: Sequence[tuple[MessageId, float
 
 
 def _near_groups(archive: Archive, threshold: float) -> Iterator[Group]:
-    """Twins and variants count once, as their oldest."""
+    """Twins and variants count once, as their oldest: also the variant of a twin."""
     from mailloom.archive.alike import cluster
 
-    once = {other.other for kind in ("twins", "variants") for group in _equal(archive, kind) for other in group.others}
+    same = [group for kind in _SAME for group in _equal(archive, kind)]
+    oldest = components((group.first, other.other) for group in same for other in group.others)
+    once = {MessageId(message) for message, first in oldest.items() if message != first}
     for first, others, spare in cluster(archive, once, threshold):
         yield _group("near", first, others, spare)

@@ -97,7 +97,7 @@ def _lines(archive: Archive, found: dict[Kind, list[Group]], limit: int) -> Iter
     for kind, all_ in found.items():
         more = sum(group.mails - 1 for group in all_)
         spare = sum(group.spare for group in all_)
-        said = f": {draw.several(more, 'mail')} more than one of each, {draw.size(spare)}" if all_ else ""
+        said = f"; {draw.several(more, 'further mail')}, {draw.size(spare)}" if all_ else ""
         yield f"{draw.bold(f'{kind:<9}')} {draw.several(len(all_), *_TOLD[kind])}{said}"
     for kind, all_ in found.items():
         for group in all_[:limit]:
@@ -109,7 +109,7 @@ def _lines(archive: Archive, found: dict[Kind, list[Group]], limit: int) -> Iter
 def _group(archive: Archive, group: Group) -> Iterator[str]:
     room = draw.width()
     noun = "times the same mail" if group.kind == "copies" else "mails"
-    yield f"{draw.bold(group.kind)}  {group.mails:,} {noun}, {draw.size(group.spare)} in all but one"
+    yield f"{draw.bold(group.kind)}  {group.mails:,} {noun}, {draw.size(group.spare)} beyond one of them"
     subject = archive.summary(group.first).subject
     yield "  " + _mail(archive, group.first, "", None, room - 2)
     if group.kind == "copies":
