@@ -14,8 +14,7 @@ from typing import Literal, NamedTuple, get_args
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import MessageId
 from mailloom.stores.sqlite.sketches import ALL
-from mailloom.thread.batch import components
-from mailloom.thread.evidence import MAX_ID, MIN_ID
+from mailloom.thread.keys import MAX_ID, MIN_ID
 
 Kind = Literal["copies", "twins", "variants", "reused", "near"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -154,6 +153,7 @@ def _group(kind: Kind, first: MessageId, others: Sequence[tuple[MessageId, float
 def _near_groups(archive: Archive, threshold: float) -> Iterator[Group]:
     """Twins and variants count once, as their oldest: also the variant of a twin."""
     from mailloom.archive.alike import cluster
+    from mailloom.thread.batch import components
 
     same = [group for kind in _SAME for group in _equal(archive, kind)]
     oldest = components((group.first, other.other) for group in same for other in group.others)
