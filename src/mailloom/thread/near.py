@@ -73,19 +73,6 @@ def words_of(text: str) -> list[bytes]:
 
 
 # ------------------------------------------------------------------------------------------------ shingles
-class _Hashed(dict[bytes, int]):
-    """word -> 32 bits. The words of mail come again and again."""
-
-    MOST = 1 << 16
-
-    def __missing__(self, word: bytes) -> int:
-        if len(self) >= self.MOST:
-            self.clear()
-        value = self[word] = crc32(word)
-        return value
-
-
-_HASHED = _Hashed()
 _STEP = np.uint32(0x9E3779B1)  # odd, so that multiplying loses nothing
 
 
@@ -96,7 +83,7 @@ def shingles(words: list[bytes]) -> Hashes:
 
 def shingled(words: list[bytes]) -> Hashes:
     """The same in the order of the text, as often as they come: enough for a sketch."""
-    one = np.fromiter(map(_HASHED.__getitem__, words), np.uint32, len(words))
+    one = np.fromiter(map(crc32, words), np.uint32, len(words))
     count = max(0, len(words) - SHINGLE + 1)
     rolled = np.zeros(count, np.uint32)
     for ahead in range(SHINGLE):
