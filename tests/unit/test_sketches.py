@@ -71,6 +71,10 @@ def test_rows_wait_until_there_are_enough_and_no_pack_is_too_large(connection, m
         assert packs == [(1, 16), (17, 32), (33, 48)]
         assert [seq for (seq,) in connection.execute("select seq from sketches")] == [49, 50]
         assert set(dict(kept.alike(7))) == set(range(1, 51)) - {7}
+        connection.execute("delete from sketch_packs where first = 17; delete from sketches where seq = 50")
+        row = ", ".join(["?1", "''", "cast(?1 as blob)", "x''", "x''", "null", *["''"] * 7, *["0"] * 3, "''", "1"])
+        connection.executemany(f"insert into messages values ({row})", [(seq,) for seq in range(1, 52)])
+        assert list(kept.missing()) == [*range(17, 33), 50, 51]
     finally:
         connection.execute("rollback")
 

@@ -51,14 +51,18 @@ def duplicates(archive: Archive, message: MessageId, threshold: float = THRESHOL
     """Twins, variants, mails that reuse its Message-ID, then near duplicates of at least `threshold` (0 to 1), the
     most alike first; each other message once, at most COMPARED of a kind. Its copies are `archive.copies(message)`.
     """
-    found = [Duplicate("twins", twin, 1.0) for twin in archive.twins(message)[:COMPARED]]
-    told = {message, *archive.twins(message)}
-    same_id = [(kind, other) for kind, other in _same_id(archive, message) if other not in told]
-    told |= {other for _, other in same_id}
-    shares = likenesses(archive, message, [other for _, other in same_id])
-    found += [Duplicate(kind, other, share) for (kind, other), share in zip(same_id, shares, strict=True)]
-    near = [Duplicate("near", other, share) for other, share in _near(archive, message, told, threshold)]
-    return found + sorted(near, key=lambda one: (-one.similarity, one.other))
+    with archive.connection:  # a snapshot: sketches move when they are packed
+        twins = archive.twins(message)
+        told = {message, *twins}
+        same_id = [(kind, other) for kind, other in _same_id(archive, message) if other not in told]
+        told |= {other for _, other in same_id}
+        shares = likenesses(archive, message, [other for _, other in same_id])
+        near = sorted(_near(archive, message, told, threshold), key=lambda one: (-one[1], one[0]))
+    return [
+        *(Duplicate("twins", twin, 1.0) for twin in twins[:COMPARED]),
+        *(Duplicate(kind, other, share) for (kind, other), share in zip(same_id, shares, strict=True)),
+        *(Duplicate("near", other, share) for other, share in near),
+    ]
 
 
 def _same_id(archive: Archive, message: MessageId) -> list[tuple[Kind, MessageId]]:
@@ -99,13 +103,14 @@ def likenesses(archive: Archive, one: MessageId, others: Sequence[MessageId]) ->
 
 # ------------------------------------------------------------------------------------------------ of an archive
 def groups(archive: Archive, kind: Kind, threshold: float = THRESHOLD) -> list[Group]:
-    """All groups of a kind, the one of the most messages first. Memory is some 150 bytes a message of the archive at most."""
-    if kind == "copies":
-        found = _copies(archive)
-    elif kind == "near":
-        found = _near_groups(archive, threshold)
-    else:
-        found = _equal(archive, kind)
+    """All groups of a kind, the one of the most messages first. Memory is some 300 bytes a message of the archive at most."""
+    with archive.connection:  # a snapshot, as above
+        if kind == "copies":
+            found = list(_copies(archive))
+        elif kind == "near":
+            found = list(_near_groups(archive, threshold))
+        else:
+            found = list(_equal(archive, kind))
     return sorted(found, key=lambda group: (-group.mails, -group.spare, group.first))
 
 

@@ -70,10 +70,14 @@ class SqliteSketches:
 
     def missing(self) -> Iterator[int]:
         """Messages that nobody made a sketch of."""
-        sql = """select seq from messages m where seq not in (select seq from sketches)
-          and not exists (select 1 from sketch_packs where number = 0 and m.seq between first and last) order by seq"""
+        packs = list(self.connection.execute("select first, last from sketch_packs where number = 0 order by first"))
+        upto, at = 0, 0
+        sql = "select seq from messages where seq not in (select seq from sketches) order by seq"
         for (seq,) in self.connection.cursor().execute(sql):
-            yield seq
+            while at < len(packs) and packs[at][0] <= seq:
+                upto, at = max(upto, packs[at][1]), at + 1
+            if seq > upto:
+                yield seq
 
     def blocks(self, numbers: Collection[int]) -> Iterator[dict[int, bytes]]:
         """The columns of these numbers of each pack, then of what is not packed; one that is absent is empty."""
