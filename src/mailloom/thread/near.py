@@ -32,7 +32,6 @@ SHORT = 20
 """Words. Less is a note like another by chance, or differs in the one word that matters: equal or nothing."""
 BANDS, ROWS = 18, 7
 """A pair of likeness j has an equal band with 1 - (1 - j**7)**18: .985 at .8, .99998 at .9, .13 at .5, .004 at .3."""
-KEY_BYTES, BAND_BYTES = 8, 4
 MAX_LETTERS = 1 << 20
 """What is looked at of a text: bounds memory. What comes after the first million letters is a log or a dump."""
 
@@ -50,11 +49,15 @@ def text_of(record: Record) -> Text:
     A short text means nothing alone ("Thanks!"): sender, base subject and whole text are then part of what must be equal.
     """
     message = record.message
-    words = words_of(message.reply_text or visible(message.text))
+    own = words_of(message.reply_text)
+    if len(own) >= SHORT:
+        return Text(own, ())
+    whole = words_of(visible(message.text))
+    words = own or whole
     if len(words) >= SHORT:
         return Text(words, ())
     sender = message.from_[0].key if message.from_ else ""
-    context = (sender.encode("utf-8", "surrogatepass"), *words_of(record.base_subject), b"", *words_of(message.text))
+    context = (sender.encode("utf-8", "surrogatepass"), *words_of(record.base_subject), b"", *whole)
     return Text(words, context)
 
 
