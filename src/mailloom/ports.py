@@ -290,7 +290,9 @@ class Words(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One message as a store keeps it: columns to find and order by, and `body`, the whole Record (schema.py), compressed."""
+    """One message as a store keeps it: columns to find and order by; `body`, the whole Record (schema.py), compressed; `sketch`, by
+    which near duplicates are found (thread/near.py).
+    """
 
     id: MessageId
     content_hash: bytes
@@ -308,6 +310,7 @@ class Row(NamedTuple):
     nested: int
     problems: str
     body: bytes
+    sketch: bytes = b""
 
 
 class Delivery(NamedTuple):

@@ -85,6 +85,7 @@ class Embedded:
             self.connection.executemany(
                 "insert or replace into files values (?, ?, ?, ?, ?)", [(*w, first, last) for w in written]
             )
+            self.records.sketches.pack()
         self._sweep(root)
 
     def _rows(self, first: int, last: int) -> Iterator[tuple[str, bytes]]:

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import apsw
@@ -23,6 +24,7 @@ from mailloom.archive import open_archive
 from mailloom.archive.digest import digest
 from mailloom.run import ingest as run
 from mailloom.stores import files
+from mailloom.stores.sqlite import sketches
 
 
 class Counter:
@@ -64,7 +66,7 @@ def hook(counter: Counter) -> None:
 def ingest(archive: Path, sources: list[str], at: int) -> int:
     counter = Counter(at)
     hook(counter)
-    run.BATCH_MAILS, run.COPY_AT = 16, 64
+    run.BATCH_MAILS, run.COPY_AT, sketches.PACK_AT = 16, 64, 50
     with wire.open_for_writing(archive) as stores:
         run.ingest(sources, stores)
     return counter.count
@@ -76,7 +78,10 @@ def state(archive: Path) -> dict[str, object]:
         tables = [list(table) for table in digest(opened, raw=True)]
         books = list(opened.connection.execute("select state, count(*) from deliveries group by state order by state"))
         parquet = opened.connection.execute("select sum(mails) from files").get
-    return {"digest": tables, "books": books, "parquet": parquet}
+        kept = opened.stores.records.sketches
+        rows = opened.connection.execute("select id, seq from messages order by id").fetchall()
+        near = sha256(b"".join(message + kept.sketch(seq) for message, seq in rows)).hexdigest()
+    return {"digest": tables, "books": books, "parquet": parquet, "near": near}
 
 
 def in_child(work, *args) -> tuple[int, object]:

@@ -85,6 +85,9 @@ BROKEN: dict[str, tuple[tuple[str, ...] | Callable[[Path], None], set[str]]] = {
     "a message's entry of the full text": (("delete from words where rowid = 3",), {"words"}),
     "an entry of no message": (("insert into words (rowid, subject) values (99999, 'x')",), {"words"}),
     "a record": (("delete from bodies where seq = 3",), {"records"}),
+    "a sketch": (("delete from sketches where seq = 3",), {"sketches"}),
+    "a sketch's bytes": (("update sketches set sketch = zeroblob(8) where seq = 3",), {"sketches"}),
+    "the table of sketches": (lambda archive: drop(archive, "sketch_packs"), {"sketches"}),
     "a record of no message": (("insert into bodies select 99999, body from bodies where seq = 3",), {"records"}),
     "a record's bytes": (("update bodies set body = substr(body, 1, 40) where seq = 3",), {"records"}),
     "a record swapped": (
@@ -178,6 +181,12 @@ HOPELESS: dict[str, tuple[tuple[str, ...] | Callable[[Path], None], set[str]]] =
     ),
     "a pack": (lambda archive: (archive / "raw" / "000001.zst").unlink(), {"raw"}),
 }
+
+
+def drop(archive: Path, table: str) -> None:
+    connection = apsw.Connection(str(archive / "archive.sqlite"))
+    connection.execute(f"drop table {table}")
+    connection.close()
 
 
 def damage(archive: Path, how: tuple[str, ...] | Callable[[Path], None]) -> None:

@@ -1,4 +1,4 @@
-"""An archive's messages, threads or people as JSON lines, CSV or Parquet, written as they are read.
+"""An archive's messages, threads, people or duplicates as JSON lines, CSV or Parquet, written as they are read.
 
 JSON lines and Parquet hold everything, CSV of messages what fits into cells: lists are joined by "; ".
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 import orjson
 
 from mailloom.archive.analyse import CHUNK, Analysis
+from mailloom.archive.duplicates import KINDS, groups
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import Address, MessageId, Record
 from mailloom.schema import arrow_line, arrow_schema, load_record, text_id, unpack
@@ -27,7 +28,7 @@ from mailloom.thread.tree import topics
 if TYPE_CHECKING:
     import pyarrow as pa
 
-What = Literal["messages", "threads", "people"]
+What = Literal["messages", "threads", "people", "duplicates"]
 Format = Literal["jsonl", "parquet", "csv"]
 Evidence = Literal["all", "headers"]
 Member: TypeAlias = tuple[bytes, bytes, bytes]
@@ -44,10 +45,12 @@ def export(archive: Archive, what: What, form: Format, file: BinaryIO, evidence:
     """
     with Analysis(archive, memory=MEMORY) as analysis:
         if what == "people":
-            return _write(file, form, "key", _people(archive))
+            return _write(file, form, _PEOPLE, _people(archive))
+        if what == "duplicates":
+            return _write(file, form, _DUPLICATES, _duplicates(archive))
         members = _derived(archive) if evidence == "headers" else _members(analysis)
         if what == "threads":
-            return _write(file, form, "id", _threads(archive, members))
+            return _write(file, form, _THREADS, _threads(archive, members))
         return _messages(archive, members, form, file)
 
 
@@ -103,16 +106,28 @@ def _people(archive: Archive) -> Iterator[Row]:
         }
 
 
-def _write(file: BinaryIO, form: Format, key: str, rows: Iterator[Row]) -> int:
+def _duplicates(archive: Archive) -> Iterator[Row]:
+    """One row a message of each group; the similarity is that to the group's oldest, whose id is the group's. Copies are
+    deliveries of one message: `mailloom sql "select * from copies"`.
+    """
+    for kind in KINDS:
+        for found in groups(archive, kind) if kind != "copies" else ():
+            for message, similarity in [(found.first, 1.0), *((one.other, one.similarity) for one in found.others)]:
+                ids = {"message": text_id(message), "group": text_id(found.first)}
+                yield {"kind": kind, **ids, "similarity": similarity}
+
+
+def _write(file: BinaryIO, form: Format, columns: dict[str, str], rows: Iterator[Row]) -> int:
     if form == "jsonl":
         return _write_lines(file, (orjson.dumps(row) for row in rows))
     if form == "csv":
-        return _write_csv(file, rows, list(_PEOPLE if key == "key" else _THREADS))
-    schema = _arrow(_PEOPLE if key == "key" else _THREADS)
+        return _write_csv(file, rows, list(columns))
+    schema = _arrow(columns)
     return _write_parquet(file, schema, (orjson.dumps(row) for row in rows), _reader(schema))
 
 
 _THREADS = {"id": "text", "thread": "text", "message": "text", "topic": "text"}
+_DUPLICATES = {"kind": "text", "message": "text", "group": "text", "similarity": "share"}
 _PEOPLE = {
     "key": "text",
     "name": "text",
@@ -129,7 +144,7 @@ def _arrow(columns: dict[str, str]) -> pa.Schema:
     import pyarrow as pa
 
     names = pa.list_(pa.struct([("name", pa.string()), ("mails", pa.int64())]))
-    kinds = {"text": pa.string(), "count": pa.int64(), "names": names}
+    kinds = {"text": pa.string(), "count": pa.int64(), "share": pa.float64(), "names": names}
     return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
 
 

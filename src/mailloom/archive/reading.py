@@ -29,6 +29,8 @@ from mailloom.wire import Embedded, open_for_reading
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mailloom.archive.duplicates import Duplicate
+
 
 class NotFoundError(UserError):
     """Nothing, or more than one thing, goes by that name; the message says which and what to do."""
@@ -169,6 +171,12 @@ class Archive:
         sql = "select message from links where scope = ? and key = ? and message <> ? order by message"
         key = key_name("twin", mine or b"")
         return [MessageId(row[0]) for row in self.connection.execute(sql, (self.scope, key, message))]
+
+    def duplicates(self, message: MessageId, threshold: float = 0.8) -> list[Duplicate]:
+        """Twins, variants, mails that reuse its Message-ID, near duplicates: archive/duplicates.py."""
+        from mailloom.archive.duplicates import duplicates
+
+        return duplicates(self, message, threshold)
 
     def raw(self, message: MessageId) -> bytes:
         """The exact bytes of the first copy that has them. Raises RawError where raw mail isn't kept or was lost."""

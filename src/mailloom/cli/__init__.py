@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "find",
     "where": "find",
     "rejected": "find",
+    "duplicates": "duplicates",
     "parse": "parse",
     "stats": "analyse",
     "sql": "analyse",

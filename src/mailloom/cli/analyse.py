@@ -172,7 +172,7 @@ def fitted(wanted: list[int], room: int, least: int = 6) -> list[int]:
 
 # ------------------------------------------------------------------------------------------------ export
 @click.command()
-@click.argument("what", type=click.Choice(["messages", "threads", "people"]))
+@click.argument("what", type=click.Choice(["messages", "threads", "people", "duplicates"]))
 @archive_option
 @click.option(
     "--format", "form", type=click.Choice(["jsonl", "parquet", "csv"]), default="jsonl", help="Default: jsonl."
@@ -187,16 +187,20 @@ def fitted(wanted: list[int], room: int, least: int = 6) -> list[int]:
     help="Threads by everything that is known (default), or by ids and Thread-Index alone.",
 )
 def export(what: What, archive: Path, form: Format, out: Path | None, evidence: Evidence) -> None:
-    """Write all messages, threads or people as JSON lines, Parquet or CSV.
+    """Write all messages, threads, people or duplicates as JSON lines, Parquet or CSV.
 
-    `threads` is a line a message: its Message-ID (id), its conversation (thread), its id here (message), its topic.
+    `threads` is a line a message: its Message-ID (id), its conversation (thread), its id here (message), its topic. `duplicates` is a
+    line a message of each group: kind (twins, variants, reused, near), message, group (its oldest message), similarity to that.
     """
     if out is None and form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is no text: name a file with --out, or pipe the output somewhere")
     with open_archive(archive) as opened, _written(out) as file:
         rows = write(opened, what, form, file, evidence)
     if out is not None:
-        draw.say(f"{out}: {rows:,} {what if what != 'threads' else 'messages with their threads'}", error=True)
+        draw.say(f"{out}: {rows:,} {_WRITTEN.get(what, what)}", error=True)
+
+
+_WRITTEN = {"threads": "messages with their threads", "duplicates": "messages of groups"}
 
 
 @contextmanager

@@ -175,6 +175,10 @@ def show(id: str, raw: bool, folder: Path | None, full: bool, archive: Path, as_
                     **record_dict(opened.record(message)),
                     "thread": text_id(opened.conversation(message)),
                     "twins": [text_id(twin) for twin in opened.twins(message)],
+                    "duplicates": [
+                        {"kind": one.kind, "message": text_id(one.other), "similarity": one.similarity}
+                        for one in opened.duplicates(message)
+                    ],
                     "copies": [_copy_value(copy) for copy in opened.copies(message)],
                 }
             )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SPAN_LINES = 12  # of a quote, unless all is asked for: what the author wrote is always whole
 SHOWN_PROBLEMS = 50
 SHOWN_PEOPLE = 50  # of each role
-SHOWN_TWINS = 5
+SHOWN_DUPLICATES = 5  # of each kind
 
 
 def lines(message: Message, *, room: int, full: bool) -> Iterator[str]:
@@ -104,16 +104,15 @@ def _problems(message: Message) -> Iterator[str]:
 
 
 def kept(archive: Archive, message: MessageId, *, room: int) -> Iterator[str]:
-    """What an archive knows besides: ids, thread, twins, copies."""
+    """What an archive knows besides: ids, thread, duplicates, copies."""
+    from mailloom.cli.duplicates import told
+
     conversation = archive.conversation(message)
     yield from ("", draw.bold("In this archive"))
     yield f"  id {draw.name_of(text_id(message))}"
     count = len(archive.members(conversation))
     yield f"  thread {draw.name_of(archive.short(conversation))}, {draw.several(count, 'message')}"
-    if twins := archive.twins(message):
-        named = ", ".join(draw.name_of(archive.short(twin)) for twin in twins[:SHOWN_TWINS])
-        more = f" and {len(twins) - SHOWN_TWINS:,} more" if len(twins) > SHOWN_TWINS else ""
-        yield f"  {draw.several(len(twins), 'twin')} (same content, other ids): {named}{more}"
+    yield from (f"  {line}" for line in told(archive, archive.duplicates(message), SHOWN_DUPLICATES))
     for copy in archive.copies(message):
         place = f"{copy.source}{'/' if copy.path else ''}{copy.path}"
         said = [f"bytes {copy.start:,}-{copy.start + copy.length:,}" if copy.start else draw.size(copy.length)]

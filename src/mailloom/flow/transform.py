@@ -105,6 +105,8 @@ def seal(outcome: Outcome) -> Sealed:
 
 
 def _row(outcome: Outcome, record: Record) -> Row:
+    from mailloom.thread.near import sketch  # numpy: who only reads an archive must start without it
+
     message = record.message
     return Row(
         id=record.id,
@@ -123,6 +125,7 @@ def _row(outcome: Outcome, record: Record) -> Row:
         nested=len(message.nested),
         problems=_clean(",".join(sorted({p.kind for p in message.problems}))),
         body=pack_record(record),
+        sketch=sketch(record),
     )
 
 

@@ -13,10 +13,8 @@ from functools import lru_cache
 from mailloom.mail.model import Record
 from mailloom.ports import Link, Stated
 from mailloom.thread.clues import clues
-from mailloom.thread.keys import key_name, short_hash
+from mailloom.thread.keys import MAX_ID, MIN_ID, key_name, short_hash
 
-MIN_ID = 5  # "a@b.c" is the shortest thing that can be unique; "y" and "n" are answers to a mail client's question
-MAX_ID = 998  # RFC 5322 section 2.1.1: the longest line
 FIRST_REFERENCES, LAST_REFERENCES = 10, 90  # clients cut at 10-30; lists of 100,000 exist only to hurt
 MAX_PEOPLE = 50  # participants that are compared; more than that is an announcement
 GUID_HEAD = 22  # [MS-OXOMSG] 2.2.1.3: 1 reserved byte, 5 of FILETIME, 16 of GUID; each reply adds 5

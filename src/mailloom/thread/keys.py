@@ -10,6 +10,8 @@ from hashlib import sha256
 
 from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, Node, NodeName, Stamp
 
+MIN_ID = 5  # "a@b.c" is the shortest thing that can be unique; "y" and "n" are answers to a mail client's question
+MAX_ID = 998  # RFC 5322 section 2.1.1: the longest line
 MAX_CITERS = 8
 """A key that nobody owns is dead once it has this many citing senders *and* subjects. In three real sets the smaller of both
 is at most 2 for ids that are absent, 4 for ids that are there."""

@@ -25,6 +25,7 @@ CHECKS = {
     "copies": ledger.copies,
     "records": ledger.records,
     "words": ledger.words,
+    "sketches": ledger.sketches,
     "raw": files.raw,
     "parquet": files.parquet,
     "rests": files.rests,

@@ -97,3 +97,22 @@ UNMEANT = "words_docsize where id not in (select seq from messages)"
 def words(x: Examination) -> Verdict:
     wrong = x.faults({"messages are not in it": UNFOUND, "entries are of no message": UNMEANT})
     return Verdict(not wrong, wrong or "each message is in the full-text index", REPAIR)
+
+
+def sketches(x: Examination) -> Verdict:
+    """By which near duplicates are found. An archive that is older than they are has none."""
+    from mailloom.thread.near import sketch
+
+    kept = x.archive.stores.records.sketches
+    if not kept.kept:
+        return Verdict(False, "there are none, as this archive was made before there were any", REPAIR)
+    missing = sum(1 for _ in kept.missing())
+    wrong, read = [], 0
+    sql = f"select seq, id, body from messages join bodies using (seq) where {x.sampled()} order by seq"  # noqa: S608
+    for seq, message, body in x.rows(sql):
+        read += 1
+        if sound(message, body) and kept.sketch(seq) != sketch(load_record(unpack(body))):
+            wrong.append(message)
+    found = [f"{missing:,} messages have none"] if missing else []
+    found += [f"{len(wrong):,} of {read:,} read differ from the record: {named(wrong)}"] if wrong else []
+    return Verdict(not found, ", ".join(found) or f"each message has one; {read:,} read", REPAIR)

@@ -43,6 +43,8 @@ def mend(folder: Path, faults: Collection[str], scope: str = "") -> Iterator[str
             yield f"records: {count:,} removed whose messages have another"
         if "words" in wrong:
             yield _words(stores)
+        if "sketches" in wrong:
+            yield _sketches(stores)
         if wrong & _THREADS:
             yield _threads(stores)
         elif "marks" in wrong:
@@ -135,6 +137,21 @@ def _words(stores: Embedded) -> str:
                 )
                 made += 1
     return f"full text: {made:,} messages put in, {len(unmeant):,} entries of no message removed"
+
+
+def _sketches(stores: Embedded) -> str:
+    """All of them anew, of all scopes."""
+    from mailloom.thread.near import sketch
+
+    bodies = stores.connection.cursor().execute("select seq, body from messages join bodies using (seq) order by seq")
+    made = 0
+    with stores.threads.session():
+        stores.connection.execute("delete from sketches; delete from sketch_packs")
+        while chunk := list(islice(bodies, BATCH)):
+            stores.records.sketches.put((seq, sketch(load_record(unpack(body)))) for seq, body in chunk)
+            made += len(chunk)
+        stores.records.sketches.pack()
+    return f"sketches: {made:,} made anew"
 
 
 def _parquet(stores: Embedded) -> str:

@@ -45,6 +45,7 @@ def connect(path: Path, *, write: bool, create: bool = False) -> Connection:
             )
             if version == 0:
                 _create(connection)
+            _add(connection)
         elif version == 0:
             raise ArchiveError(f"{path} is empty: an ingest that made it was stopped at once; run it again")
         connection.execute("pragma cache_size=-65536; pragma temp_store=memory")
@@ -131,6 +132,13 @@ def _create(connection: Connection) -> None:
             # Segments are merged in larger steps than FTS5's default: an ingest writes much and a search reads few of them.
             connection.execute("insert into words (words, rank) values ('automerge', 8), ('crisismerge', 32)")
             connection.execute(f"pragma application_id={APPLICATION_ID}; pragma user_version={VERSION}")
+
+
+def _add(connection: Connection) -> None:
+    """Tables that came later and that older readers don't miss."""
+    if connection.execute("select 1 from sqlite_schema where name = 'sketch_packs'").get is None:
+        with transaction(connection):
+            connection.execute(files("mailloom.stores.sqlite").joinpath("near.sql").read_text(encoding="utf-8"))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from mailloom.mail.model import MessageId, Origin
 from mailloom.ports import Delivery, Located, Row, Words
 from mailloom.stores.sqlite.connection import Connection
+from mailloom.stores.sqlite.sketches import SqliteSketches
 
 _MESSAGE = f"insert into messages values ({', '.join('?' * 18)})"  # noqa: S608  question marks only
 _WHAT = "length size mtime_ns message raw_sha256 folder labels flags received_at trace reason version read_at stored_at"
@@ -43,6 +44,7 @@ class SqliteRecords:
 
     def __init__(self, connection: Connection, clock: Callable[[], int], scope: str = "") -> None:
         self.connection, self.clock, self.scope = connection, clock, scope
+        self.sketches = SqliteSketches(connection)
         self.sources: dict[str, int] = {}
         self.fresh: set[int] = set()
 
@@ -61,10 +63,11 @@ class SqliteRecords:
         first = (self.connection.execute("select max(seq) from messages").get or 0) + 1
         new = [entry for entry in rows if entry[0].id not in present]
         numbered = list(enumerate(new, first))
-        self.connection.executemany(_MESSAGE, ((seq, self.scope, *row[:-1], 0) for seq, (row, _, _) in numbered))
+        self.connection.executemany(_MESSAGE, ((seq, self.scope, *row[:-2], 0) for seq, (row, _, _) in numbered))
         self.connection.executemany(
             "insert into bodies values (?, ?)", ((seq, row.body) for seq, (row, _, _) in numbered)
         )
+        self.sketches.put((seq, row.sketch) for seq, (row, _, _) in numbered)
         self.connection.executemany(
             "insert into words (rowid, subject, sender, recipients, new, old, names) values (?, ?, ?, ?, ?, ?, ?)",
             ((seq, *words) for seq, (_, words, _) in numbered),
