@@ -69,7 +69,7 @@ def cost(records: list[Record], texts: list[list[bytes]]) -> None:
     even = [(words * (200 // len(words) + 1))[:200] for words in texts if len(words) >= near.SHORT]
     spoken = [b" ".join(words).decode() for words in even]
     parts = (
-        timed(near.words_of, spoken),
+        timed(near.words, spoken),
         timed(near.shingled, even),
         timed(lambda w: near.bands(near.shingled(w)), even),
     )

@@ -34,35 +34,6 @@ def hashes(values: list[int]) -> np.ndarray:
     return np.unique(near._mixed(np.array(values, np.uint32)))
 
 
-# ------------------------------------------------------------------------------------------------ words
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("Hello, World!", ["hello", "world"]),
-        ("> e-mail\r\n>  at_once", ["e", "mail", "at", "once"]),
-        ("STRASSE Straße", ["strasse", "strasse"]),
-        ("Привет, МИР", ["привет", "мир"]),
-        ("今日は晴れ ok", ["今", "日", "は", "晴", "れ", "ok"]),
-        ("한국어 메일", ["한국어", "메일"]),
-        ("x²", ["x²"]),
-        ("lone \ud800 half", ["lone", "half"]),
-        ("", []),
-        ("--- *** ---", []),
-    ],
-)
-def test_words(text: str, words: list[str]) -> None:
-    assert [word.decode() for word in near.words_of(text)] == words
-
-
-@given(st.text(st.characters(codec="ascii")))
-def test_ascii_has_the_same_words_on_both_ways(text: str) -> None:
-    assert near.words_of(text + " é")[:-1] == near.words_of(text)
-
-
-def test_a_text_without_end_is_looked_at_up_to_a_bound() -> None:
-    assert near.words_of("a " * near.MAX_LETTERS) == [b"a"] * (near.MAX_LETTERS // 2)
-
-
 # ------------------------------------------------------------------------------------------------ sketches
 @given(WORDS, st.lists(st.sampled_from([" ", "  ", "\n", " \t", ", ", " - "]), min_size=80, max_size=80), st.booleans())
 def test_blanks_case_and_punctuation_change_nothing(words: list[str], between: list[str], upper: bool) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.thread.sketch import KEPT, MOST_WORDS, RUN, SHORTEST, contained, pack, runs, sketch, unpack
+from mailloom.thread.sketch import KEPT, MOST_WORDS, RUN, SHORTEST, contained, pack, runs, sketch, unpack, words
 
 R = Random(5)
 WORDS = [f"{R.choice('bdfgklmnprst')}{R.choice('aeiou')}{n}" for n in range(5000)]
@@ -55,9 +55,9 @@ def test_signs_without_blanks_between_are_words() -> None:
     assert found == of == 7
 
 
-@pytest.mark.parametrize(("words", "count"), [(0, 0), (SHORTEST - 1, 0), (SHORTEST, 1), (RUN, 1), (RUN + 1, 2)])
-def test_a_short_text_is_one_run_or_none(words: int, count: int) -> None:
-    assert len(runs(text(words, 3))) == count
+@pytest.mark.parametrize(("length", "count"), [(0, 0), (SHORTEST - 1, 0), (SHORTEST, 1), (RUN, 1), (RUN + 1, 2)])
+def test_a_short_text_is_one_run_or_none(length: int, count: int) -> None:
+    assert len(runs(text(length, 3))) == count
 
 
 @given(st.integers(20, 1500), st.integers(20, 1500), st.floats(0, 1), st.integers(0, 1000))
@@ -80,8 +80,8 @@ def test_any_text_has_a_sketch_that_can_be_packed(some: str) -> None:
 
 
 def test_a_sketch_is_bounded() -> None:
-    for words in (200, 1000, MOST_WORDS, 10 * MOST_WORDS):
-        one = sketch(runs(text(words, 4)))
+    for length in (200, 1000, MOST_WORDS, 10 * MOST_WORDS):
+        one = sketch(runs(text(length, 4)))
         assert KEPT / 3 < len(one.hashes) <= 1.5 * KEPT
 
 
@@ -98,3 +98,28 @@ def test_runs_that_are_everywhere_can_be_left_out() -> None:
     without = frozenset((runs(common) >> 32).tolist())
     assert contained(part, whole)[0] == 35
     assert contained(part, whole, without) == (0, 40)
+
+
+# ------------------------------------------------------------------------------------------------ words
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Hello, World!", ["hello", "world"]),
+        ("> e-mail\r\n>  at_once", ["e", "mail", "at", "once"]),
+        ("STRASSE Straße", ["strasse", "strasse"]),
+        ("Привет, МИР", ["привет", "мир"]),
+        ("今日は晴れ ok", ["今", "日", "は", "晴", "れ", "ok"]),
+        ("한국어 메일", ["한국어", "메일"]),
+        ("x²", ["x²"]),
+        ("lone \ud800 half", ["lone", "half"]),
+        ("", []),
+        ("--- *** ---", []),
+    ],
+)
+def test_words(text: str, found: list[str]) -> None:
+    assert [word.decode() for word in words(text)] == found
+
+
+@given(st.text(st.characters(codec="ascii")))
+def test_ascii_has_the_same_words_on_both_ways(text: str) -> None:
+    assert words(text + " é")[:-1] == words(text)

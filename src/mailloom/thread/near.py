@@ -10,7 +10,6 @@ messages are compared if a band is equal. docs/duplicates.md tells how many pair
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -19,6 +18,7 @@ import numpy as np
 from mailloom.mail.model import Record
 from mailloom.mail.visible import visible
 from mailloom.thread.keys import short_hash
+from mailloom.thread.sketch import words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,45 +49,31 @@ def text_of(record: Record) -> Text:
     A short text means nothing alone ("Thanks!"): sender, base subject and whole text are then part of what must be equal.
     """
     message = record.message
-    own = words_of(message.reply_text)
+    own = words(message.reply_text[:MAX_LETTERS])
     if len(own) >= SHORT:
         return Text(own, ())
-    whole = words_of(visible(message.text))
-    words = own or whole
-    if len(words) >= SHORT:
-        return Text(words, ())
+    whole = words(visible(message.text)[:MAX_LETTERS])
+    some = own or whole
+    if len(some) >= SHORT:
+        return Text(some, ())
     sender = message.from_[0].key if message.from_ else ""
-    context = (sender.encode("utf-8", "surrogatepass"), *words_of(record.base_subject), b"", *whole)
-    return Text(words, context)
-
-
-# Chinese and Japanese are written without blanks: each of their characters is a word.
-_SIGN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(f"[{_SIGN}]|[^\\W_{_SIGN}]+")
-_ASCII = bytes(c if c in b"abcdefghijklmnopqrstuvwxyz0123456789" else 0x20 for c in bytes(range(256)).lower())
-
-
-def words_of(text: str) -> list[bytes]:
-    """Letters and digits, case folded: blanks, line breaks, quote marks and punctuation are how a text looks."""
-    text = text[:MAX_LETTERS]
-    if text.isascii():
-        return text.encode().translate(_ASCII).split()
-    return " ".join(_WORD.findall(text.casefold())).encode("utf-8", "surrogatepass").split()
+    context = (sender.encode("utf-8", "surrogatepass"), *words(record.base_subject), b"", *whole)
+    return Text(some, context)
 
 
 # ------------------------------------------------------------------------------------------------ shingles
 _STEP = np.uint32(0x9E3779B1)  # odd, so that multiplying loses nothing
 
 
-def shingles(words: list[bytes]) -> Hashes:
+def shingles(some: list[bytes]) -> Hashes:
     """The set of shingles as 32-bit hashes in order; of fewer words than a shingle has, none."""
-    return np.unique(shingled(words))
+    return np.unique(shingled(some))
 
 
-def shingled(words: list[bytes]) -> Hashes:
+def shingled(some: list[bytes]) -> Hashes:
     """The same in the order of the text, as often as they come: enough for a sketch."""
-    one = np.fromiter(map(crc32, words), np.uint32, len(words))
-    count = max(0, len(words) - SHINGLE + 1)
+    one = np.fromiter(map(crc32, some), np.uint32, len(some))
+    count = max(0, len(some) - SHINGLE + 1)
     rolled = np.zeros(count, np.uint32)
     for ahead in range(SHINGLE):
         rolled *= _STEP
@@ -140,9 +126,9 @@ def sketch(record: Record) -> bytes:
     """8 bytes that are equal where words and context are, then a 4-byte hash of each band; the first alone for a short text, and
     b"" for none.
     """
-    words, context = text_of(record)
-    if not words:
+    some, context = text_of(record)
+    if not some:
         return b""
-    if len(words) < SHORT:
-        return short_hash("short text", b" ".join((*words, b"", *context)))
-    return short_hash("text", b" ".join(words)) + bands(shingled(words)).astype("<u4").tobytes()
+    if len(some) < SHORT:
+        return short_hash("short text", b" ".join((*some, b"", *context)))
+    return short_hash("text", b" ".join(some)) + bands(shingled(some)).astype("<u4").tobytes()

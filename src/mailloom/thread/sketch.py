@@ -26,8 +26,8 @@ MOST_WORDS: Final = 2_000
 Hashes: TypeAlias = NDArray[np.uint64]
 _NONE: Final[Hashes] = np.empty(0, np.uint64)
 
-# A character of Chinese, Japanese or Korean counts as a word, as they set no blanks between words.
-_SIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+# Chinese and Japanese are written without blanks: each of their characters is a word.
+_SIGN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _SPACED = r" \g<0> "
 _MARKS: Final = "\xa0\xab\xbb\u2010\u2011\u2013\u2014\u2018\u2019\u201a\u201c\u201d\u201e\u2022\u2026\u202f\u3000\u3001\u3002\uff01\uff0c\uff1a\uff1f"
 """Of other alphabets: blanks, quotation marks, dashes, full stops, the ones that a client may write otherwise in a quote among them."""
@@ -38,13 +38,14 @@ _MIX: Final = np.uint64(0xD6E8FEB86659FD93)
 _HALF: Final = np.uint64(32)
 
 
-def _words(text: str) -> list[bytes]:
-    text = text[: 8 * MOST_WORDS].casefold()
+def words(text: str) -> list[bytes]:
+    """Letters and digits, case folded, as UTF-8: blanks, line breaks, quote marks and punctuation are how a text looks."""
+    text = text.casefold()
     if not text.isascii():
         for mark in _MARKS:
             text = text.replace(mark, " ")
         text = _SIGN.sub(_SPACED, text)
-    return text.encode("utf-8", "surrogatepass").translate(_LETTERS).split()[:MOST_WORDS]
+    return text.encode("utf-8", "replace").translate(_LETTERS).split()
 
 
 class Sketch(NamedTuple):
@@ -56,11 +57,11 @@ class Sketch(NamedTuple):
 
 def runs(text: str) -> Hashes:
     """The hash of each run of words in a text, sorted, each once. A text between SHORTEST and RUN words is one run."""
-    words = _words(text)
-    if len(words) < SHORTEST:
+    found = words(text[: 8 * MOST_WORDS])[:MOST_WORDS]
+    if len(found) < SHORTEST:
         return _NONE
-    values = np.fromiter(map(crc32, words), np.uint64, len(words))
-    hashes = np.convolve(values, _FACTORS[: len(words)], "valid")
+    values = np.fromiter(map(crc32, found), np.uint64, len(found))
+    hashes = np.convolve(values, _FACTORS[: len(found)], "valid")
     for _ in range(2):
         hashes ^= hashes >> _HALF
         hashes *= _MIX
