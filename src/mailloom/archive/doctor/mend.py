@@ -161,6 +161,9 @@ def _threads(stores: Embedded) -> str:
             sql = "select message, body from stated where scope = ? order by message"
             rows = stores.connection.cursor().execute(sql, (stores.scope,))
             count = 0
+            with fresh.threads.session():
+                for edit in stores.threads.edits():
+                    fresh.threads.put(edit)
             while chunk := list(islice(rows, BATCH)):
                 with fresh.threads.session():
                     weave(fresh.threads, [load_stated(MessageId(message), body) for message, body in chunk])

@@ -83,14 +83,16 @@ def _hash(key: bytes, message: bytes) -> int:
 
 
 def conversations(x: Examination) -> Verdict:
-    """Conversations, topics, soft links, dead keys and clues against all of them derived at once from the evidence."""
+    """Conversations, topics, soft links, dead keys and clues against all of them derived at once from the evidence
+    and the hand edits.
+    """
     evidence_of = [
         _light(load_stated(m, body)) for m, body in x.rows("select message, body from stated where scope = ?1")
     ]
     marks = x.count("marks where scope = ?1")
     if marks:
         return Verdict(False, f"not compared: {marks:,} messages wait for settling", REPAIR)
-    want, targets = derive(evidence_of)
+    want, targets = derive(evidence_of, edits=x.archive.edits())
     wrong = []
     differ, total = _memberships(x, want)
     if differ:
