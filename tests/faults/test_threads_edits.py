@@ -28,13 +28,12 @@ from test_threads_sets import (
 )
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import Edit, Stated, Threads
+from mailloom.ports import Edit, Stated, Threads, UserError
 from mailloom.stores.memory import MemoryThreads
-from mailloom.thread.assign import nodes_of
 from mailloom.thread.batch import Decide
-from mailloom.thread.editing import EditError, join, make, split, take_back
+from mailloom.thread.editing import join, make, split, take_back
 from mailloom.thread.edits import SPLIT, Hand
-from mailloom.thread.keys import message_node
+from mailloom.thread.keys import message_node, nodes_of
 from mailloom.thread.weave import weave
 
 WAYS = [best, several]
@@ -71,7 +70,7 @@ def a_persons_edit(r: Random, store: MemoryThreads) -> Edit | None:
     hand = Hand(store.places({name for s in states for name in nodes_of(s)}))
     try:
         return split(r.choice(members), states, store.drawn(members), hand, at=1)
-    except EditError:
+    except UserError:
         return None
 
 

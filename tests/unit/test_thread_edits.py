@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import Ask, Edit, Link, Soft, Stated, Target
+from mailloom.ports import Ask, Edit, Link, Soft, Stated, Target, UserError
 from mailloom.stores.memory import MemoryThreads
 from mailloom.thread.batch import clue_items, derive
-from mailloom.thread.editing import EditError, join, split, take_back
+from mailloom.thread.editing import join, split, take_back
 from mailloom.thread.edits import Hand, chosen, places_of, seen
 from mailloom.thread.keys import clue_name, key_name, message_node, short_hash
 
@@ -143,7 +143,7 @@ def test_what_likely_answers_it_goes_along() -> None:
 
 
 def test_the_first_of_a_conversation_cannot_be_split_off() -> None:
-    with pytest.raises(EditError, match="begins its conversation"):
+    with pytest.raises(UserError, match="begins its conversation"):
         cut(1, TALK)
 
 
@@ -212,7 +212,7 @@ def test_a_join_goes_through_a_wall() -> None:
 
 def test_what_was_joined_by_hand_is_not_split_there() -> None:
     edit = join(m(1), m(7), 0)._replace(number=4)
-    with pytest.raises(EditError, match="--undo 4"):
+    with pytest.raises(UserError, match="--undo 4"):
         cut(7, [says(1), says(7)], [Soft(m(7), m(1), True, "hand")], Hand(places_of([edit])))
 
 
@@ -221,7 +221,7 @@ def test_edits_that_were_taken_back_say_nothing() -> None:
 
 
 def test_an_unknown_number_is_told() -> None:
-    with pytest.raises(EditError, match="no edit 3"):
+    with pytest.raises(UserError, match="no edit 3"):
         take_back(MemoryThreads(), 3, at=0)
 
 

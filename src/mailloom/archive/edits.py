@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from mailloom.archive.reading import Archive, open_archive
 from mailloom.mail.model import MessageId
-from mailloom.ports import Edit
+from mailloom.ports import Edit, UserError
 from mailloom.thread import editing
-from mailloom.thread.editing import EditError
 from mailloom.thread.settle import settle
 from mailloom.wire import now_ms, open_for_writing
 
@@ -30,7 +29,7 @@ class Edited(NamedTuple):
 def split(folder: Path, name: str, scope: str = "") -> Edited:
     """Make a message and what answers it a conversation of their own. `name` is as `Archive.find` takes it.
 
-    Raises NotFoundError, EditError, and ArchiveError where somebody else is writing.
+    Raises UserError: nothing goes by that name, nothing is left without it, somebody else is writing.
     """
     with open_archive(folder, scope) as archive:
         message = archive.find(name)
@@ -46,7 +45,7 @@ def join(folder: Path, name: str, other: str, scope: str = "") -> Edited:
         one, two = archive.find(name), archive.find(other)
     with _writing(folder, scope) as archive:
         if archive.conversation(one) == archive.conversation(two):
-            raise EditError(
+            raise UserError(
                 f"{name} and {other} are in one conversation already, {archive.short(archive.conversation(one))}: nothing was done"
             )
         return _made(archive, editing.join(one, two, now_ms()))
@@ -82,4 +81,4 @@ def _settled(archive: Archive, edit: Edit) -> Edited:
     return Edited(edit, archive.conversation(edit.message), archive.conversation(MessageId(rest[0][1:])))
 
 
-__all__ = ["BY_HAND", "EditError", "Edited", "join", "split", "undo"]
+__all__ = ["BY_HAND", "Edited", "join", "split", "undo"]

@@ -22,9 +22,8 @@ from mailloom.schema import load_record, unpack
 from mailloom.stores.files import RawError
 from mailloom.stores.sqlite import told
 from mailloom.stores.sqlite.threads import load_stated
-from mailloom.thread.assign import nodes_of
 from mailloom.thread.edits import Hand, seen
-from mailloom.thread.keys import key_name
+from mailloom.thread.keys import key_name, nodes_of
 from mailloom.thread.tree import Twig, topics, tree
 from mailloom.wire import Embedded, open_for_reading
 

@@ -10,10 +10,9 @@ from mailloom.cli import draw
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueItem, KeyItem, Link, NodeName, Place, Soft, Stated
 from mailloom.schema import text_id
-from mailloom.thread.assign import nodes_of
 from mailloom.thread.decide import is_asking
 from mailloom.thread.edits import HAND, JOIN, Hand
-from mailloom.thread.keys import MAX_CITERS, is_common, is_dead
+from mailloom.thread.keys import MAX_CITERS, is_common, is_dead, nodes_of
 from mailloom.thread.tree import topics
 
 LOOKED_AT = 1000  # messages of one key that are told apart into those that have it and those that cite it

@@ -16,10 +16,6 @@ from mailloom.thread.keys import key_name, message_node
 from mailloom.thread.tree import Twig, tree
 
 
-class EditError(UserError):
-    """An edit that says nothing or can't be; the message says why and what to do."""
-
-
 def whom(threads: Evidence, names: Iterable[NodeName]) -> set[MessageId]:
     """The messages that these nodes are of, and those that state these keys."""
     every = set(names)
@@ -40,10 +36,10 @@ def make(threads: Threads, edit: Edit) -> Edit:
 
 
 def take_back(threads: Threads, number: int, at: int) -> Edit:
-    """Undo an edit, and mark whom it touched. Raises EditError for a number that none has."""
+    """Undo an edit, and mark whom it touched. Raises UserError for a number that none has."""
     edit = next((e for e in threads.edits() if e.number == number), None)
     if edit is None:
-        raise EditError(f"there is no edit {number}: `mailloom thread --edits` lists them")
+        raise UserError(f"there is no edit {number}: `mailloom thread --edits` lists them")
     threads.undo(number, at)
     threads.mark(whom(threads, edit.inside | edit.outside))
     return edit
@@ -59,17 +55,17 @@ def join(one: MessageId, other: MessageId, at: int) -> Edit:
 def split(message: MessageId, members: Sequence[Stated], soft: Collection[Soft], hand: Hand, at: int) -> Edit:
     """A message and what answers it, on one side; the rest of its conversation on the other. Without its number.
 
-    `members` are all of the conversation, `soft` the soft links from them. Raises EditError where there is no rest, or where a join by hand
+    `members` are all of the conversation, `soft` the soft links from them. Raises UserError where there is no rest, or where a join by hand
     would stand against it.
     """
     inside, ghosts = _answers(message, [seen(s, hand) for s in members], soft)
     if len(inside) == len(members):
-        raise EditError(
+        raise UserError(
             f"{message.hex()} begins its conversation, all the rest answers it: split off one of the answers"
         )
     for place in (place for s in members for place in hand.own(s.message) if place.kind == JOIN):
         if (place.message in inside) != (place.target in inside):
-            raise EditError(
+            raise UserError(
                 f"{message.hex()} can't be split off: {place.message.hex()} and {place.target.hex()} were joined by hand;"
                 f" `mailloom thread --undo {place.number}` takes that back"
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, Node, NodeName, Stamp
+from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, Node, NodeName, Stamp, Stated
 
 MAX_CITERS = 8
 """A key that nobody owns is dead once it has this many citing senders *and* subjects. In three real sets the smaller of both
@@ -24,6 +24,11 @@ WITHOUT_ITEM = frozenset({"twin"})
 
 def message_node(message: bytes) -> NodeName:
     return b"\x00" + message
+
+
+def nodes_of(stated: Stated) -> list[NodeName]:
+    """The nodes that a message's evidence touches, its own first."""
+    return [message_node(stated.message), *(link.key for link in stated.links)]
 
 
 def key_name(kind: str, value: str | bytes) -> NodeName:

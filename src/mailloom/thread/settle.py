@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, FeedEntry, KeyItem, KeyNote, Node, NodeName, Soft, Stamp, Stated, Target, Threads
-from mailloom.thread.assign import nodes_of, roots, union
+from mailloom.thread.assign import roots, union
 from mailloom.thread.batch import Decide, components
 from mailloom.thread.decide import decide, is_asking
 from mailloom.thread.editing import whom
 from mailloom.thread.edits import JOIN, Hand, chosen
-from mailloom.thread.keys import is_dead, message_node
+from mailloom.thread.keys import is_dead, message_node, nodes_of
 from mailloom.thread.weave import keyed
 
 BATCH = 4000

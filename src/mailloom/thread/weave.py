@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, KeyItem, KeyNote, Link, NodeName, Stated, Threads
-from mailloom.thread.assign import Joined, assign, nodes_of
+from mailloom.thread.assign import Joined, assign
 from mailloom.thread.decide import is_asking
-from mailloom.thread.keys import WITHOUT_ITEM, is_dead
+from mailloom.thread.keys import WITHOUT_ITEM, is_dead, nodes_of
 
 
 def weave(threads: Threads, batch: Sequence[Stated]) -> list[Joined]:
