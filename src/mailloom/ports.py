@@ -290,8 +290,8 @@ class Edits(Protocol):
         """All of them, those that were taken back too, in the order of numbers."""
         ...
 
-    def places(self, names: Collection[NodeName]) -> Collection[Place]:
-        """Where edits in force name these nodes."""
+    def places(self, names: Iterable[NodeName]) -> Collection[Place]:
+        """Where edits in force name these nodes. Where there are no edits the names need not be looked at."""
         ...
 
 

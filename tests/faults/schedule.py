@@ -204,5 +204,5 @@ class Steps:
         self.stop()
         return self.store.edits()
 
-    def places(self, names: Collection[NodeName]) -> Collection[Place]:
+    def places(self, names: Iterable[NodeName]) -> Collection[Place]:
         return self._changes(self.store.places, sorted(set(names)))

@@ -218,7 +218,7 @@ class Archive:
 
     def by_hand(self, stated: Sequence[Stated]) -> Hand:
         """What hand edits say of messages."""
-        return Hand(self.stores.threads.places({name for s in stated for name in nodes_of(s)}))
+        return Hand(self.stores.threads.places(name for s in stated for name in nodes_of(s)))
 
     def edits(self) -> Sequence[Edit]:
         """All hand edits, those that were taken back too."""

@@ -176,6 +176,6 @@ class MemoryThreads:
     def edits(self) -> Sequence[Edit]:
         return [edit for _, edit in sorted(self.edit_rows.items())]
 
-    def places(self, names: Collection[NodeName]) -> Collection[Place]:
+    def places(self, names: Iterable[NodeName]) -> Collection[Place]:
         wanted = set(names)
         return [place for place in places_of(self.edit_rows.values()) if place.name in wanted]

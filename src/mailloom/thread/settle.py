@@ -127,7 +127,7 @@ class _Pass:
 
     def by_hand(self, mine: Collection[Stated]) -> Hand:
         """What edits say of messages, and of those that the edits name for them."""
-        places = set(self.threads.places({name for s in mine for name in nodes_of(s)}))
+        places = set(self.threads.places(name for s in mine for name in nodes_of(s)))
         named = {place.target for place in places}
         self.learn(named)
         names = {name for m in named if m in self.stated for name in nodes_of(self.stated[m])}
@@ -190,7 +190,7 @@ class _Pass:
                 **self.threads.nodes(named - self.seen.keys()),
                 **{k: self.seen[k] for k in named & self.seen.keys()},
             }
-            hand = Hand(self.threads.places({name for m in messages for name in nodes_of(self.stated[m])}))
+            hand = Hand(self.threads.places(name for m in messages for name in nodes_of(self.stated[m])))
             for message in messages:
                 reached |= self.follow(message, nodes, hand)
             for linked in self.threads.linked(keys).values():

@@ -36,6 +36,9 @@ def nodes(x: Examination) -> Verdict:
               and not exists ({there} n.conv)""",
             "keys that messages state have none": f"""(select distinct scope, key from links where scope = ?1) n
               where not exists ({there} n.key)""",  # noqa: S608  constants only
+            "hand edits are not found by all their names": """edits left join (select number, count(*) as known
+              from edit_names where scope = ?1 group by number) using (number)
+              where scope = ?1 and coalesce(known, 0) <> (length(inside) + length(outside)) / 17""",
         }
     )
     return Verdict(not wrong, wrong or f"{x.count('nodes where scope = ?1'):,} nodes, all on the way to a root", _ANEW)

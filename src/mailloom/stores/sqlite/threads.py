@@ -278,12 +278,12 @@ class SqliteThreads:
             )
         ]
 
-    def places(self, names: Collection[NodeName]) -> Collection[Place]:
+    def places(self, names: Iterable[NodeName]) -> Collection[Place]:
         if self.connection.execute("select 1 from edits where scope = ? limit 1", (self.scope,)).get is None:
             return ()
         sql = """select name, number, kind, edit_names.inside, message, target from edit_names join edits using (scope, number)
           where scope = ? and name = ? and undone is null"""
-        found = self.connection.executemany(sql, [(self.scope, name) for name in names])
+        found = self.connection.executemany(sql, [(self.scope, name) for name in set(names)])
         return [Place(name, number, kind, bool(inside), m, t) for name, number, kind, inside, m, t in found]
 
 
