@@ -1,6 +1,6 @@
 """What a store must do: small protocols, each method taking a batch.
 
-The threads store is six of them because six things change at six different speeds; every store implements all six over
+The threads store is seven of them because seven things change at different speeds; every store implements them all over
 one connection. Each *item* of a batch is atomic by itself; a batch as a whole need not be. Reads are strong: they see every
 write that has returned. Names are bytes: a message node is 0x00 + its 16-byte id, a key node 0x01 + 16 bytes of a hash, so that
 the smallest name in a pool is its oldest message.
@@ -159,6 +159,35 @@ class FeedEntry(NamedTuple):
     why: str
 
 
+class Edit(NamedTuple):
+    """What somebody said by hand of threads, in the names of nodes: never of a conversation, whose members change.
+
+    kind "join": `message` and the earlier `target` are one talk; `inside` and `outside` are their nodes. kind "split": `message` and what
+    answered it then are a talk of their own (`target` is `message`); `inside` and `outside` are the nodes of both sides' messages and keys.
+    `at` and `undone` are times in ms; an edit that was taken back stays, and says nothing any more.
+    """
+
+    number: int
+    kind: str
+    message: MessageId
+    target: MessageId
+    inside: frozenset[NodeName]
+    outside: frozenset[NodeName]
+    at: int
+    undone: int | None = None
+
+
+class Place(NamedTuple):
+    """Where an edit in force names a node: `number`, `kind`, `message` and `target` are the edit's."""
+
+    name: NodeName
+    number: int
+    kind: str
+    inside: bool
+    message: MessageId
+    target: MessageId
+
+
 # ------------------------------------------------------------------------------------------------ threads
 class Pools(Protocol):
     """The union-find."""
@@ -246,7 +275,27 @@ class Marks(Protocol):
     def tell(self, entries: Sequence[FeedEntry]) -> None: ...
 
 
-class Threads(Pools, Evidence, Keys, Clues, SoftLinks, Marks, Protocol):
+class Edits(Protocol):
+    """What people said by hand. Nothing here is derived, so nothing that derives threads again may lose it."""
+
+    def put(self, edit: Edit) -> bool:
+        """Store an edit; False, and nothing done, where another has its number."""
+        ...
+
+    def undo(self, number: int, at: int) -> None:
+        """Say that an edit is taken back, unless it was before."""
+        ...
+
+    def edits(self) -> Sequence[Edit]:
+        """All of them, those that were taken back too, in the order of numbers."""
+        ...
+
+    def places(self, names: Iterable[NodeName]) -> Collection[Place]:
+        """Where edits in force name these nodes. Where there are no edits the names need not be looked at."""
+        ...
+
+
+class Threads(Pools, Evidence, Keys, Clues, SoftLinks, Marks, Edits, Protocol):
     """The threads store."""
 
     def session(self) -> AbstractContextManager[None]:

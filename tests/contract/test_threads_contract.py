@@ -14,12 +14,14 @@ from mailloom.ports import (
     Ask,
     ClueItem,
     ClueNote,
+    Edit,
     FeedEntry,
     Fenced,
     KeyItem,
     KeyNote,
     Link,
     Node,
+    Place,
     Soft,
     Stamp,
     Stated,
@@ -229,6 +231,42 @@ def test_drawing_again_changes_the_row(threads: Threads) -> None:
     assert list(threads.drawn([ONE])) == [Soft(TWO, ONE, True, "subject", 900, "why")]
 
 
+# ------------------------------------------------------------------------------------------------ hand edits
+SPLIT = Edit(1, "split", ONE, ONE, frozenset({NODE, KEY}), frozenset({message_node(TWO), OTHER}), 1_700_000_000_000)
+JOIN = Edit(2, "join", THREE, ONE, frozenset({message_node(THREE)}), frozenset({NODE}), 5)
+
+
+def test_an_edit_comes_back_whole_and_by_its_names(threads: Threads) -> None:
+    assert threads.put(SPLIT)
+    assert threads.put(JOIN)
+    assert list(threads.edits()) == [SPLIT, JOIN]
+    places = threads.places([NODE, OTHER, key_name("id", "nobody")])
+    assert set(places) == {
+        Place(NODE, 1, "split", True, ONE, ONE),
+        Place(NODE, 2, "join", False, THREE, ONE),
+        Place(OTHER, 1, "split", False, ONE, ONE),
+    }
+    assert len(places) == 3
+    assert not threads.places([])
+
+
+def test_a_number_is_given_once(threads: Threads) -> None:
+    assert threads.put(SPLIT)
+    assert not threads.put(JOIN._replace(number=1))
+    assert threads.put(SPLIT), "the same again is the same"
+    assert list(threads.edits()) == [SPLIT]
+    assert not threads.places([message_node(THREE)])
+
+
+def test_an_edit_that_was_taken_back_stays_and_says_nothing(threads: Threads) -> None:
+    threads.put(SPLIT)
+    threads.put(JOIN)
+    threads.undo(1, 77)
+    threads.undo(1, 99)
+    assert list(threads.edits()) == [SPLIT._replace(undone=77), JOIN]
+    assert {place.number for place in threads.places([NODE, KEY, OTHER])} == {2}
+
+
 # ------------------------------------------------------------------------------------------------ marks and the lease
 def test_the_oldest_marks_come_first(threads: Threads) -> None:
     threads.mark([THREE])
@@ -269,6 +307,8 @@ WRITES: dict[str, Callable[[Threads], object]] = {
     "draw": lambda t: t.draw([Soft(TWO, ONE, True)]),
     "mark": lambda t: t.mark([ONE]),
     "unmark": lambda t: t.unmark(t.dirty(9)),
+    "put": lambda t: t.put(SPLIT),
+    "undo": lambda t: t.undo(2, 7),
     "tell": lambda t: t.tell([FeedEntry(TWO, (ONE,), "joined")]),
 }
 
@@ -279,6 +319,7 @@ def test_who_lost_the_lease_writes_nothing(resting: Threads, write: str) -> None
         resting.enter([NODE, KEY])
         resting.ask([(CLUE, TWO)])
         resting.mark([TWO])
+        resting.put(JOIN)
     first = resting.lease()
     second = resting.lease()
     with pytest.raises(Fenced), first.session():
@@ -290,6 +331,7 @@ def test_who_lost_the_lease_writes_nothing(resting: Threads, write: str) -> None
         assert not second.stated([ONE])
         assert not second.clues([CLUE])
         assert not second.drawn([ONE])
+        assert list(second.edits()) == [JOIN]
         WRITES[write](second)
 
 

@@ -18,12 +18,14 @@ from mailloom.ports import (
     ClueItem,
     ClueName,
     ClueNote,
+    Edit,
     FeedEntry,
     Fenced,
     KeyItem,
     KeyNote,
     Node,
     NodeName,
+    Place,
     Soft,
     Stamp,
     Stated,
@@ -189,3 +191,18 @@ class Steps:
 
     def tell(self, entries: Sequence[FeedEntry]) -> None:
         self._write(self.store.tell, entries)
+
+    def put(self, edit: Edit) -> bool:
+        self.stop()
+        return self.store.put(edit)
+
+    def undo(self, number: int, at: int) -> None:
+        self.stop()
+        self.store.undo(number, at)
+
+    def edits(self) -> Sequence[Edit]:
+        self.stop()
+        return self.store.edits()
+
+    def places(self, names: Iterable[NodeName]) -> Collection[Place]:
+        return self._changes(self.store.places, sorted(set(names)))

@@ -21,6 +21,7 @@ from mailloom.stores.memory import MemoryThreads
 from mailloom.thread import keys
 from mailloom.thread.batch import Decide, derive, key_items
 from mailloom.thread.decide import is_asking
+from mailloom.thread.edits import Hand, places_of
 from mailloom.thread.keys import clue_name, is_common, is_dead, key_name, message_node, short_hash
 from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
@@ -148,7 +149,8 @@ def wrong(store: MemoryThreads, everything: Sequence[Stated], choose: Decide) ->
     """What a settled store says that everything at once would not, and what it has not got ready for mail that comes later."""
     by_id = {s.message: s for s in everything}
     items = key_items(by_id.values())
-    conversations, targets = derive(list(by_id.values()), choose=choose)
+    conversations, targets = derive(list(by_id.values()), choose=choose, edits=store.edits())
+    hand = Hand(places_of(store.edits()))
     bad: list[str] = [f"{m[-1]} is still marked" for m in store.marks]
     for m, s in by_id.items():
         node = message_node(m)
@@ -163,7 +165,7 @@ def wrong(store: MemoryThreads, everything: Sequence[Stated], choose: Decide) ->
                 bad.append(f"key {link.detail} is {'alive' if dead else 'dead'}")
             if m not in store.back[link.key]:
                 bad.append(f"no way back from key {link.detail} to {m[-1]}")
-            if not dead and named(store, link.key) != message_node(conversations[m]):
+            if not dead and link.key not in hand.walled(s) and named(store, link.key) != message_node(conversations[m]):
                 bad.append(f"key {link.detail} is named otherwise than {m[-1]} that it joins")
         bad += _unready(store, s) if is_asking(s, items) else []
     return bad

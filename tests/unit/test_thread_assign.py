@@ -15,8 +15,9 @@ from scipy.sparse.csgraph import connected_components
 from mailloom.mail.model import MessageId
 from mailloom.ports import Link, Node, NodeName, Stamp, Stated
 from mailloom.stores.memory import MemoryThreads
-from mailloom.thread.assign import assign, nodes_of, roots, union
+from mailloom.thread.assign import assign, roots, union
 from mailloom.thread.batch import components
+from mailloom.thread.keys import nodes_of
 
 COUNT = 30
 

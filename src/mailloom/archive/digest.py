@@ -39,7 +39,7 @@ def digest(archive: Archive, *, raw: bool = False) -> list[Digest]:
             _hash("links", chain(_rows(archive, _HARD), _rows(archive, _SOFT))),
             _hash("conversations", _membership(analysis, "thread")),
             _hash("topics", _membership(analysis, "topic")),
-            _hash("hand edits", ()),
+            _hash("hand edits", _edits(archive)),
             _hash("copies", _rows(archive, _COPIES)),
         ]
         if raw:
@@ -73,6 +73,16 @@ def _rows(archive: Archive, sql: str) -> Iterator[Row]:
         if row != last:
             yield tuple(value if isinstance(value, bytes) else value.encode() for value in row)
         last = row
+
+
+def _edits(archive: Archive) -> list[Row]:
+    """What those in force say: not when they were made, nor in which order."""
+    said = [
+        (e.kind.encode(), e.message, e.target, b"".join(sorted(e.inside)), b"".join(sorted(e.outside)))
+        for e in archive.edits()
+        if e.undone is None
+    ]
+    return sorted(set(said))
 
 
 def _membership(analysis: Analysis, column: str) -> Iterator[Row]:

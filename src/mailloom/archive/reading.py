@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import apsw
 
 from mailloom.mail.model import MessageId, Record
-from mailloom.ports import Soft, Stated, UserError
+from mailloom.ports import Edit, Soft, Stated, UserError
 from mailloom.schema import load_record, unpack
 from mailloom.stores.files import RawError
 from mailloom.stores.sqlite import told
 from mailloom.stores.sqlite.threads import load_stated
-from mailloom.thread.keys import key_name
+from mailloom.thread.edits import Hand, seen
+from mailloom.thread.keys import key_name, nodes_of
 from mailloom.thread.tree import Twig, topics, tree
 from mailloom.wire import Embedded, open_for_reading
 
@@ -219,7 +220,17 @@ class Archive:
     def tree(self, conversation: MessageId) -> list[Twig]:
         """The messages of a conversation as a tree, with ghosts for what is cited and not here."""
         members = self.members(conversation)
-        return tree(self.stated(members), self.soft(members))
+        stated = self.stated(members)
+        hand = self.by_hand(stated)
+        return tree([seen(s, hand) for s in stated], self.soft(members))
+
+    def by_hand(self, stated: Sequence[Stated]) -> Hand:
+        """What hand edits say of messages."""
+        return Hand(self.stores.threads.places(name for s in stated for name in nodes_of(s)))
+
+    def edits(self) -> Sequence[Edit]:
+        """All hand edits, those that were taken back too."""
+        return self.stores.threads.edits()
 
     def threads(self) -> Iterator[tuple[MessageId, MessageId, MessageId]]:
         """(message, conversation, topic) of every message, in the order of conversations."""

@@ -8,10 +8,11 @@ from typing import Any
 from mailloom.archive import Archive
 from mailloom.cli import draw
 from mailloom.mail.model import MessageId
-from mailloom.ports import ClueItem, KeyItem, Link, NodeName, Soft, Stated
+from mailloom.ports import ClueItem, KeyItem, Link, NodeName, Place, Soft, Stated
 from mailloom.schema import text_id
 from mailloom.thread.decide import is_asking
-from mailloom.thread.keys import MAX_CITERS, is_common, is_dead
+from mailloom.thread.edits import HAND, JOIN, Hand
+from mailloom.thread.keys import MAX_CITERS, is_common, is_dead, nodes_of
 from mailloom.thread.tree import topics
 
 LOOKED_AT = 1000  # messages of one key that are told apart into those that have it and those that cite it
@@ -19,7 +20,9 @@ NAMED = 3  # others that a line names
 
 
 def facts(archive: Archive, message: MessageId) -> dict[str, Any]:
-    """Everything `explain --json` prints. A link's `state` is joins, alone or dead; `why` says a dead one's reason."""
+    """Everything `explain --json` prints. A link's `state` is joins, alone, dead or apart; `why` says why a dead one
+    or one that a hand edit keeps apart isn't used.
+    """
     threads = archive.stores.threads
     conversation = archive.conversation(message)
     members = archive.members(conversation)
@@ -29,12 +32,16 @@ def facts(archive: Archive, message: MessageId) -> dict[str, Any]:
     linked = threads.linked(names)
     asking = is_asking(stated, items)
     clues = threads.clues({ask.clue for ask in stated.asks})
+    hand = archive.by_hand([stated])
+    walled = hand.walled(stated)
     links = []
     for link in stated.links:
         item = items.get(link.key, KeyItem())
         others = [other for other in linked.get(link.key, ()) if other != message]
+        if link.key in hand.at:
+            others = _used(archive, link.key, others[:LOOKED_AT])
         settled = link.key not in nodes or nodes[link.key].dead == is_dead(item)
-        links.append(_link(archive, link, item, others, settled))
+        links.append(_link(archive, link, item, others, settled, walled.get(link.key)))
     return {
         "id": text_id(message),
         "message_id": archive.summary(message).message_id,
@@ -43,6 +50,7 @@ def facts(archive: Archive, message: MessageId) -> dict[str, Any]:
         "topic": text_id(_topic(archive, members, message)),
         "links": links,
         "soft": [_soft(row, message) for row in _drawn(archive, message)],
+        "edits": [_edit(stated, place) for place in _places(hand, stated)],
         "asking": asking,
         "asks": [_ask(stated, clues, number) for number in range(len(stated.asks))],
     }
@@ -54,7 +62,29 @@ def _topic(archive: Archive, members: Sequence[MessageId], message: MessageId) -
     return topics((MessageId(member), subject.encode()) for member, subject in rows).get(message, message)
 
 
-def _link(archive: Archive, link: Link, item: KeyItem, others: Sequence[MessageId], settled: bool) -> dict[str, Any]:
+def _places(hand: Hand, stated: Stated) -> list[Place]:
+    """One place of each edit that names a message or, where none does, its keys."""
+    by_number: dict[int, Place] = {}
+    for name in reversed(nodes_of(stated)):
+        by_number.update((place.number, place) for place in hand.at.get(name, ()))
+    return [place for _, place in sorted(by_number.items())]
+
+
+def _edit(stated: Stated, place: Place) -> dict[str, Any]:
+    other = place.message if place.message != stated.message else place.target
+    return {"number": place.number, "kind": place.kind, "inside": place.inside, "other": text_id(other)}
+
+
+def _used(archive: Archive, key: NodeName, others: Sequence[MessageId]) -> list[MessageId]:
+    """Those for whom a key counts that a hand edit names."""
+    stated = archive.stated(others)
+    hand = archive.by_hand(stated)
+    return [s.message for s in stated if key not in hand.walled(s)]
+
+
+def _link(
+    archive: Archive, link: Link, item: KeyItem, others: Sequence[MessageId], settled: bool, wall: int | None
+) -> dict[str, Any]:
     having = _having(archive, link.key, others[:LOOKED_AT])
     citing = [other for other in others if other not in having]
     why = ""
@@ -71,8 +101,8 @@ def _link(archive: Archive, link: Link, item: KeyItem, others: Sequence[MessageI
         "relation": "has" if link.owns else "cites",
         "value": link.detail,
         "weight": link.weight,
-        "state": "dead" if why else ("joins" if others else "alone"),
-        "why": why,
+        "state": "dead" if why else "apart" if wall else "joins" if others else "alone",
+        "why": why or (f"kept apart by hand (edit {wall})" if wall else ""),
         "settled": settled,
         "had_by": [text_id(other) for other in sorted(having)],
         "cited_by": [text_id(other) for other in sorted(citing)],
@@ -138,14 +168,17 @@ def lines(archive: Archive, known: dict[str, Any], *, room: int) -> Iterator[str
         yield from ("", draw.bold("Joined by"))
         for link in used:
             yield from _told(archive, link, room)
-    if known["soft"]:
+    if known["edits"]:
+        yield from ("", draw.bold("Edited by hand"))
+        for edit in known["edits"]:
+            yield from _indented(_edit_told(archive, edit, known["id"]), room)
+    likely = [row for row in known["soft"] if row["kind"] != HAND]
+    if likely:
         yield from (
             "",
-            draw.bold(
-                "Joined by what is likely" if any(row["live"] for row in known["soft"]) else "No longer joined by"
-            ),
+            draw.bold("Joined by what is likely" if any(row["live"] for row in likely) else "No longer joined by"),
         )
-        for row in known["soft"]:
+        for row in likely:
             yield from _soft_told(archive, row, room)
     if unused:
         yield from ("", draw.bold("Stated, and joins nothing"))
@@ -169,7 +202,7 @@ def _told(archive: Archive, link: dict[str, Any], room: int) -> Iterator[str]:
     kinds = " and ".join(link["kinds"])
     says = _SAYS.get(link["kind"], link["kind"])
     yield f"  {draw.clip(says + value, room - len(kinds) - 20)} {draw.dim(_weight(kinds, link))}"
-    if link["state"] == "dead":
+    if link["why"]:
         yield f"    not used: {link['why']}"
     having, citing = link["had_by"], link["cited_by"]
     if having:
@@ -212,6 +245,16 @@ def _soft_told(archive: Archive, row: dict[str, Any], room: int) -> Iterator[str
     state = "" if row["live"] else ", no longer used: better evidence came"
     same = draw.clip(draw.safe(f"same {row['kind']}: {row['detail']}"), room - len(weight) - len(state) - 5)
     yield f"    {same} {draw.dim(weight)}{state}"
+
+
+def _edit_told(archive: Archive, edit: dict[str, Any], own: str) -> str:
+    number = f" (edit {edit['number']})"
+    if edit["kind"] == JOIN:
+        return _others(archive, [edit["other"]], "joined by hand with", "") + number
+    if edit["other"] == own:
+        return f"split off by hand, with what answers it{number}"
+    side = "kept by hand with" if edit["inside"] else "kept apart by hand from"
+    return _others(archive, [edit["other"]], side, "") + ", which was split off" + number
 
 
 def _asking(known: dict[str, Any]) -> str:

@@ -125,15 +125,36 @@ def _hit_value(hit: Hit) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("id", metavar="ID")
+@click.argument("id", metavar="ID", required=False)
 @click.option("--full", is_flag=True, help="Print the new text of each mail whole.")
+@click.option("--split", "splitting", is_flag=True, help="Make this mail and what answers it a thread of their own.")
+@click.option("--join", "other", metavar="OTHER", help="Make its thread and the thread of OTHER one.")
+@click.option("--edits", "listing", is_flag=True, help="List what was split and joined by hand.")
+@click.option("--undo", "number", type=click.IntRange(1), metavar="NUMBER", help="Take one of these back.")
 @archive_option
 @json_option
-def thread(id: str, full: bool, archive: Path, as_json: bool) -> int:
+def thread(
+    id: str | None,
+    full: bool,
+    splitting: bool,
+    other: str | None,
+    listing: bool,
+    number: int | None,
+    archive: Path,
+    as_json: bool,
+) -> int:
     """Draw the conversation of a mail as a tree: who, when, what each one wrote anew; what is missing is shown as such.
 
     ID is the beginning of an id, as `search` prints it, or a Message-ID. --json prints a line a mail, parents before children.
+
+    A thread that is not right is put right by hand with --split or --join; what you said is kept whatever comes later.
     """
+    if splitting or other is not None or listing or number is not None:
+        from mailloom.cli import edit_view
+
+        return edit_view.run(archive, id, splitting, other, listing, number, as_json=as_json)
+    if id is None:
+        raise click.UsageError("which mail's thread? Give the beginning of its id, or its Message-ID")
     from mailloom.cli import thread_view
 
     with open_archive(archive) as opened:

@@ -11,16 +11,19 @@ from mailloom.ports import (
     ClueItem,
     ClueName,
     ClueNote,
+    Edit,
     FeedEntry,
     Fenced,
     KeyItem,
     KeyNote,
     Node,
     NodeName,
+    Place,
     Soft,
     Stamp,
     Stated,
 )
+from mailloom.thread.edits import places_of
 from mailloom.thread.keys import hinted, noted, stamped
 
 
@@ -45,6 +48,7 @@ class MemoryThreads:
         self.soft_rows: dict[tuple[MessageId, MessageId], Soft] = {}
         self.marks: dict[MessageId, int] = {}
         self.feed: list[FeedEntry] = []
+        self.edit_rows: dict[int, Edit] = {}
         self.counters = {"mark": 0, "lease": 0}
 
     def session(self) -> AbstractContextManager[None]:
@@ -159,3 +163,19 @@ class MemoryThreads:
     def tell(self, entries: Sequence[FeedEntry]) -> None:
         self.check()
         self.feed += entries
+
+    def put(self, edit: Edit) -> bool:
+        self.check()
+        return self.edit_rows.setdefault(edit.number, edit) == edit
+
+    def undo(self, number: int, at: int) -> None:
+        self.check()
+        edit = self.edit_rows[number]
+        self.edit_rows[number] = edit._replace(undone=at if edit.undone is None else edit.undone)
+
+    def edits(self) -> Sequence[Edit]:
+        return [edit for _, edit in sorted(self.edit_rows.items())]
+
+    def places(self, names: Iterable[NodeName]) -> Collection[Place]:
+        wanted = set(names)
+        return [place for place in places_of(self.edit_rows.values()) if place.name in wanted]

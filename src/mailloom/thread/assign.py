@@ -22,11 +22,6 @@ class Joined(NamedTuple):
     new: NodeName
 
 
-def nodes_of(stated: Stated) -> list[NodeName]:
-    """The nodes that a message's evidence touches, its own first."""
-    return [message_node(stated.message), *(link.key for link in stated.links)]
-
-
 def assign(threads: Pools, stated: Sequence[Stated]) -> list[Joined]:
     """Join each message with the keys that it states, but not through a key that is dead. The nodes must have been entered."""
     read = threads.nodes({link.key for s in stated for link in s.links})

@@ -4,14 +4,16 @@ oracle that the incremental way is held against.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, NodeName, Stated, Target
+from mailloom.ports import ClueItem, ClueName, ClueNote, Edit, KeyItem, KeyNote, NodeName, Stated, Target
 from mailloom.thread.decide import decide, is_asking
+from mailloom.thread.edits import Choose as Decide
+from mailloom.thread.edits import Hand, chosen, places_of
 from mailloom.thread.keys import WITHOUT_ITEM, hinted, is_dead, message_node, noted
 
-Decide = Callable[[Stated, Mapping[ClueName, ClueItem], Mapping[MessageId, Stated]], tuple[Target, ...]]
+__all__ = ["Decide", "clue_items", "components", "derive", "key_items"]
 
 
 def components(links: Iterable[tuple[NodeName, NodeName]]) -> dict[NodeName, NodeName]:
@@ -52,20 +54,29 @@ def clue_items(stated: Iterable[Stated]) -> dict[ClueName, ClueItem]:
 
 
 def derive(
-    stated: Sequence[Stated], *, soft: bool = True, choose: Decide = decide
+    stated: Sequence[Stated], *, soft: bool = True, choose: Decide = decide, edits: Iterable[Edit] = ()
 ) -> tuple[dict[MessageId, MessageId], dict[MessageId, tuple[Target, ...]]]:
-    """Each message -> its conversation, and each message's soft links, from everything that all of them state.
+    """Each message -> its conversation, and each message's soft links, from everything that all of them state, and
+    the hand edits.
 
     With `soft` off only the hard links count: `export threads --evidence headers`.
     """
     by_id = {s.message: s for s in stated}
     items, clues = key_items(by_id.values()), clue_items(by_id.values())
-    targets = {m: choose(s, clues, by_id) if soft and is_asking(s, items) else () for m, s in by_id.items()}
+    hand = Hand(places_of(edits))
+    targets = {
+        m: chosen(s, clues, by_id, hand, choose if soft and is_asking(s, items) else None) for m, s in by_id.items()
+    }
     links: list[tuple[NodeName, NodeName]] = []
     for s in by_id.values():
         node = message_node(s.message)
         links.append((node, node))
-        links += [(node, link.key) for link in s.links if not is_dead(items.get(link.key, KeyItem()))]
+        walled = hand.walled(s)
+        links += [
+            (node, link.key)
+            for link in s.links
+            if link.key not in walled and not is_dead(items.get(link.key, KeyItem()))
+        ]
         links += [(node, message_node(t.target)) for t in targets[s.message]]
     low = components(links)
     return {m: MessageId(low[message_node(m)][1:]) for m in by_id}, targets

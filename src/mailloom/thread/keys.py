@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, Node, NodeName, Stamp
+from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, Node, NodeName, Stamp, Stated
 
 MIN_ID = 5  # "a@b.c" is the shortest thing that can be unique; "y" and "n" are answers to a mail client's question
 MAX_ID = 998  # RFC 5322 section 2.1.1: the longest line
@@ -26,6 +26,11 @@ WITHOUT_ITEM = frozenset({"twin"})
 
 def message_node(message: bytes) -> NodeName:
     return b"\x00" + message
+
+
+def nodes_of(stated: Stated) -> list[NodeName]:
+    """The nodes that a message's evidence touches, its own first."""
+    return [message_node(stated.message), *(link.key for link in stated.links)]
 
 
 def key_name(kind: str, value: str | bytes) -> NodeName:

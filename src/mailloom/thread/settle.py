@@ -9,15 +9,17 @@ marks. A crash between any two writes leaves the marks, and the next settle does
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, FeedEntry, KeyItem, KeyNote, Node, NodeName, Soft, Stamp, Stated, Target, Threads
-from mailloom.thread.assign import nodes_of, roots, union
+from mailloom.thread.assign import roots, union
 from mailloom.thread.batch import Decide, components
 from mailloom.thread.decide import decide, is_asking
-from mailloom.thread.keys import is_dead, message_node
+from mailloom.thread.editing import whom
+from mailloom.thread.edits import JOIN, Hand, chosen
+from mailloom.thread.keys import is_dead, message_node, nodes_of
 from mailloom.thread.weave import keyed
 
 BATCH = 4000
@@ -34,8 +36,10 @@ class Settled:
     changed: int = 0
 
 
-def settle(threads: Threads, *, choose: Decide = decide, limit: int = BATCH) -> Settled:
-    """Look at the marked messages until none is left. Raises Fenced where another settle takes over."""
+def settle(threads: Threads, *, choose: Decide = decide, limit: int = BATCH, why: str = "") -> Settled:
+    """Look at the marked messages until none is left; the feed says `why`, where that is known. Raises Fenced where another settle
+    takes over.
+    """
     fenced = threads.lease()
     total = Settled()
     while True:
@@ -43,7 +47,7 @@ def settle(threads: Threads, *, choose: Decide = decide, limit: int = BATCH) -> 
             marks = fenced.dirty(limit)
             if not marks:
                 break
-            one = _settle(fenced, marks, choose)
+            one = _settle(fenced, marks, choose, why)
         total.looked += one.looked
         total.drawn += one.drawn
         total.changed += one.changed
@@ -103,8 +107,31 @@ class _Pass:
         }
         for linked in self.threads.linked(reach).values():
             self.affected.update(linked)
+        self.affected |= self.edited(mine)
         self.learn(self.affected)
         self.affected &= self.stated.keys()
+
+    def edited(self, mine: Collection[Stated]) -> set[MessageId]:
+        """Who may have to do with dirty messages because an edit says so. These are seeds: who was dirty when the edit came is, or a
+        late one that it names a key of; who is linked by hand to a message that comes only now gets its link now.
+        """
+        hand = self.by_hand(mine)
+        self.seeds.update(s.message for s in mine if hand.touches(s))
+        own = [(s.message, place) for s in mine for place in hand.own(s.message)]
+        others = {m for _, place in own if place.kind == JOIN for m in (place.message, place.target)}
+        heads = {place.number for message, place in own if place.kind != JOIN and place.target == message}
+        for edit in self.threads.edits() if heads else ():
+            if edit.number in heads:
+                others |= whom(self.threads, edit.inside)
+        return others
+
+    def by_hand(self, mine: Collection[Stated]) -> Hand:
+        """What edits say of messages, and of those that the edits name for them."""
+        places = set(self.threads.places(name for s in mine for name in nodes_of(s)))
+        named = {place.target for place in places}
+        self.learn(named)
+        names = {name for m in named if m in self.stated for name in nodes_of(self.stated[m])}
+        return Hand(places.union(self.threads.places(names)) if names else places)
 
     def judge(self) -> None:
         """Decide for each affected message, from its own items. Asks are written first, so that nobody slips by between."""
@@ -117,11 +144,15 @@ class _Pass:
         self.threads.ask([(ask.clue, s.message) for s in askers for ask in s.asks])
         hints = [ClueNote(ask.clue, asked=True) for s in askers for ask in s.asks]
         clues = {h.clue: after for h, (_, after) in zip(hints, self.threads.hint(hints), strict=True)}
-        self.learn({owner for item in clues.values() for owner in item.owners})
-        self.decided = {s.message: self.choose(s, clues, self.stated) for s in askers}
-        rest = [s for s in mine if s.message not in self.decided]
+        owners = {owner for item in clues.values() for owner in item.owners}
+        self.learn(owners)
+        hand = self.by_hand([self.stated[m] for m in owners.union(self.affected) if m in self.stated])
+        asking = {s.message for s in askers}
+        rest = [s for s in mine if s.message not in asking]
         self.threads.ask([(ask.clue, s.message) for s in rest for ask in s.asks], withdraw=True)
-        self.decided.update((s.message, ()) for s in rest)
+        self.decided = {
+            s.message: chosen(s, clues, self.stated, hand, self.choose if s.message in asking else None) for s in mine
+        }
 
     def seed(self) -> None:
         """From whom to gather: who has or gets a soft link, who is linked to a key that flips, and the dirty that hang on a node
@@ -159,15 +190,16 @@ class _Pass:
                 **self.threads.nodes(named - self.seen.keys()),
                 **{k: self.seen[k] for k in named & self.seen.keys()},
             }
+            hand = Hand(self.threads.places(name for m in messages for name in nodes_of(self.stated[m])))
             for message in messages:
-                reached |= self.follow(message, nodes)
+                reached |= self.follow(message, nodes, hand)
             for linked in self.threads.linked(keys).values():
                 self.learn(linked)
                 reached |= {message_node(m) for m in linked if m in self.stated}
             frontier = reached - self.seen.keys()
 
-    def follow(self, message: MessageId, nodes: Mapping[NodeName, Node]) -> set[NodeName]:
-        """One message's links: those that live become edges."""
+    def follow(self, message: MessageId, nodes: Mapping[NodeName, Node], hand: Hand) -> set[NodeName]:
+        """One message's links: those that live become edges. One that an edit walls off is followed, as it may have lived before."""
         node = message_node(message)
         reached: set[NodeName] = set()
         if message in self.decided:
@@ -177,12 +209,13 @@ class _Pass:
         for target in targets:
             self.edges.append((node, message_node(target)))
             reached.add(message_node(target))
+        walled = hand.walled(self.stated[message])
         for link in self.stated[message].links:
             was = nodes[link.key].dead
             now = self.dead_now.get(link.key, was)
             if now:
                 self.through_dead.append((node, link.key))
-            else:
+            elif link.key not in walled:
                 self.edges.append((node, link.key))
             if not (was and now):
                 reached.add(link.key)
@@ -251,7 +284,7 @@ class _Pass:
         return sorted(stamps, key=lambda stamp: 1 if stamp.node not in bells else 2 if stamp.conv == CLEAR else 0)
 
 
-def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Decide) -> Settled:
+def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Decide, why: str) -> Settled:
     before: dict[MessageId, MessageId] = {}
     stated: dict[MessageId, Stated] = {}  # what a message states never changes
     seeds: set[MessageId] = set()
@@ -266,7 +299,7 @@ def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Decide) ->
     stamps = [Stamp(key, dead=one.dead_now[key]) for key in sorted(one.flips)]
     if stamps:
         threads.stamp(stamps)
-    told = _feed(before, one.after)
+    told = _feed(before, one.after, why)
     if told:
         threads.tell(told)
     threads.unmark(marks)
@@ -285,13 +318,13 @@ def _flags(one: _Pass) -> list[Soft]:
     return changed
 
 
-def _feed(before: Mapping[MessageId, MessageId], after: Mapping[MessageId, MessageId]) -> list[FeedEntry]:
+def _feed(before: Mapping[MessageId, MessageId], after: Mapping[MessageId, MessageId], why: str) -> list[FeedEntry]:
     became: dict[MessageId, set[MessageId]] = defaultdict(set)
     for message, old in before.items():
         became[old].add(after.get(message, old))
     entries = []
     for old, new in sorted(became.items()):
         if new != {old}:
-            why = "parted" if len(new) > 1 else "joined"
-            entries.append(FeedEntry(old, tuple(sorted(new)), why))
+            what = "parted" if len(new) > 1 else "joined"
+            entries.append(FeedEntry(old, tuple(sorted(new)), f"{what} {why}".rstrip()))
     return entries

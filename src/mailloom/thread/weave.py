@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, KeyItem, KeyNote, Link, NodeName, Stated, Threads
-from mailloom.thread.assign import Joined, assign, nodes_of
+from mailloom.thread.assign import Joined, assign
 from mailloom.thread.decide import is_asking
-from mailloom.thread.keys import WITHOUT_ITEM, is_dead
+from mailloom.thread.keys import WITHOUT_ITEM, is_dead, nodes_of
 
 
 def weave(threads: Threads, batch: Sequence[Stated]) -> list[Joined]:
@@ -68,8 +68,13 @@ def _own(threads: Threads, batch: Sequence[Stated]) -> set[MessageId]:
 
 
 def _look(threads: Threads, batch: Sequence[Stated], items: dict[NodeName, KeyItem]) -> set[MessageId]:
-    """What settle may have done meanwhile: a node with conv or dead, or a key whose item and node disagree."""
-    seen = threads.nodes({name for s in batch for name in nodes_of(s)})
+    """What settle may have done meanwhile: a node with conv or dead, or a key whose item and node disagree. And what edits say of
+    these nodes: a worker joins what evidence joins, settle parts it. Edits are read after the unions, and whoever makes one marks
+    what is linked to its nodes after it is there: one of both sees the other.
+    """
+    names = {name for s in batch for name in nodes_of(s)}
+    seen = threads.nodes(names)
     odd = {name for name, node in seen.items() if node.conv is not None or node.dead}
     odd |= {key for key, item in items.items() if is_dead(item) != seen[key].dead}
+    odd |= {place.name for place in threads.places(names)}
     return {s.message for s in batch if not odd.isdisjoint(nodes_of(s))}

@@ -173,11 +173,19 @@ def _rests(stores: Embedded) -> str:
 def _threads(stores: Embedded) -> str:
     """Derive all threads anew in an archive beside this one, then take them over at once: readers see the old or the new."""
     _evidence(stores)
+    edits = stores.threads.edits()
+    with stores.threads.session():
+        stores.connection.execute("delete from edit_names where scope = ?", (stores.scope,))
+        for edit in edits:
+            stores.threads.put(edit)
     with TemporaryDirectory(prefix="threads-", dir=stores.folder) as room:
         with open_for_writing(Path(room), stores.scope) as fresh:
             sql = "select message, body from stated where scope = ? order by message"
             rows = stores.connection.cursor().execute(sql, (stores.scope,))
             count = 0
+            with fresh.threads.session():
+                for edit in edits:
+                    fresh.threads.put(edit)
             while chunk := list(islice(rows, BATCH)):
                 with fresh.threads.session():
                     weave(fresh.threads, [load_stated(MessageId(message), body) for message, body in chunk])

@@ -36,6 +36,9 @@ def nodes(x: Examination) -> Verdict:
               and not exists ({there} n.conv)""",
             "keys that messages state have none": f"""(select distinct scope, key from links where scope = ?1) n
               where not exists ({there} n.key)""",  # noqa: S608  constants only
+            "hand edits are not found by all their names": """edits left join (select number, count(*) as known
+              from edit_names where scope = ?1 group by number) using (number)
+              where scope = ?1 and coalesce(known, 0) <> (length(inside) + length(outside)) / 17""",
         }
     )
     return Verdict(not wrong, wrong or f"{x.count('nodes where scope = ?1'):,} nodes, all on the way to a root", _ANEW)
@@ -83,14 +86,16 @@ def _hash(key: bytes, message: bytes) -> int:
 
 
 def conversations(x: Examination) -> Verdict:
-    """Conversations, topics, soft links, dead keys and clues against all of them derived at once from the evidence."""
+    """Conversations, topics, soft links, dead keys and clues against all of them derived at once from the evidence
+    and the hand edits.
+    """
     evidence_of = [
         _light(load_stated(m, body)) for m, body in x.rows("select message, body from stated where scope = ?1")
     ]
     marks = x.count("marks where scope = ?1")
     if marks:
         return Verdict(False, f"not compared: {marks:,} messages wait for settling", REPAIR)
-    want, targets = derive(evidence_of)
+    want, targets = derive(evidence_of, edits=x.archive.edits())
     wrong = []
     differ, total = _memberships(x, want)
     if differ:

@@ -16,7 +16,7 @@ from mailloom.ports import Transient, UserError
 Connection = apsw.Connection
 
 APPLICATION_ID = 0x4D4C4F4D  # "MLOM"
-VERSION = 1
+VERSION = 2
 WAL_PAGES = 16_000  # 64 MB between checkpoints: hot pages are written back once for many batches
 BUSY_MS = 30_000  # a reader or another writer holds the file for as long as a batch takes, not longer
 
@@ -43,12 +43,14 @@ def connect(path: Path, *, write: bool, create: bool = False) -> Connection:
             connection.execute(
                 f"pragma journal_mode=wal; pragma synchronous=normal; pragma wal_autocheckpoint={WAL_PAGES}"
             )
-            if version == 0:
+            if version < VERSION:
                 _create(connection)
             _add(connection)
         elif version == 0:
             raise ArchiveError(f"{path} is empty: an ingest that made it was stopped at once; run it again")
         connection.execute("pragma cache_size=-65536; pragma temp_store=memory")
+        if version < VERSION and not write:
+            _read_as_new(connection, version)
         if not write:  # the writer maps nothing: its memory is to be bounded, whatever the archive's size
             connection.execute("pragma mmap_size=268435456; pragma query_only=1")
     except apsw.NotADBError:
@@ -125,13 +127,25 @@ def _version(connection: Connection, path: Path) -> int:
 
 
 def _create(connection: Connection) -> None:
-    script = files("mailloom.stores.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
+    """Make the tables of an empty file, or those that an older one lacks."""
     with transaction(connection):
-        if int(connection.pragma("user_version")) == 0:  # nobody else was faster
-            connection.execute(script)
+        version = int(connection.pragma("user_version"))  # somebody else may have been faster
+        connection.execute(_script(version))
+        if version == 0:
             # Segments are merged in larger steps than FTS5's default: an ingest writes much and a search reads few of them.
             connection.execute("insert into words (words, rank) values ('automerge', 8), ('crisismerge', 32)")
-            connection.execute(f"pragma application_id={APPLICATION_ID}; pragma user_version={VERSION}")
+        connection.execute(f"pragma application_id={APPLICATION_ID}; pragma user_version={VERSION}")
+
+
+def _read_as_new(connection: Connection, version: int) -> None:
+    """An older archive has nothing in the tables that it lacks; a reader can't make them, but has room of its own for empty ones."""
+    connection.execute(_script(version).replace("CREATE TABLE", "CREATE TEMP TABLE"))
+
+
+def _script(version: int) -> str:
+    """The statements that a file of that version lacks: schema.sql has them in the order of versions."""
+    script = files("mailloom.stores.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
+    return "".join(f"-- version {part}" for part in script.split("-- Since version")[version:])
 
 
 def _add(connection: Connection) -> None:

@@ -1,4 +1,4 @@
--- archive.sqlite, version 1. Each table's first key column is the scope ('' by default): nothing crosses scopes.
+-- archive.sqlite, version 2. Each table's first key column is the scope ('' by default): nothing crosses scopes.
 -- docs/schema.md tells the same to users, with what is stable.
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -67,3 +67,13 @@ CREATE TABLE feed (seq INTEGER PRIMARY KEY, scope TEXT NOT NULL, at INTEGER NOT 
 
 -- The Parquet files that hold the messages up to a seq: written first, named here, so that a file nobody names is rubbish.
 CREATE TABLE files (name TEXT PRIMARY KEY, month TEXT NOT NULL, mails INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;
+
+-- Since version 2: what an archive of version 1 gets when it is opened to write, and what it is read as having, empty. Tables only.
+
+-- Hand edits. inside and outside are names of nodes, 17 bytes each; edit_names is the way back from them.
+CREATE TABLE edits (
+  scope TEXT NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL, message BLOB NOT NULL, target BLOB NOT NULL,
+  inside BLOB NOT NULL, outside BLOB NOT NULL, at INTEGER NOT NULL, undone INTEGER, PRIMARY KEY (scope, number)) WITHOUT ROWID;
+CREATE TABLE edit_names (
+  scope TEXT NOT NULL, name BLOB NOT NULL, number INTEGER NOT NULL, inside INTEGER NOT NULL,
+  PRIMARY KEY (scope, name, number)) WITHOUT ROWID;

@@ -18,6 +18,7 @@ from mailloom.ports import (
     ClueItem,
     ClueName,
     ClueNote,
+    Edit,
     FeedEntry,
     Fenced,
     KeyItem,
@@ -25,6 +26,7 @@ from mailloom.ports import (
     Link,
     Node,
     NodeName,
+    Place,
     Soft,
     Stamp,
     Stated,
@@ -245,6 +247,44 @@ class SqliteThreads:
         self._check()
         rows = [(self.scope, self.clock(), entry.old, b"".join(entry.new), entry.why) for entry in entries]
         self.connection.executemany("insert into feed (scope, at, old, new, why) values (?, ?, ?, ?, ?)", rows)
+
+    # -------------------------------------------------------------------------------------------- hand edits
+    def put(self, edit: Edit) -> bool:
+        self._check()
+        joined = [b"".join(sorted(names)) for names in (edit.inside, edit.outside)]
+        row = (self.scope, edit.number, edit.kind, edit.message, edit.target, *joined, edit.at, edit.undone)
+        self.connection.execute("insert or ignore into edits values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        if edit != self._edit("number = ?", edit.number)[0]:
+            return False
+        names = sorted((self.scope, n, edit.number, int(n in edit.inside)) for n in edit.inside | edit.outside)
+        self.connection.executemany("insert or ignore into edit_names values (?, ?, ?, ?)", names)
+        return True
+
+    def undo(self, number: int, at: int) -> None:
+        self._check()
+        sql = "update edits set undone = ? where scope = ? and number = ? and undone is null"
+        self.connection.execute(sql, (at, self.scope, number))
+
+    def edits(self) -> Sequence[Edit]:
+        return self._edit("true")
+
+    def _edit(self, condition: str, *values: int) -> list[Edit]:
+        sql = f"""select number, kind, message, target, inside, outside, at, undone from edits
+          where scope = ? and {condition} order by number"""  # noqa: S608  not from outside
+        return [
+            Edit(number, kind, message, target, _split(inside, 17), _split(outside, 17), at, undone)
+            for number, kind, message, target, inside, outside, at, undone in self.connection.execute(
+                sql, (self.scope, *values)
+            )
+        ]
+
+    def places(self, names: Iterable[NodeName]) -> Collection[Place]:
+        if self.connection.execute("select 1 from edits where scope = ? limit 1", (self.scope,)).get is None:
+            return ()
+        sql = """select name, number, kind, edit_names.inside, message, target from edit_names join edits using (scope, number)
+          where scope = ? and name = ? and undone is null"""
+        found = self.connection.executemany(sql, [(self.scope, name) for name in set(names)])
+        return [Place(name, number, kind, bool(inside), m, t) for name, number, kind, inside, m, t in found]
 
 
 def _split(joined: bytes, size: int = 8) -> frozenset[bytes]:
