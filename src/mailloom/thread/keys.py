@@ -10,6 +10,10 @@ from hashlib import sha256
 
 from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, Node, NodeName, Stamp
 
+RULES = "1"
+"""The version of the rules: raised whenever the same mail may state other evidence, or the same evidence give other threads. Each
+archive says which derived its threads; `mailloom rethread` brings it up to these."""
+
 MAX_CITERS = 8
 """A key that nobody owns is dead once it has this many citing senders *and* subjects. In three real sets the smaller of both
 is at most 2 for ids that are absent, 4 for ids that are there."""
