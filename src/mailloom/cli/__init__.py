@@ -30,6 +30,7 @@ COMMANDS = {
     "export": "analyse",
     "digest": "analyse",
     "doctor": "analyse",
+    "rethread": "rethread",
     "synth": "synth",
 }
 
