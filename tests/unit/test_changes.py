@@ -38,7 +38,9 @@ def grouped(labels: Sequence[int]) -> Groups:
     return {number(n): first[label] for n, label in enumerate(labels)}
 
 
-def compared(old: Groups, new: Groups, most: int | None = None) -> tuple[Counts, list[Change], dict[bytes, list[bytes]]]:
+def compared(
+    old: Groups, new: Groups, most: int | None = None
+) -> tuple[Counts, list[Change], dict[bytes, list[bytes]]]:
     """Both as pools of an archive in a file, and what is said of them."""
     with TemporaryDirectory() as room:
         connection = connect(Path(room) / "archive.sqlite", write=True, create=True)
