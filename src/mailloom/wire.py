@@ -121,7 +121,7 @@ class Embedded:
     def outdated(self) -> str:
         """In words, if the threads were derived by other rules than this version's; else ""."""
         made_by = epochs.rules(self.connection, self.scope)
-        if made_by == RULES or not self.count():
+        if made_by in (RULES, None):
             return ""
         return f"threads were derived by rules {made_by or 'without a version'}, this mailloom has rules {RULES}"
 

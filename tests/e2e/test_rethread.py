@@ -317,9 +317,11 @@ def mailloom(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_the_command_tells_and_switches(archive: Path, fresh: Path) -> None:
+def test_the_command_tells_and_switches(archive: Path, fresh: Path, mail: Path) -> None:
     stats = mailloom("stats", "--archive", archive)
     assert "mailloom rethread" in stats.stderr
+    again_in = mailloom("ingest", mail, "--archive", archive, "--jobs", "1")
+    assert "mailloom rethread" in again_in.stdout
     told = dry(archive)
     before = digested(archive)
     lines = [

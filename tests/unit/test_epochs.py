@@ -155,6 +155,8 @@ def test_keys_of_different_epochs_differ(one: str, other: str, first: int, secon
 
 def test_the_rules_of_threads_are_noted_once(connection: Connection) -> None:
     epochs.begin(connection, "", "1")
+    assert epochs.rules(connection, "") is None
+    fill(SqliteThreads(connection, lambda: 0))
     assert epochs.rules(connection, "") == "1"
     epochs.begin(connection, "", "2")
     assert epochs.rules(connection, "") == "1", "an archive whose threads are made by 1 does not become one of 2"

@@ -123,10 +123,10 @@ _LINKS = {
     "thread-index": "Thread-Index",
     "twin": "the same content under another id",
     "subject": "the subject",
-    "attribution": "an attribution line",
-    "quote": "a quoted block",
-    "forward": "a forwarded block",
-    "nested": "a mail inside",
+    "wrote": "a quote's head, which says who wrote when",
+    "text": "quoted words",
+    "siblings": "quotes of the same missing mail",
+    "again": "the same words sent again",
     "series": "a numbered series",
 }
 """What a kind of link is to a person; a kind that is not here is named as it is."""

@@ -49,15 +49,16 @@ def current_key(connection: Connection, scope: str) -> str:
     return key_of(scope, current(connection, scope))
 
 
-def rules(connection: Connection, scope: str) -> str:
-    """The version of the rules that derived the current epoch, "" for none yet or one from before there were versions."""
-    return str(_meta(connection, f"rules {current_key(connection, scope)}") or "")
+def rules(connection: Connection, scope: str) -> str | None:
+    """The version of the rules that derived the current epoch, "" for one from before there were versions, None where it is empty."""
+    key = current_key(connection, scope)
+    return str(_meta(connection, f"rules {key}") or "") if _filled(connection, key) else None
 
 
 def begin(connection: Connection, scope: str, version: str) -> None:
     """Note the rules of an archive without threads; of one that has some it is known, or can't be known any more."""
     key = current_key(connection, scope)
-    if _meta(connection, f"rules {key}") is None and not _any(connection, key):
+    if _meta(connection, f"rules {key}") is None and not _filled(connection, key):
         with transaction(connection):
             _put(connection, f"rules {key}", version)
 
@@ -95,7 +96,7 @@ def sweep(connection: Connection, scope: str, chunk: int = CHUNK) -> None:
         connection.execute("delete from meta where name in (?, ?)", (f"rest {scope}", f"rules {key}"))
 
 
-def _any(connection: Connection, key: str) -> bool:
+def _filled(connection: Connection, key: str) -> bool:
     return connection.execute("select 1 from stated where scope = ? limit 1", (key,)).get is not None
 
 
