@@ -20,6 +20,7 @@ from mailloom.ports import Stated
 from mailloom.schema import read_record
 from mailloom.stores.sqlite import Connection, SqliteThreads, connect, epochs
 from mailloom.stores.sqlite.connection import transaction
+from mailloom.stores.sqlite.threads import dump_stated
 from mailloom.thread.evidence import evidence
 from mailloom.thread.keys import RULES
 from mailloom.thread.settle import settle
@@ -104,7 +105,7 @@ def _derive(
         with new.session():
             weave(new, stated)
         messages += len(some)
-        restated += sum(before.get(s.message) != s for s in stated)
+        restated += sum(s.message not in before or dump_stated(before[s.message]) != dump_stated(s) for s in stated)
         if progress:
             progress(messages)
     settle(new)
