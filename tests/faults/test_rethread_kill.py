@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ SAID = ("digest", "books", "parquet", "feed")
 def check(room: Path, points: int) -> None:
     synth(room / "folder", 70, 1, shape_of("size=1KB,lost=0.4"), "eml")
     command = [sys.executable, str(KILLING), str(room), str(points), "--", str(room / "folder" / "mail")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
+    there = os.environ | {"TMPDIR": str(room)}  # who is killed can't take its temporary folder away
+    done = subprocess.run(command, env=there, capture_output=True, text=True, check=False, timeout=1800)
     assert done.returncode == 0, done.stderr[-2000:]
     undisturbed, *killed = [json.loads(line) for line in done.stdout.splitlines()]
     before, after = undisturbed["before"], undisturbed["after"]
