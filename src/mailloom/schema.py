@@ -133,6 +133,14 @@ def unpack(body: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(body, max_output_size=MAX_JSON)
 
 
+def read_record(body: bytes) -> Record | None:
+    """The record that pack_record packed; None where its bytes were damaged."""
+    try:
+        return load_record(unpack(body))
+    except (zstandard.ZstdError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
+
+
 @cache
 def _compressor() -> zstandard.ZstdCompressor:
     return zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)

@@ -20,10 +20,14 @@ from mailloom.ports import Frame
 from mailloom.schema import unpack
 from mailloom.stores import parquet
 from mailloom.stores.files import Packs
-from mailloom.stores.sqlite import ArchiveError, Connection, SqliteRecords, SqliteThreads, connect, told
+from mailloom.stores.sqlite import ArchiveError, Connection, SqliteRecords, SqliteThreads, connect, epochs, told
+from mailloom.stores.sqlite.connection import BUSY_MS
+from mailloom.thread.keys import RULES
 
 FIRST_MONTH, LAST_MONTH = 1980, 2040
 """Years that get a Parquet partition a month; what is dated outside goes to month=other."""
+
+TIDY_MS = 1_000  # how long the end of a run waits for readers of an older state
 
 
 def now_ms() -> int:
@@ -105,8 +109,22 @@ class Embedded:
                 path.unlink()
 
     def tidy(self) -> None:
-        """Bring the write-ahead log into the database, as far as readers let it."""
+        """Bring the write-ahead log into the database, as far as readers let it: a long one is not waited for."""
+        self.connection.set_busy_timeout(TIDY_MS)
         self.connection.execute("pragma wal_checkpoint(truncate)")
+        self.connection.set_busy_timeout(BUSY_MS)
+
+    # -------------------------------------------------------------------------------------------- epochs of threads
+    def sweep(self) -> None:
+        """Take away what a re-thread that was stopped left over: threads that don't count."""
+        epochs.sweep(self.connection, self.scope)
+
+    def outdated(self) -> str:
+        """In words, if the threads were derived by other rules than this version's; else ""."""
+        made_by = epochs.rules(self.connection, self.scope)
+        if made_by in (RULES, None):
+            return ""
+        return f"threads were derived by rules {made_by or 'without a version'}, this mailloom has rules {RULES}"
 
     # -------------------------------------------------------------------------------------------- rejected mail
     def rejected(self, size: int) -> Iterator[list[tuple[Origin, int, bytes]]]:
@@ -127,7 +145,9 @@ class Embedded:
         """How many conversations there are: those that are named, and the pools whose root names them."""
         sql = """select (select count(distinct conv) from nodes where scope = ?1 and conv is not null and name < x'01')
           + (select count(*) from nodes where scope = ?1 and parent = name and conv is null and name < x'01')"""
-        return int(self.connection.execute(sql, (self.scope,)).get)
+        with self.connection:
+            count = self.connection.execute(sql, (self.threads.scope,)).get
+        return int(count)
 
     def disk(self) -> int:
         """Bytes of the archive's files."""
@@ -152,6 +172,7 @@ def open_for_writing(folder: Path, scope: str = "") -> Iterator[Embedded]:
             _hold(lock, folder)
             stores = Embedded(folder, connect(folder / "archive.sqlite", write=True, create=True), scope)
             try:
+                epochs.begin(stores.connection, scope, RULES)
                 pack, end = stores.connection.execute(
                     "select pack, max(frame + size) from raws where pack = (select max(pack) from raws)"
                 ).get or (1, 0)

@@ -17,6 +17,8 @@ from mailloom.archive.reading import Archive
 from mailloom.ports import UserError
 from mailloom.schema import arrow_line, arrow_schema, unpack
 from mailloom.stores.parquet import table as arrow_table
+from mailloom.stores.sqlite import Connection
+from mailloom.stores.sqlite.epochs import current_key
 
 if TYPE_CHECKING:
     import duckdb
@@ -98,6 +100,11 @@ class Analysis:
         self.spill.cleanup()
         if self.began and self.archive.connection.in_transaction:
             self.archive.connection.execute("rollback")
+
+    @property
+    def epoch(self) -> str:
+        """What the column `scope` of the thread tables holds, in the state that is analysed."""
+        return current_key(self.archive.connection, self.archive.scope)
 
     # -------------------------------------------------------------------------------------------- queries
     def ask(self, query: str) -> Answer:
@@ -207,18 +214,19 @@ class Analysis:
             yield from arrow_table(lines).to_batches()
 
     def _threads(self) -> None:
-        self.once("_threads", self.membership)
+        self.once("_threads", lambda: self.membership("_threads", self.archive.connection, self.epoch))
         text = ", ".join(f"{name}::uuid::varchar as {name}" for name in ("message", "thread", "topic"))
         self._view("threads", f"select {text} from _threads")  # noqa: S608  constants only
 
-    def membership(self) -> None:
-        """_threads: (message, thread, topic) of every message, as 16-byte ids.
+    def membership(self, table: str, connection: Connection, epoch: str) -> None:
+        """A table (message, thread, topic) of every message, as 16-byte ids, by the nodes of an epoch, which may lie in another file.
 
         A message's parent is a message (names of messages are smaller than those of keys, and no parent is larger than its
         child), so paths are followed among messages alone, all at once, each step twice as long as the last.
         """
         named = {"name": "blob", "parent": "blob", "conv": "blob"}
-        self._fed("_nodes", named, "select name, parent, conv from nodes where scope = ? and name < x'01'")
+        nodes = "select name, parent, conv from nodes where scope = ? and name < x'01'"
+        self._fed("_nodes", named, nodes, connection, epoch)
         for _ in range(MAX_JUMPS):
             self.duck.execute("""create or replace temp table _jumped as
               select n.name, coalesce(p.parent, n.parent) as parent, n.conv, coalesce(p.parent <> n.parent, false) as moved
@@ -228,10 +236,10 @@ class Analysis:
                 break
         subjects = "select id, base_subject from messages where scope = ?"
         self._fed("_subjects", {"id": "blob", "base_subject": "varchar"}, subjects)
-        self.duck.execute("""create temp table _threads as
+        self.duck.execute(f"""create temp table {table} as
           select id as message, thread, min(id) over (partition by thread, base_subject) as topic from (
             select id, base_subject, coalesce(conv, parent, '\\x00'::blob || id)[2:] as thread
-            from _subjects left join _nodes on name = '\\x00'::blob || id)""")
+            from _subjects left join _nodes on name = '\\x00'::blob || id)""")  # noqa: S608  constants only
         self.duck.execute("drop table _nodes; drop table _subjects")
 
     def _people(self) -> None:
@@ -267,13 +275,21 @@ class Analysis:
         self._view("deliveries", f"select * replace ({ids}, {stamps}) from _deliveries")  # noqa: S608  constants only
 
     # -------------------------------------------------------------------------------------------- from SQLite
-    def _fed(self, name: str, columns: dict[str, str], sql: str) -> None:
+    def _fed(
+        self,
+        name: str,
+        columns: dict[str, str],
+        sql: str,
+        connection: Connection | None = None,
+        scope: str | None = None,
+    ) -> None:
         """A DuckDB table out of an SQLite query, which gets the scope as its only parameter."""
         import pyarrow as pa
 
         kinds = {"blob": pa.binary(), "varchar": pa.string(), "bigint": pa.int64()}
         schema = pa.schema([(column, kinds[kind]) for column, kind in columns.items()])
-        rows = self.archive.connection.cursor().execute(sql, (self.archive.scope,))
+        given = self.archive.scope if scope is None else scope
+        rows = (connection or self.archive.connection).cursor().execute(sql, (given,))
 
         def batches() -> Iterator[pa.RecordBatch]:
             while chunk := list(islice(rows, CHUNK)):

@@ -35,15 +35,15 @@ def digest(archive: Archive, *, raw: bool = False) -> list[Digest]:
         analysis.load(["threads"])
         tables = [
             *_bodies(archive),
-            _hash("evidence", _rows(archive, _EVIDENCE)),
-            _hash("links", chain(_rows(archive, _HARD), _rows(archive, _SOFT))),
+            _hash("evidence", _rows(archive, _EVIDENCE, analysis.epoch)),
+            _hash("links", chain(*(_rows(archive, sql, analysis.epoch) for sql in (_HARD, _SOFT)))),
             _hash("conversations", _membership(analysis, "thread")),
             _hash("topics", _membership(analysis, "topic")),
             _hash("hand edits", _edits(archive)),
-            _hash("copies", _rows(archive, _COPIES)),
+            _hash("copies", _rows(archive, _COPIES, archive.scope)),
         ]
         if raw:
-            tables.append(_hash("raw", _rows(archive, _RAW)))
+            tables.append(_hash("raw", _rows(archive, _RAW, archive.scope)))
     return tables
 
 
@@ -66,10 +66,10 @@ _RAW = """select content_hash, raw_sha256 from deliveries d join messages m on m
   where d.scope = ? and message > x'' order by message, raw_sha256"""
 
 
-def _rows(archive: Archive, sql: str) -> Iterator[Row]:
+def _rows(archive: Archive, sql: str, scope: str) -> Iterator[Row]:
     """The rows of a query, of equal ones one: it doesn't matter how often a copy came."""
     last = None
-    for row in archive.connection.cursor().execute(sql, (archive.scope,)):
+    for row in archive.connection.cursor().execute(sql, (scope,)):
         if row != last:
             yield tuple(value if isinstance(value, bytes) else value.encode() for value in row)
         last = row

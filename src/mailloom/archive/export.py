@@ -64,8 +64,9 @@ def _members(analysis: Analysis) -> Iterator[Member]:
 
 
 def _derived(archive: Archive) -> Iterator[Member]:
-    rows = archive.connection.cursor().execute("select message, body from stated where scope = ?", (archive.scope,))
-    threads, _ = derive([load_stated(MessageId(message), body) for message, body in rows], soft=False)
+    with archive.snapshot() as scope:
+        rows = archive.connection.cursor().execute("select message, body from stated where scope = ?", (scope,))
+        threads, _ = derive([load_stated(MessageId(message), body) for message, body in rows], soft=False)
     subjects = "select id, base_subject from messages where scope = ?"
     groups: dict[bytes, list[tuple[MessageId, bytes]]] = defaultdict(list)
     for message, subject in archive.connection.cursor().execute(subjects, (archive.scope,)):

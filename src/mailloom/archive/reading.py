@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ from mailloom.mail.model import MessageId, Record
 from mailloom.ports import Edit, Soft, Stated, UserError
 from mailloom.schema import load_record, unpack
 from mailloom.stores.files import RawError
-from mailloom.stores.sqlite import told
+from mailloom.stores.sqlite import epochs, told
 from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.edits import Hand, seen
 from mailloom.thread.keys import key_name, nodes_of
@@ -123,6 +124,14 @@ class Archive:
     def close(self) -> None:
         self.stores.close()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[str]:
+        """One state of the archive for all calls inside, whoever writes meanwhile. Gives the key of the epoch whose threads count
+        in it: what the column `scope` of the thread tables holds.
+        """
+        with self.connection:
+            yield epochs.current_key(self.connection, self.scope)
+
     # -------------------------------------------------------------------------------------------- one message
     def find(self, name: str) -> MessageId:
         """The id that a name means: an id, its beginning as in git (4 digits or more), or a Message-ID with or without brackets.
@@ -171,7 +180,8 @@ class Archive:
         ).get
         sql = "select message from links where scope = ? and key = ? and message <> ? order by message"
         key = key_name("twin", mine or b"")
-        return [MessageId(row[0]) for row in self.connection.execute(sql, (self.scope, key, message))]
+        with self.snapshot() as scope:
+            return [MessageId(row[0]) for row in self.connection.execute(sql, (scope, key, message))]
 
     def duplicates(self, message: MessageId, threshold: float = 0.8) -> list[Duplicate]:
         """Twins, variants, mails that reuse its Message-ID, near duplicates: archive/duplicates.py."""
@@ -190,39 +200,42 @@ class Archive:
     def conversation(self, message: MessageId) -> MessageId:
         """The conversation that a message is in now: the id of its oldest message."""
         node = b"\x00" + message
-        row = self.connection.execute(
-            "select conv from nodes where scope = ? and name = ?", (self.scope, node)
-        ).fetchone()
-        if row is None:
-            raise NotFoundError(f"no message has the id {message.hex()}")
-        return MessageId((row[0] or self.connection.execute(_UP, (self.scope, node)).get)[1:])
+        with self.snapshot() as scope:
+            row = self.connection.execute(
+                "select conv from nodes where scope = ? and name = ?", (scope, node)
+            ).fetchone()
+            if row is None:
+                raise NotFoundError(f"no message has the id {message.hex()}")
+            return MessageId((row[0] or self.connection.execute(_UP, (scope, node)).get)[1:])
 
     def members(self, conversation: MessageId) -> list[MessageId]:
         """The messages of a conversation, oldest first."""
         node = b"\x00" + conversation
         sql = "select name from nodes where scope = ? and conv = ? and name < x'01' order by name"
-        named = [MessageId(row[0][1:]) for row in self.connection.execute(sql, (self.scope, node))]
-        if named:
-            return named
-        return [MessageId(row[0][1:]) for row in self.connection.execute(_DOWN, (self.scope, node))]
+        with self.snapshot() as scope:
+            named = list(self.connection.execute(sql, (scope, node)))
+            return [MessageId(row[0][1:]) for row in named or self.connection.execute(_DOWN, (scope, node))]
 
     def stated(self, messages: Sequence[MessageId]) -> list[Stated]:
         sql = "select message, body from stated where scope = ? and message = ?"
-        found = self.connection.executemany(sql, [(self.scope, m) for m in messages])
-        return [load_stated(MessageId(message), body) for message, body in found]
+        with self.snapshot() as scope:
+            found = self.connection.executemany(sql, [(scope, m) for m in messages])
+            return [load_stated(MessageId(message), body) for message, body in found]
 
     def soft(self, messages: Sequence[MessageId]) -> list[Soft]:
         """The soft links from these messages, live or not."""
         sql = "select source, target, live, kind, weight, detail from soft where scope = ? and source = ?"
-        found = self.connection.executemany(sql, [(self.scope, m) for m in messages])
-        return [Soft(MessageId(s), MessageId(t), bool(live), *what) for s, t, live, *what in found]
+        with self.snapshot() as scope:
+            found = self.connection.executemany(sql, [(scope, m) for m in messages])
+            return [Soft(MessageId(s), MessageId(t), bool(live), *what) for s, t, live, *what in found]
 
     def tree(self, conversation: MessageId) -> list[Twig]:
         """The messages of a conversation as a tree, with ghosts for what is cited and not here."""
-        members = self.members(conversation)
-        stated = self.stated(members)
-        hand = self.by_hand(stated)
-        return tree([seen(s, hand) for s in stated], self.soft(members))
+        with self.snapshot():
+            members = self.members(conversation)
+            stated = self.stated(members)
+            hand = self.by_hand(stated)
+            return tree([seen(s, hand) for s in stated], self.soft(members))
 
     def by_hand(self, stated: Sequence[Stated]) -> Hand:
         """What hand edits say of messages."""
@@ -234,7 +247,9 @@ class Archive:
 
     def threads(self) -> Iterator[tuple[MessageId, MessageId, MessageId]]:
         """(message, conversation, topic) of every message, in the order of conversations."""
-        yield from membership(self)
+        with self.snapshot():
+            entries = membership(self)
+        yield from entries
 
     # -------------------------------------------------------------------------------------------- search
     def search(self, text: str, limit: int = 20, width: int = 200) -> list[Hit]:
@@ -246,7 +261,7 @@ class Archive:
         from mailloom.stores.sqlite.search import Search, snippet
 
         search = Search(self.connection, self.scope)
-        with self.connection:  # a snapshot: others may write between two statements
+        with self.snapshot():
             found, plan = search.find(read(text), self._named_thread, limit)
             hits = []
             for one in found:
@@ -263,7 +278,8 @@ class Archive:
         from mailloom.query import read
         from mailloom.stores.sqlite.search import Search
 
-        return Search(self.connection, self.scope).count(read(text), self._named_thread)
+        with self.snapshot():
+            return Search(self.connection, self.scope).count(read(text), self._named_thread)
 
     def short(self, message: MessageId) -> str:
         """The shortest beginning of an id, of 8 digits at least, that names no other message: what `find` takes."""
@@ -277,7 +293,8 @@ class Archive:
         return digits[:need]
 
     def _named_thread(self, name: str) -> list[MessageId]:
-        return self.members(self.conversation(self.find(name)))
+        with self.snapshot():
+            return self.members(self.conversation(self.find(name)))
 
     # -------------------------------------------------------------------------------------------- everything
     def records(self) -> Iterator[Record]:
@@ -300,11 +317,14 @@ class Archive:
 
 
 def membership(archive: Archive) -> list[tuple[MessageId, MessageId, MessageId]]:
-    """(message, conversation, topic) of every message, ordered by conversation and message: one pass over all nodes."""
+    """(message, conversation, topic) of every message, ordered by conversation and message: one pass over all nodes,
+    in the caller's snapshot.
+    """
     parent: dict[bytes, bytes] = {}
     conv: dict[bytes, bytes] = {}
+    scope = epochs.current_key(archive.connection, archive.scope)
     rows = archive.connection.execute(
-        "select name, parent, conv from nodes where scope = ? and name < x'01' order by name", (archive.scope,)
+        "select name, parent, conv from nodes where scope = ? and name < x'01' order by name", (scope,)
     )
     for name, above, override in rows:
         # In the order of names a parent comes before its children, so its root is known already.

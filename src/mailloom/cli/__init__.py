@@ -31,6 +31,7 @@ COMMANDS = {
     "export": "analyse",
     "digest": "analyse",
     "doctor": "analyse",
+    "rethread": "rethread",
     "synth": "synth",
 }
 

@@ -37,7 +37,7 @@ ROWS = 1000
 def stats(archive: Path, as_json: bool, top: int) -> None:
     """Figures: messages by month, sender, size, charset and problem; threads; attachments."""
     with open_archive(archive) as opened:
-        counted, disk = count(opened, top), opened.stores.disk()
+        counted, disk, outdated = count(opened, top), opened.stores.disk(), opened.stores.outdated()
     if as_json:
         rows = {name: [row._asdict() for row in getattr(counted, name)] for name in ("longest", "types")}
         click.echo(orjson.dumps({**asdict(counted), **rows, "disk": disk}, option=orjson.OPT_NON_STR_KEYS))
@@ -46,6 +46,8 @@ def stats(archive: Path, as_json: bool, top: int) -> None:
 
     for line in page(counted, disk):
         draw.say(line)
+    if outdated:
+        draw.say(f"\n{outdated}: `mailloom rethread --dry-run` tells what that would change", error=True)
 
 
 # ------------------------------------------------------------------------------------------------ digest

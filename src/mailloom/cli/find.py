@@ -157,7 +157,7 @@ def thread(
         raise click.UsageError("which mail's thread? Give the beginning of its id, or its Message-ID")
     from mailloom.cli import thread_view
 
-    with open_archive(archive) as opened:
+    with open_archive(archive) as opened, opened.snapshot():
         conversation = opened.conversation(opened.find(id))
         if as_json:
             for value in thread_view.entries(opened, conversation):
@@ -258,7 +258,7 @@ def explain(id: str, archive: Path, as_json: bool) -> int:
     """
     from mailloom.cli import explain_view
 
-    with open_archive(archive) as opened:
+    with open_archive(archive) as opened, opened.snapshot():
         known = explain_view.facts(opened, opened.find(id))
         if as_json:
             draw.say_json(known)

@@ -93,6 +93,8 @@ def _print(books: Books, threads: int, stores: Embedded, seconds: float) -> None
         f"{rate:,.0f} mails/s, {books.bytes / 1e6 / seconds if seconds else 0:,.1f} MB/s, {seconds:,.1f} s;"
         f" archive: {stores.count():,} messages in {threads:,} threads, {stores.disk() / 1e6:,.1f} MB on disk"
     )
+    if outdated := stores.outdated():
+        click.echo(f"{outdated}: `mailloom rethread --dry-run` tells what that would change")
     if books.rejected:
         click.echo(f"{books.rejected:,} rejected: `mailloom rejected` says which and why")
 

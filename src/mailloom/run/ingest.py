@@ -18,7 +18,7 @@ from mailloom.flow.retry import Backoff, persist
 from mailloom.flow.transform import Sealed, refuse, seal, transform
 from mailloom.mail.model import Origin
 from mailloom.ports import Frame
-from mailloom.run.pool import AHEAD, Pool, WorkerDied
+from mailloom.run.pool import Pool, WorkerDied, in_order
 from mailloom.sources import STDIN, Finished, Found, Item, Options, Place, Refused, Unchanged, fingerprint, load, walk
 from mailloom.stores.files import frames
 from mailloom.thread.settle import settle
@@ -130,6 +130,7 @@ def ingest(
 def finish(stores: Embedded) -> None:
     """What is left to do when no more mail comes: conversations settled, Parquet written. Safe to run at any time."""
     settle(stores.threads)
+    stores.sweep()
     stores.copy()
     stores.tidy()
 
@@ -301,30 +302,9 @@ def _worked(batches: Iterator[Batch], jobs: int) -> Iterator[Iterator[tuple[Batc
         return
     pool: Pool[Sequence[Given], Worked] = Pool(work, jobs)
     try:
-        yield _in_order(batches, pool)
+        yield in_order(pool, ((batch, batch.mails) for batch in batches), lambda mails, _: _alone(mails))
     finally:
         pool.close()
-
-
-def _in_order(batches: Iterator[Batch], pool: Pool[Sequence[Given], Worked]) -> Iterator[tuple[Batch, Worked]]:
-    given: dict[int, Batch] = {}
-    done: dict[int, Worked] = {}
-    numbered = enumerate(batches)
-    first, more = 0, True
-    while more or given:
-        while more and pool.room and len(given) < 2 * AHEAD * pool.size:
-            number, batch = next(numbered, (-1, None))
-            if batch is None:
-                more = False
-            else:
-                given[number] = batch
-                pool.submit(number, batch.mails)
-        if first not in done and given:
-            for number, result in pool.results():
-                done[number] = _alone(given[number].mails) if isinstance(result, WorkerDied) else result
-        while first in done:
-            yield given.pop(first), done.pop(first)
-            first += 1
 
 
 def _deadly(given: Given, why: str) -> Worked:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
 from threading import Thread
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Key = TypeVar("Key")
 
 READY = -1  # what a worker says when it has begun
 AHEAD = 2  # jobs a worker has at hand: it never waits for the parent, and no more is in memory
@@ -118,6 +119,52 @@ class Pool(Generic[Job, Result]):
         self.ready.clear()
         self.pending.clear()
         self.processes.clear()
+
+
+def in_order(
+    pool: Pool[Job, Result], jobs: Iterator[tuple[Key, Job]], died: Callable[[Job, WorkerDied], Result]
+) -> Iterator[tuple[Key, Result]]:
+    """Each job's key with its result, in the order of the jobs, which are asked for as workers can take them. `died` gives the
+    result of a job whose worker died of it.
+    """
+    given: dict[int, tuple[Key, Job]] = {}
+    done: dict[int, Result] = {}
+    numbered = enumerate(jobs)
+    first, more = 0, True
+    while more or given:
+        while more and pool.room and len(given) < 2 * AHEAD * pool.size:
+            number, one = next(numbered, (-1, None))
+            if one is None:
+                more = False
+            else:
+                given[number] = one
+                pool.submit(number, one[1])
+        if first not in done and given:
+            for number, result in pool.results():
+                done[number] = died(given[number][1], result) if isinstance(result, WorkerDied) else result
+        while first in done:
+            yield given.pop(first)[0], done.pop(first)
+            first += 1
+
+
+class Spread(Protocol):
+    """What builtin map does, wherever."""
+
+    def __call__(self, work: Callable[[Job], Result], jobs: Iterable[Job], /) -> Iterable[Result]: ...
+
+
+def spread(size: int) -> Spread:
+    """A map over `size` processes; the builtin one for 1. A worker that dies is no matter: its job is done here."""
+
+    def spread_out(work: Callable[[Job], Result], jobs: Iterable[Job], /) -> Iterator[Result]:
+        pool: Pool[Job, Result] = Pool(work, size)
+        try:
+            for _, result in in_order(pool, ((None, job) for job in jobs), lambda job, _: work(job)):
+                yield result
+        finally:
+            pool.close()
+
+    return spread_out if size > 1 else map
 
 
 def _how(exitcode: int | None) -> str:

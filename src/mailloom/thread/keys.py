@@ -10,6 +10,10 @@ from hashlib import sha256
 
 from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, Node, NodeName, Stamp, Stated
 
+RULES = "1"
+"""The version of the rules: raised whenever the same mail may state other evidence, or the same evidence give other threads. Each
+archive says which derived its threads; `mailloom rethread` brings it up to these."""
+
 MIN_ID = 5  # "a@b.c" is the shortest thing that can be unique; "y" and "n" are answers to a mail client's question
 MAX_ID = 998  # RFC 5322 section 2.1.1: the longest line
 MAX_CITERS = 8

@@ -31,6 +31,7 @@ CHECKS = {
     "rests": files.rests,
     "marks": threads.marks,
     "nodes": threads.nodes,
+    "rules": threads.rules,
     "evidence": threads.stated,
     "conversations": threads.conversations,
 }

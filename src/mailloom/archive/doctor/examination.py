@@ -31,8 +31,11 @@ class Examination:
         self.folder = archive.stores.folder
 
     def rows(self, sql: str) -> Iterator[Any]:
-        """Rows of a query, which gets the scope as ?1 if it asks for it."""
-        return self.archive.connection.cursor().execute(sql, (self.archive.scope,) if "?1" in sql else ())
+        """Rows of a query, which gets the scope as ?1 if it asks for it, and as ?2 that of the thread tables."""
+        values = (
+            (self.archive.scope, self.analysis.epoch) if "?2" in sql else (self.archive.scope,) if "?1" in sql else ()
+        )
+        return self.archive.connection.cursor().execute(sql, values)
 
     def count(self, sql: str) -> int:
         return int(next(self.rows(f"select count(*) from {sql}"))[0])  # noqa: S608  queries of this package

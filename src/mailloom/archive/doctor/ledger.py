@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import orjson
-import zstandard
-
 from mailloom.archive.doctor.examination import DAMAGED, REPAIR, Examination, Verdict, named
-from mailloom.schema import load_record, unpack
+from mailloom.schema import load_record, read_record, unpack
 
 _FROM_RAW = f"{REPAIR} from the raw bytes, where they are kept"
 _AGAIN = "`mailloom ingest` of the same sources again reads the places that the ledger lacks"
@@ -83,10 +80,8 @@ def sound(message: bytes, body: bytes) -> bool:
 
 def named_by(body: bytes) -> bytes | None:
     """The message that a sealed record is of; None where it can't be read."""
-    try:
-        return load_record(unpack(body)).id
-    except (zstandard.ZstdError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        return None
+    record = read_record(body)
+    return record.id if record is not None else None
 
 
 # words_docsize is FTS5's own table with one row an entry; a contentless index has no other list of them.

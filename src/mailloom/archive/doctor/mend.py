@@ -7,24 +7,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mailloom.archive.doctor.files import unnamed
 from mailloom.archive.doctor.ledger import UNFOUND, UNMEANT, named_by, sound
+from mailloom.archive.rethread import rethread
 from mailloom.flow.transform import Outcome, Sealed, seal, transform
 from mailloom.mail.model import MessageId, Origin
 from mailloom.schema import VERSION, load_record, unpack
 from mailloom.stores.files import RawError
-from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.evidence import evidence
+from mailloom.thread.keys import RULES
 from mailloom.thread.settle import settle
-from mailloom.thread.weave import weave
 from mailloom.wire import Embedded, open_for_writing
 
-BATCH = 500  # messages in memory at a time
+BATCH = 500  # messages made again in one transaction
 _NOWHERE = Origin("", "", 0, 0, 0, 0)
-_THREADS = frozenset({"nodes", "evidence", "conversations"})
-_DERIVED = ("nodes", "links", "clues", "asks", "soft", "marks")
+_THREADS = frozenset({"nodes", "rules", "evidence", "conversations"})
 
 
 def mend(folder: Path, faults: Collection[str], scope: str = "") -> Iterator[str]:
@@ -171,48 +169,9 @@ def _rests(stores: Embedded) -> str:
 
 
 def _threads(stores: Embedded) -> str:
-    """Derive all threads anew in an archive beside this one, then take them over at once: readers see the old or the new."""
-    _evidence(stores)
-    edits = stores.threads.edits()
     with stores.threads.session():
         stores.connection.execute("delete from edit_names where scope = ?", (stores.scope,))
-        for edit in edits:
+        for edit in stores.threads.edits():
             stores.threads.put(edit)
-    with TemporaryDirectory(prefix="threads-", dir=stores.folder) as room:
-        with open_for_writing(Path(room), stores.scope) as fresh:
-            sql = "select message, body from stated where scope = ? order by message"
-            rows = stores.connection.cursor().execute(sql, (stores.scope,))
-            count = 0
-            with fresh.threads.session():
-                for edit in edits:
-                    fresh.threads.put(edit)
-            while chunk := list(islice(rows, BATCH)):
-                with fresh.threads.session():
-                    weave(fresh.threads, [load_stated(MessageId(message), body) for message, body in chunk])
-                count += len(chunk)
-            settle(fresh.threads)
-        stores.connection.execute("attach ? as fresh", (str(Path(room) / "archive.sqlite"),))
-        try:
-            with stores.threads.session():
-                for table in _DERIVED:
-                    stores.connection.execute(f"delete from main.{table} where scope = ?", (stores.scope,))  # noqa: S608
-                    stores.connection.execute(f"insert into main.{table} select * from fresh.{table}")  # noqa: S608
-        finally:
-            stores.connection.execute("detach fresh")
-    return f"threads: derived anew from what {count:,} messages state"
-
-
-def _evidence(stores: Embedded) -> None:
-    """State anew what records say and the evidence lacks or says otherwise; forget what messages state that are not there."""
-    sql = "select body from messages join bodies using (seq) where scope = ? order by id"
-    bodies = stores.connection.cursor().execute(sql, (stores.scope,))
-    while chunk := list(islice(bodies, BATCH)):
-        want = {s.message: s for s in (evidence(load_record(unpack(body))) for (body,) in chunk)}
-        with stores.threads.session():
-            have = stores.threads.stated(list(want))
-            stores.threads.state([s for message, s in want.items() if have.get(message) != s])
-    with stores.threads.session():
-        stores.connection.execute(
-            "delete from stated where scope = ?1 and message not in (select id from messages where scope = ?1)",
-            (stores.scope,),
-        )
+    with rethread(stores) as changes:
+        return f"threads: derived anew from {changes.counts.messages:,} records, by rules {RULES}"

@@ -15,6 +15,7 @@ import orjson
 from mailloom.mail.model import MessageId
 from mailloom.query import All, Either, Filter, Node, Not, Query, QueryError, Word
 from mailloom.stores.sqlite.connection import Connection
+from mailloom.stores.sqlite.epochs import current_key
 from mailloom.thread.keys import key_name
 
 RANK = "bm25(words, 8.0, 4.0, 1.5, 3.0, 0.5, 2.0)"
@@ -99,10 +100,10 @@ class Search:
         source = "words join messages m on m.seq = words.rowid" if plan.match else "messages m"
         sql = f"""select m.id from {source} where {self._where(plan)}
           and m.id in (select message from links where scope = ? and key = ?) order by m.id"""  # noqa: S608
-        key = key_name("twin", twin)
+        key, scope = key_name("twin", twin), current_key(self.connection, self.scope)
         several = "select count(*) from links where scope = ? and key = ?"
-        if int(self.connection.execute(several, (self.scope, key)).get) > 1:
-            messages = [row[0] for row in self.connection.execute(sql, [*plan.values, self.scope, key])] or messages
+        if int(self.connection.execute(several, (scope, key)).get) > 1:
+            messages = [row[0] for row in self.connection.execute(sql, [*plan.values, scope, key])] or messages
         return Found(MessageId(messages[0]), len(messages) - 1)
 
     # -------------------------------------------------------------------------------------------- planning

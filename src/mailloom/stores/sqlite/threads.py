@@ -31,6 +31,7 @@ from mailloom.ports import (
     Stamp,
     Stated,
 )
+from mailloom.stores.sqlite import epochs
 from mailloom.stores.sqlite.connection import Connection, transaction
 from mailloom.thread.keys import hinted, noted, stamped
 
@@ -51,20 +52,36 @@ class _View:
 
 
 class SqliteThreads:
-    """Implements ports.Threads over a connection and a scope."""
+    """Implements ports.Threads over a connection and a scope, in the epoch that is the current one, or in one that is being made:
+    that one tells the feed nothing.
 
-    def __init__(self, connection: Connection, clock: Callable[[], int], scope: str = "") -> None:
-        self.connection, self.clock, self.scope = connection, clock, scope
+    `plain` is the scope as users know it, `scope` what the column of that name holds in the thread tables (epochs.py).
+    """
+
+    def __init__(
+        self, connection: Connection, clock: Callable[[], int], scope: str = "", epoch: int | None = None
+    ) -> None:
+        self.connection, self.clock, self.plain, self.epoch = connection, clock, epochs.checked(scope), epoch
+        self.key = None if epoch is None else epochs.key_of(scope, epoch)
         self.view = _View()
         self.lease_number: int | None = None
+
+    @property
+    def scope(self) -> str:
+        """Inside a session it is read once; outside others may switch at any time, so it is read each time."""
+        return epochs.current_key(self.connection, self.plain) if self.key is None else self.key
 
     @contextmanager
     def session(self) -> Iterator[None]:
         """One transaction. What was changed is written at its end; nothing of it is kept where it fails."""
         self.view = _View()
         with transaction(self.connection):
-            yield
-            self.flush()
+            self.key = self.scope
+            try:
+                yield
+                self.flush()
+            finally:
+                self.key = None if self.epoch is None else self.key
 
     def flush(self) -> None:
         view = self.view
@@ -77,14 +94,14 @@ class SqliteThreads:
 
     def lease(self) -> SqliteThreads:
         sql = "insert into meta values (?, 1) on conflict do update set value = value + 1 returning value"
-        leased = SqliteThreads(self.connection, self.clock, self.scope)
+        leased = SqliteThreads(self.connection, self.clock, self.plain, self.epoch)
         with transaction(self.connection):
-            leased.lease_number = self.connection.execute(sql, (f"lease {self.scope}",)).get
+            leased.lease_number = self.connection.execute(sql, (f"lease {self.plain}",)).get
         return leased
 
     def _check(self) -> None:
         if self.lease_number is not None:
-            now = self.connection.execute("select value from meta where name = ?", (f"lease {self.scope}",)).get
+            now = self.connection.execute("select value from meta where name = ?", (f"lease {self.plain}",)).get
             if now != self.lease_number:
                 raise Fenced(f"settle {self.lease_number} was overtaken by settle {now}")
 
@@ -245,25 +262,27 @@ class SqliteThreads:
 
     def tell(self, entries: Sequence[FeedEntry]) -> None:
         self._check()
-        rows = [(self.scope, self.clock(), entry.old, b"".join(entry.new), entry.why) for entry in entries]
+        if self.epoch is not None:
+            return
+        rows = [(self.plain, self.clock(), entry.old, b"".join(entry.new), entry.why) for entry in entries]
         self.connection.executemany("insert into feed (scope, at, old, new, why) values (?, ?, ?, ?, ?)", rows)
 
     # -------------------------------------------------------------------------------------------- hand edits
     def put(self, edit: Edit) -> bool:
         self._check()
         joined = [b"".join(sorted(names)) for names in (edit.inside, edit.outside)]
-        row = (self.scope, edit.number, edit.kind, edit.message, edit.target, *joined, edit.at, edit.undone)
+        row = (self.plain, edit.number, edit.kind, edit.message, edit.target, *joined, edit.at, edit.undone)
         self.connection.execute("insert or ignore into edits values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         if edit != self._edit("number = ?", edit.number)[0]:
             return False
-        names = sorted((self.scope, n, edit.number, int(n in edit.inside)) for n in edit.inside | edit.outside)
+        names = sorted((self.plain, n, edit.number, int(n in edit.inside)) for n in edit.inside | edit.outside)
         self.connection.executemany("insert or ignore into edit_names values (?, ?, ?, ?)", names)
         return True
 
     def undo(self, number: int, at: int) -> None:
         self._check()
         sql = "update edits set undone = ? where scope = ? and number = ? and undone is null"
-        self.connection.execute(sql, (at, self.scope, number))
+        self.connection.execute(sql, (at, self.plain, number))
 
     def edits(self) -> Sequence[Edit]:
         return self._edit("true")
@@ -274,16 +293,16 @@ class SqliteThreads:
         return [
             Edit(number, kind, message, target, _split(inside, 17), _split(outside, 17), at, undone)
             for number, kind, message, target, inside, outside, at, undone in self.connection.execute(
-                sql, (self.scope, *values)
+                sql, (self.plain, *values)
             )
         ]
 
     def places(self, names: Iterable[NodeName]) -> Collection[Place]:
-        if self.connection.execute("select 1 from edits where scope = ? limit 1", (self.scope,)).get is None:
+        if self.connection.execute("select 1 from edits where scope = ? limit 1", (self.plain,)).get is None:
             return ()
         sql = """select name, number, kind, edit_names.inside, message, target from edit_names join edits using (scope, number)
           where scope = ? and name = ? and undone is null"""
-        found = self.connection.executemany(sql, [(self.scope, name) for name in set(names)])
+        found = self.connection.executemany(sql, [(self.plain, name) for name in set(names)])
         return [Place(name, number, kind, bool(inside), m, t) for name, number, kind, inside, m, t in found]
 
 
