@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -22,8 +23,9 @@ from mailloom.schema import load_record, unpack
 from mailloom.stores.files import RawError
 from mailloom.stores.sqlite import told
 from mailloom.stores.sqlite.threads import load_stated
+from mailloom.thread.ghosts import recover
 from mailloom.thread.keys import key_name
-from mailloom.thread.tree import Twig, topics, tree
+from mailloom.thread.tree import Ghost, Twig, topics
 from mailloom.wire import Embedded, open_for_reading
 
 if TYPE_CHECKING:
@@ -209,9 +211,11 @@ class Archive:
         return [Soft(MessageId(s), MessageId(t), bool(live), *what) for s, t, live, *what in found]
 
     def tree(self, conversation: MessageId) -> list[Twig]:
-        """The messages of a conversation as a tree, with ghosts for what is cited and not here."""
+        """The messages of a conversation as a tree, with ghosts for what is not here: what other mails cite, or quote, filled with
+        what their quotes say.
+        """
         members = self.members(conversation)
-        return tree(self.stated(members), self.soft(members))
+        return recover(self.stated(members), self.soft(members), lru_cache(maxsize=64)(self.record))
 
     def threads(self) -> Iterator[tuple[MessageId, MessageId, MessageId]]:
         """(message, conversation, topic) of every message, in the order of conversations."""
@@ -309,4 +313,4 @@ def open_archive(path: str | Path, scope: str = "") -> Archive:
     return Archive(open_for_reading(Path(path), scope))
 
 
-__all__ = ["Archive", "Copy", "NotFoundError", "Summary", "open_archive"]
+__all__ = ["Archive", "Copy", "Ghost", "NotFoundError", "Summary", "open_archive"]

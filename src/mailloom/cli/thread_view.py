@@ -9,7 +9,7 @@ from mailloom.archive import Archive
 from mailloom.cli import draw
 from mailloom.mail.model import Message, MessageId
 from mailloom.schema import text_id
-from mailloom.thread.tree import Twig
+from mailloom.thread.tree import Ghost, Quote, Twig
 
 TEXT_LINES = 8  # of each mail, unless all is asked for
 MIN_TEXT = 56  # columns that a mail's name, date and text keep: deeper levels are no more indented
@@ -56,29 +56,36 @@ def lines(archive: Archive, conversation: MessageId, *, full: bool, room: int) -
         deep = f"(level {place.depth}) " if place.depth > deepest else ""
         if place.depth == 0 and place.twig is not roots[0]:
             yield ""
-        if place.twig.message is None:
-            cited = draw.clip(draw.safe(place.twig.cited), room - draw.cells(place.rails + branch + deep) - 9)
-            yield f"{place.rails}{branch}{draw.dim(f'{deep}missing: {cited}')}"
-            continue
-        message = archive.record(place.twig.message).message
         taken = f"{place.rails}{branch}{deep}"
-        yield taken + _head(archive, place.twig.message, message, room - draw.cells(taken))
         rails = place.rails
         if 0 < place.depth <= deepest:
             rails += "  " if place.last else "│ "
         rails += "│ " if place.twig.children else "  "
-        yield from _body(message, rails, full=full, room=room, subject=message.subject if topic != above else "")
+        if place.twig.known is not None:
+            yield taken + _recovered(place.twig.known, room - draw.cells(taken))
+            yield from _text(place.twig.known.text, rails, full=full, room=room)
+            if not place.twig.known.text:
+                yield f"{rails}{draw.dim('(nobody quotes its text)')}"
+            yield rails.rstrip()
+        elif place.twig.message is None:
+            cited = draw.clip(draw.safe(place.twig.cited), room - draw.cells(taken) - 9)
+            yield taken + draw.dim(f"missing: {cited}")
+        else:
+            message = archive.record(place.twig.message).message
+            yield taken + _head(archive, place.twig.message, message, room - draw.cells(taken))
+            yield from _body(message, rails, full=full, room=room, subject=message.subject if topic != above else "")
 
 
 def _heading(archive: Archive, conversation: MessageId, roots: list[Twig], room: int) -> Iterator[str]:
     members = archive.members(conversation)
     first, last = archive.summary(members[0]), archive.summary(members[-1])
-    missing = sum(place.twig.ghost for place in placed(roots, 0))
+    ghosts = [place.twig for place in placed(roots, 0) if place.twig.ghost]
+    recovered = sum(ghost.known is not None for ghost in ghosts)
     yield from draw.title(first.subject, room)
     dates = {draw.moment(one.date)[:10].strip() for one in (first, last)}
     facts = [
         draw.several(len(members), "message"),
-        *([f"{missing:,} missing"] if missing else []),
+        *([f"{len(ghosts):,} missing" + (f" ({recovered:,} recovered)" if recovered else "")] if ghosts else []),
         " to ".join(sorted(dates)),
     ]
     yield f"{', '.join(facts)}, thread {draw.name_of(archive.short(conversation))}"
@@ -91,18 +98,24 @@ def _head(archive: Archive, name: MessageId, message: Message, room: int) -> str
     return f"{draw.bold(sender)}  {draw.moment(message.date.ms)}  {draw.name_of(short)}"
 
 
+def _recovered(ghost: Ghost, room: int) -> str:
+    """A missing mail's line: who and when as far as quotes tell, and that it comes from them."""
+    copies = draw.several(len(ghost.quotes), "quote")
+    others = f", {draw.several(len(ghost.others), 'other')} disagree" if ghost.others else ""
+    marked = f"(missing; recovered from {copies}{others})"
+    when = draw.moment(ghost.date.ms) if ghost.date.zone is not None else draw.clip(draw.safe(ghost.date.text), 32)
+    sender = draw.who(ghost.from_) if ghost.from_ else "somebody"
+    sender = draw.clip(sender, max(6, room - draw.cells(when + marked) - 4))
+    return draw.clip("  ".join(part for part in (sender, when, marked) if part), room)
+
+
 def _body(message: Message, rails: str, *, full: bool, room: int, subject: str) -> Iterator[str]:
     inside = room - draw.cells(rails)
     if subject:
         yield f"{rails}{draw.bold(draw.clip(f'subject: {draw.safe(subject)}', inside))}"
-    folded = _folded(message.reply_text, inside)
-    for shown, line in enumerate(folded):
-        if not full and shown >= TEXT_LINES and len(folded) > TEXT_LINES + 1:
-            more = draw.several(len(folded) - shown, "more line")
-            yield f"{rails}{draw.dim(f'… {more} (--full)')}"
-            break
-        yield f"{rails}{line}".rstrip()
-    if not folded:
+    typed = message.reply_text
+    yield from _text(typed, rails, full=full, room=room)
+    if not typed.strip():
         inner = "; ".join(dict.fromkeys(one.kind for one in message.nested))
         yield f"{rails}{draw.dim(f'(no new text: {inner})' if inner else '(no new text)')}"
     for file in message.attachments:
@@ -110,6 +123,16 @@ def _body(message: Message, rails: str, *, full: bool, room: int, subject: str) 
             name = draw.safe(file.name) or file.type
             yield f"{rails}{draw.dim(draw.clip(f'attached: {name} ({draw.size(file.size)})', inside))}"
     yield rails.rstrip()
+
+
+def _text(text: str, rails: str, *, full: bool, room: int) -> Iterator[str]:
+    folded = _folded(text, room - draw.cells(rails))
+    for shown, line in enumerate(folded):
+        if not full and shown >= TEXT_LINES and len(folded) > TEXT_LINES + 1:
+            more = draw.several(len(folded) - shown, "more line")
+            yield f"{rails}{draw.dim(f'… {more} (--full)')}"
+            break
+        yield f"{rails}{line}".rstrip()
 
 
 def _folded(text: str, room: int) -> list[str]:
@@ -128,15 +151,18 @@ def _topic(subjects: dict[MessageId, str], twig: Twig) -> str:
 
 
 def entries(archive: Archive, conversation: MessageId) -> Iterator[dict[str, Any]]:
-    """The tree as flat values, a parent before its children: `depth` and `parent` (an id or a missing Message-ID) tell the shape."""
+    """The tree as flat values, a parent before its children: `depth` and `parent` tell the shape. A parent is an id, or what a
+    missing mail goes by: its Message-ID, else the id of the mail that quotes it, "#" and the quote's path there.
+    """
     for place in placed(archive.tree(conversation), 0):
         above = place.parent
         shape = {
             "depth": place.depth,
-            "parent": None if above is None else (text_id(above.message) if above.message else above.cited),
+            "parent": None if above is None else _name(above),
         }
         if place.twig.message is None:
-            yield {"missing": place.twig.cited, **shape}
+            known = place.twig.known
+            yield {"missing": _name(place.twig), **shape, **({"recovered": _ghost(known)} if known is not None else {})}
             continue
         record = archive.record(place.twig.message)
         message = record.message
@@ -151,3 +177,30 @@ def entries(archive: Archive, conversation: MessageId) -> Iterator[dict[str, Any
             "text": message.reply_text,
             "attachments": message.attachments,
         }
+
+
+def _name(twig: Twig) -> str:
+    if twig.message is not None:
+        return text_id(twig.message)
+    if twig.cited or twig.known is None:
+        return twig.cited
+    first = min(twig.known.quotes)
+    return f"{text_id(first.carrier)}#{first.path}"
+
+
+def _ghost(ghost: Ghost) -> dict[str, Any]:
+    return {
+        "date": draw.iso(ghost.date.ms) or None if ghost.date.zone is not None else None,
+        "date_text": ghost.date.text,
+        "from": ghost.from_,
+        "subject": ghost.subject,
+        "text": ghost.text,
+        "exact": ghost.exact,
+        "pieces": [piece._asdict() for piece in ghost.pieces],
+        "quotes": [_quote(quote) for quote in ghost.quotes],
+        "others": [_quote(quote) for quote in ghost.others],
+    }
+
+
+def _quote(quote: Quote) -> dict[str, Any]:
+    return {"carrier": text_id(quote.carrier), "path": quote.path, "start": quote.start, "end": quote.end}
