@@ -24,8 +24,9 @@ from mailloom.stores.files import RawError
 from mailloom.stores.sqlite import told
 from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.ghosts import recover
+from mailloom.thread.inclusive import held
 from mailloom.thread.keys import key_name
-from mailloom.thread.tree import Ghost, Twig, topics
+from mailloom.thread.tree import Ghost, Twig, topics, tree
 from mailloom.wire import Embedded, open_for_reading
 
 if TYPE_CHECKING:
@@ -216,6 +217,11 @@ class Archive:
         """
         members = self.members(conversation)
         return recover(self.stated(members), self.soft(members), lru_cache(maxsize=64)(self.record))
+
+    def held(self, conversation: MessageId) -> dict[MessageId, MessageId]:
+        """Each mail of a conversation that need not be read -> the later one in which all of it stands (thread/inclusive.py)."""
+        members = self.members(conversation)
+        return held(tree(self.stated(members), self.soft(members)), self.record)
 
     def threads(self) -> Iterator[tuple[MessageId, MessageId, MessageId]]:
         """(message, conversation, topic) of every message, in the order of conversations."""

@@ -127,10 +127,12 @@ def _hit_value(hit: Hit) -> dict[str, Any]:
 @click.command()
 @click.argument("id", metavar="ID")
 @click.option("--full", is_flag=True, help="Print the new text of each mail whole.")
+@click.option("--inclusive", is_flag=True, help="List only the mails to read: all others stand in them, word for word.")
 @archive_option
 @json_option
-def thread(id: str, full: bool, archive: Path, as_json: bool) -> int:
-    """Draw the conversation of a mail as a tree: who, when, what each one wrote anew; what is missing is shown as such.
+def thread(id: str, full: bool, inclusive: bool, archive: Path, as_json: bool) -> int:
+    """Draw the conversation of a mail as a tree: who, when, what each one wrote anew; what is missing is shown as such, with what
+    others quote of it.
 
     ID is the beginning of an id, as `search` prints it, or a Message-ID. --json prints a line a mail, parents before children.
     """
@@ -140,7 +142,11 @@ def thread(id: str, full: bool, archive: Path, as_json: bool) -> int:
         conversation = opened.conversation(opened.find(id))
         if as_json:
             for value in thread_view.entries(opened, conversation):
-                draw.say_json(value)
+                if not inclusive or value.get("held_by", "") is None:
+                    draw.say_json(value)
+        elif inclusive:
+            for line in thread_view.to_read(opened, conversation, room=draw.width()):
+                draw.say(line)
         else:
             for line in thread_view.lines(opened, conversation, full=full, room=draw.width()):
                 draw.say(line)

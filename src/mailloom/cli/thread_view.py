@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ def placed(roots: list[Twig], deepest: int) -> Iterator[Placed]:
 def lines(archive: Archive, conversation: MessageId, *, full: bool, room: int) -> Iterator[str]:
     """The tree, drawn in `room` columns."""
     roots = archive.tree(conversation)
+    held = archive.held(conversation)
     subjects = _subjects(archive, archive.members(conversation))
     yield from _heading(archive, conversation, roots, room)
     deepest = max(1, (room - MIN_TEXT) // 2)
@@ -72,7 +74,9 @@ def lines(archive: Archive, conversation: MessageId, *, full: bool, room: int) -
             yield taken + draw.dim(f"missing: {cited}")
         else:
             message = archive.record(place.twig.message).message
-            yield taken + _head(archive, place.twig.message, message, room - draw.cells(taken))
+            holder = held.get(place.twig.message)
+            mark = "" if holder is None else f"  all of it is in {archive.short(holder)}"
+            yield taken + _head(archive, place.twig.message, message, room - draw.cells(taken), mark)
             yield from _body(message, rails, full=full, room=room, subject=message.subject if topic != above else "")
 
 
@@ -92,10 +96,29 @@ def _heading(archive: Archive, conversation: MessageId, roots: list[Twig], room:
     yield ""
 
 
-def _head(archive: Archive, name: MessageId, message: Message, room: int) -> str:
+def _head(archive: Archive, name: MessageId, message: Message, room: int, mark: str = "") -> str:
     short = archive.short(name)
-    sender = draw.clip(draw.who(message.from_), max(6, room - len(short) - 20))
-    return f"{draw.bold(sender)}  {draw.moment(message.date.ms)}  {draw.name_of(short)}"
+    sender = draw.clip(draw.who(message.from_), max(6, room - len(short) - 20 - len(mark)))
+    taken = draw.cells(sender) + 20 + len(short)
+    return f"{draw.bold(sender)}  {draw.moment(message.date.ms)}  {draw.name_of(short)}{draw.dim(draw.clip(mark, room - taken))}"
+
+
+def to_read(archive: Archive, conversation: MessageId, *, room: int) -> Iterator[str]:
+    """The inclusive mails, a line each: who, when, how many others stand in it, its subject."""
+    members = archive.members(conversation)
+    held = archive.held(conversation)
+    holds = Counter(held.values())
+    yield from draw.title(archive.summary(members[0]).subject, room)
+    yield f"{len(members) - len(held):,} of {draw.several(len(members), 'message')} hold all text and attachments of the others"
+    yield ""
+    for member in members:
+        if member not in held:
+            message = archive.record(member).message
+            files = draw.several(sum(not one.inline for one in message.attachments), "attachment")
+            facts = [f"holds {draw.several(holds[member], 'other')}"] if holds[member] else []
+            facts += [files] if not files.startswith("0 ") else []
+            mark = f"  {', '.join(facts)}" if facts else ""
+            yield _head(archive, member, message, room, mark)
 
 
 def _recovered(ghost: Ghost, room: int) -> str:
@@ -154,6 +177,7 @@ def entries(archive: Archive, conversation: MessageId) -> Iterator[dict[str, Any
     """The tree as flat values, a parent before its children: `depth` and `parent` tell the shape. A parent is an id, or what a
     missing mail goes by: its Message-ID, else the id of the mail that quotes it, "#" and the quote's path there.
     """
+    held = archive.held(conversation)
     for place in placed(archive.tree(conversation), 0):
         above = place.parent
         shape = {
@@ -175,6 +199,7 @@ def entries(archive: Archive, conversation: MessageId) -> Iterator[dict[str, Any
             "from": message.from_,
             "subject": message.subject,
             "text": message.reply_text,
+            "held_by": text_id(held[record.id]) if record.id in held else None,
             "attachments": message.attachments,
         }
 

@@ -14,12 +14,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from mailloom.mail.model import Address, Date, MessageId, Nested, Record
-from mailloom.mail.segment import cut
 from mailloom.ports import NodeName, Soft, Stated
 from mailloom.thread.keys import key_name, message_node
 from mailloom.thread.patchwork import patched
+from mailloom.thread.speaker import MINUTE, QUARTER, ZONES, names, same_person, same_time
 from mailloom.thread.tree import Ghost, Quote, Twig, edges, hang, parents, twigs_of
-from mailloom.thread.wording import run_set, wording
+from mailloom.thread.wording import own_words, run_set, wording
 
 Load = Callable[[MessageId], Record]
 
@@ -30,8 +30,6 @@ MAX_COPIES = (
 MAX_ALIKE = (
     20  # ghosts without an id, of one person in one minute of the quarter hour, that a further quote is held against
 )
-MINUTE, QUARTER, DAY = 60_000, 900_000, 86_400_000
-ZONES = 14 * 3_600_000  # a date without a zone is off by less than that, by a multiple of a quarter of an hour
 UNDATED = (1 << 48) - 1  # what an id begins with where its mail has no date
 
 
@@ -190,7 +188,7 @@ class _Recovery:
             for message in self.minutes.get((ms + offset) // MINUTE, ()):
                 record = self.load(message)
                 people = (*record.message.from_, *record.message.author)
-                if not _same_person(ghost.from_, people):
+                if not same_person(ghost.from_, people):
                     continue
                 if ghost.date.zone is not None or _share_words(ghost.text, record.message.text):
                     return message
@@ -228,11 +226,8 @@ def _named(record: Record, cited: str) -> Copy | None:
 
 
 def _copy(record: Record, one: Nested) -> Copy:
-    subject = one.subject or record.message.subject
-    names = [part for a in one.from_ for part in (a.name, a.address) if part]
-    segments, _ = cut(one.text, subject=subject, names=names)
-    own = "".join(one.text[s.start : s.end] for s in segments if s.kind in ("greeting", "new", "signoff"))
-    return Copy(Quote(record.id, one.path, one.start, one.end), one.from_, one.date, one.subject, own.strip())
+    text = own_words(one, record.message.subject)
+    return Copy(Quote(record.id, one.path, one.start, one.end), one.from_, one.date, one.subject, text)
 
 
 # ------------------------------------------------------------------------------------------------ do two say the same?
@@ -267,34 +262,15 @@ def _fullness(people: tuple[Address, ...]) -> int:
 
 def _agree(a: Copy, b: Copy) -> bool:
     """No contradiction on who and when."""
-    return (not a.from_ or not b.from_ or _same_person(a.from_, b.from_)) and _same_time(a.date, b.date)
+    return (not a.from_ or not b.from_ or same_person(a.from_, b.from_)) and same_time(a.date, b.date)
 
 
 def _same_mail(a: Ghost, b: Ghost) -> bool:
-    if not (_same_person(a.from_, b.from_) and _same_time(a.date, b.date)):
+    if not (same_person(a.from_, b.from_) and same_time(a.date, b.date)):
         return False
     if a.date.zone is not None and b.date.zone is not None:
         return True
     return _share_words(a.text, b.text) or (a.date.text == b.date.text and not (a.text and b.text))
-
-
-def _same_person(a: tuple[Address, ...], b: tuple[Address, ...]) -> bool:
-    return not {part for one in a for part in _parts(one)}.isdisjoint(part for one in b for part in _parts(one))
-
-
-def _parts(person: Address) -> list[str]:
-    return [part for part in (person.key.casefold(), " ".join(person.name.split()).casefold()) if part]
-
-
-def _same_time(a: Date, b: Date) -> bool:
-    if a.ms is None or b.ms is None:
-        return True
-    if a.zone is not None and b.zone is not None:
-        return a.ms // MINUTE == b.ms // MINUTE
-    apart = abs(a.ms // MINUTE - b.ms // MINUTE) * MINUTE
-    if a.ms % DAY == 0 or b.ms % DAY == 0:  # a day without a time
-        return apart <= DAY + ZONES
-    return apart <= ZONES and apart % QUARTER == 0
 
 
 def _share_words(a: str, b: str) -> bool:
@@ -309,7 +285,7 @@ def _share_words(a: str, b: str) -> bool:
 def _likeness(ghost: Ghost) -> list[tuple[int, str]]:
     """Under what a ghost is looked up: minute of the quarter hour (zones differ by quarters), and each name of its author."""
     minute = (ghost.date.ms or 0) % QUARTER // MINUTE
-    return [(minute, part) for one in ghost.from_ for part in _parts(one)]
+    return [(minute, part) for part in sorted(names(ghost.from_))]
 
 
 def _ms(message: bytes) -> int:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from mailloom.mail.model import OWN, Nested
+from mailloom.mail.segment import cut
 from mailloom.mail.visible import visible
 
 RUN = 6
@@ -64,4 +66,22 @@ def covers(found: frozenset[str], text: Wording) -> bool:
     return bool(words) and covered == len(words) - 1
 
 
-__all__ = ["RUN", "Wording", "covers", "run_set", "runs", "wording"]
+def stands(piece: Wording, found: frozenset[str], all_lines: str) -> bool:
+    """Does a piece stand in a text, by the text's runs or, if it is too short for one, as whole lines?"""
+    return covers(found, piece) if len(piece.words) >= RUN else lines(piece) in all_lines
+
+
+def lines(text: Wording) -> str:
+    """The words again, each line between line feeds: two texts put together have an empty line between them."""
+    words = [f"{word}\n" if at in text.line_ends else f"{word} " for at, word in enumerate(text.words)]
+    return "\n" + "".join(words)
+
+
+def own_words(one: Nested, subject: str) -> str:
+    """What the author of a message inside another wrote, without what is quoted there; `subject` is the carrier's."""
+    names = [part for a in one.from_ for part in (a.name, a.address) if part]
+    segments, _ = cut(one.text, subject=one.subject or subject, names=names)
+    return "".join(one.text[s.start : s.end] for s in segments if s.kind in OWN).strip()
+
+
+__all__ = ["RUN", "Wording", "covers", "lines", "own_words", "run_set", "runs", "stands", "wording"]

@@ -1,0 +1,206 @@
+"""Which mails of a conversation must be read so that all of it has been read: e-discovery's inclusive mails.
+
+A mail is *held* by a later one if everything that its author wrote, forwarded or attached stands in what the later one quotes,
+forwards or carries. What it quotes itself must stand there too, or in mails above it, which are held or read themselves. So no word
+is lost but those of signatures, notices and attributions. The rule is strict: a changed word, or one put into a line, ends it; when in
+doubt a mail is read. The holder is a mail that is not held itself, so the mails to read are as few as this relation allows: none of
+them could be left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby
+from typing import NamedTuple
+
+from mailloom.mail.model import OWN, Date, MessageId, Record
+from mailloom.thread.speaker import names, same_time
+from mailloom.thread.tree import Twig
+from mailloom.thread.wording import RUN, Wording, lines, own_words, run_set, stands, wording
+
+MAX_HOLDERS = 32  # later mails that one is held against, the latest first: what all of those cut, hardly any other has
+MAX_ABOVE = 12  # mails above one in which its quotes are looked for: mail/nested.py reads no deeper
+SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
+"""Parts that say nothing, and are another in each mail."""
+CACHED = 256  # texts kept: those of mails that lie near each other in a conversation are needed again
+
+
+class Text(NamedTuple):
+    """What a mail says, by whose words they are: `own`, `brought` (forwarded or attached), `quoted`; `old` is all but its own. `files`
+    are hashes of what is attached, to mails inside as well.
+    """
+
+    own: tuple[Wording, ...]
+    brought: tuple[Wording, ...]
+    quoted: tuple[Wording, ...]
+    old: tuple[Wording, ...]
+    whole: tuple[Wording, ...]
+    files: frozenset[str]
+
+
+class Said(NamedTuple):
+    """The own words of one message inside a mail, as lines, and whose they are."""
+
+    people: frozenset[str]
+    date: Date
+    words: str
+
+
+def held(roots: Sequence[Twig], load: Callable[[MessageId], Record]) -> dict[MessageId, MessageId]:
+    """Each mail that need not be read -> the one that holds it; `roots` is the conversation's tree. All others are inclusive.
+
+    `load` is called a few times for each mail. Memory grows by a few ids for each.
+    """
+    return _Search(_above(roots), load).run()
+
+
+class _Search:
+    """`sought`: mails by the words that their holders must have; `holders`: later mails that are read and have them, the latest first."""
+
+    def __init__(self, above: dict[MessageId, MessageId | None], load: Callable[[MessageId], Record]) -> None:
+        self.above = above
+        self.record = lru_cache(CACHED)(load)
+        self.text = lru_cache(CACHED)(lambda message: _text(self.record(message)))
+        self.old = lru_cache(CACHED)(lambda message: _found(self.text(message).old))
+        self.whole = lru_cache(CACHED)(lambda message: _found(self.text(message).whole))
+        self.said = lru_cache(CACHED)(lambda message: _said(self.record(message)))
+        self.sought: dict[str, list[tuple[MessageId, str]]] = defaultdict(list)
+        self.holders: dict[MessageId, list[MessageId]] = defaultdict(list)
+        self.held: dict[MessageId, MessageId] = {}
+        self.files: set[str] = set()
+
+    def run(self) -> dict[MessageId, MessageId]:
+        latest_first = sorted(self.above, reverse=True)
+        for message in latest_first:
+            if ends := _ends(self.text(message)):
+                self.sought[ends[0]].append((message, ends[1]))
+        twins: dict[bytes, MessageId] = {}
+        for message in latest_first:
+            holder = self.holder(message)
+            twin = twins.setdefault(self.record(message).twin, message)
+            if holder is not None:
+                self.held[message] = holder
+            elif twin != message:
+                self.held[message] = self.held.get(twin, twin)
+            else:
+                self.files |= self.text(message).files
+                self.offer(message)
+        return self.held
+
+    def offer(self, holder: MessageId) -> None:
+        """A mail that is to be read may hold those whose first and last words stand in it."""
+        found, _ = self.old(holder)
+        short = {line for one in self.text(holder).old for line in _short_lines(one)}
+        for key in found | short if short else found:
+            for older, last in self.sought.get(key, ()):
+                if older < holder and len(self.holders[older]) < MAX_HOLDERS and (last in found or last in short):
+                    self.holders[older].append(holder)
+
+    def holder(self, message: MessageId) -> MessageId | None:
+        candidates = self.holders.pop(message, ())
+        if not self.text(message).files <= self.files:
+            return None
+        return next((one for one in candidates if self.holds(one, message)), None)
+
+    def holds(self, holder: MessageId, message: MessageId) -> bool:
+        text = self.text(message)
+        pieces = (*text.own, *text.brought)
+        if not all(stands(piece, *self.old(holder)) for piece in pieces):
+            return False
+        if all(len(piece.words) < RUN for piece in pieces) and not self.says(holder, message):
+            return False
+        return all(stands(piece, *self.old(holder)) or self.is_above(message, piece) for piece in text.quoted)
+
+    def says(self, holder: MessageId, message: MessageId) -> bool:
+        """A few words ("Yes, please.") stand in many mails: the holder must say that its author wrote them then, and nothing more."""
+        mail = self.record(message).message
+        people, words = names((*mail.from_, *mail.author)), "".join(map(lines, self.text(message).own))
+        return any(
+            one.words == words
+            and not people.isdisjoint(one.people)
+            and one.date.ms is not None
+            and same_time(one.date, mail.date)
+            for one in self.said(holder)
+        )
+
+    def is_above(self, message: MessageId, piece: Wording) -> bool:
+        """Does a quote stand in one of the mails above? There nothing is lost: each of those is read, or held in turn."""
+        above = self.above[message]
+        for _ in range(MAX_ABOVE):
+            if above is None:
+                return False
+            if stands(piece, *self.whole(above)):
+                return True
+            above = self.above[above]
+        return False
+
+
+def _above(roots: Sequence[Twig]) -> dict[MessageId, MessageId | None]:
+    """Each message -> the nearest one above it that is here."""
+    above: dict[MessageId, MessageId | None] = {}
+    work: list[tuple[Twig, MessageId | None]] = [(twig, None) for twig in roots]
+    while work:
+        twig, parent = work.pop()
+        if twig.message is not None:
+            above[twig.message] = parent
+            parent = twig.message
+        work += [(child, parent) for child in twig.children]
+    return above
+
+
+# ------------------------------------------------------------------------------------------------ one mail
+def _text(record: Record) -> Text:
+    message = record.message
+    pieces: dict[str, list[Wording]] = {"own": [], "brought": [], "quoted": [], "old": []}
+    for kind, run in groupby(message.segments, lambda s: _WHOSE.get(s.kind, s.kind)):
+        segments = list(run)
+        words = wording(message.text[segments[0].start : segments[-1].end])
+        if words.words and kind in pieces:
+            pieces[kind].append(words)
+        if words.words and kind in ("brought", "quoted", "attribution"):
+            pieces["old"].append(words)
+    attached = [wording(f"{one.subject}\n{one.text}") for one in message.nested if one.kind == "attached"]
+    files = (*message.attachments, *(one for nested in message.nested for one in nested.attachments))
+    return Text(
+        own=tuple(pieces["own"]),
+        brought=(*pieces["brought"], *attached),
+        quoted=tuple(pieces["quoted"]),
+        old=(*pieces["old"], *attached),
+        whole=(wording(message.text), *attached),
+        files=frozenset(one.sha256 for one in files if one.type not in SIGNATURES),
+    )
+
+
+_WHOSE = {**dict.fromkeys(OWN, "own"), "forward": "brought", "quote": "quoted"}
+
+
+def _said(record: Record) -> list[Said]:
+    message = record.message
+    return [Said(names(one.from_), one.date, lines(wording(own_words(one, message.subject)))) for one in message.nested]
+
+
+def _found(texts: Sequence[Wording]) -> tuple[frozenset[str], str]:
+    return run_set(texts), "".join(map(lines, texts))
+
+
+def _ends(text: Text) -> tuple[str, str] | None:
+    """What each holder must have: first and last run of the longest piece, as no other run can cover its first and last word; or
+    the first short line. None for a mail that says nothing: it is read.
+    """
+    longest = max((*text.own, *text.brought), key=lambda piece: len(piece.words), default=None)
+    if longest is None or not longest.words:
+        return None
+    if len(longest.words) < RUN:
+        first = next(_short_lines(longest))
+        return first, first
+    return " ".join(longest.words[:RUN]), " ".join(longest.words[-RUN:])
+
+
+def _short_lines(text: Wording) -> Iterator[str]:
+    """Lines of fewer words than a run, marked as lines."""
+    return (f"\n{line}" for line in lines(text).split("\n") if line and line.count(" ") < RUN - 1)
+
+
+__all__ = ["held"]
