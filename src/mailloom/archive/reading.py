@@ -8,7 +8,7 @@ with open_archive("archive") as archive:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.ghosts import recover
 from mailloom.thread.inclusive import held
 from mailloom.thread.keys import key_name
+from mailloom.thread.policy import Member, Policy, pruned, split
 from mailloom.thread.tree import Ghost, Twig, topics, tree
 from mailloom.wire import Embedded, open_for_reading
 
@@ -211,16 +212,34 @@ class Archive:
         found = self.connection.executemany(sql, [(self.scope, m) for m in messages])
         return [Soft(MessageId(s), MessageId(t), bool(live), *what) for s, t, live, *what in found]
 
-    def tree(self, conversation: MessageId) -> list[Twig]:
-        """The messages of a conversation as a tree, with ghosts for what is not here: what other mails cite, or quote, filled with
-        what their quotes say.
+    def view(self, message: MessageId, policy: Policy = "never") -> list[MessageId]:
+        """What is shown with a message as one: its conversation's members, or those of them that a policy (thread/policy.py) puts
+        together with it, oldest first. The first names the view.
         """
-        members = self.members(conversation)
-        return recover(self.stated(members), self.soft(members), lru_cache(maxsize=64)(self.record))
+        members = self.members(self.conversation(message))
+        if policy == "never":
+            return members
+        group = self.split(members, policy)
+        return [member for member in members if group[member] == group[message]]
 
-    def held(self, conversation: MessageId) -> dict[MessageId, MessageId]:
-        """Each mail of a conversation that need not be read -> the later one in which all of it stands (thread/inclusive.py)."""
-        members = self.members(conversation)
+    def split(self, members: Sequence[MessageId], policy: Policy) -> dict[MessageId, MessageId]:
+        """Each member of one conversation -> the oldest message of its group."""
+        sql = "select id from messages where scope = ? and id = ? and ' ' || marks || ' ' like '% automatic %'"
+        found = self.connection.executemany(sql, [(self.scope, member) for member in members])
+        automatic = {row[0] for row in found}
+        return split([Member(s, s.message in automatic) for s in self.stated(members)], policy)
+
+    def tree(self, message: MessageId, policy: Policy = "never") -> list[Twig]:
+        """A message's view as a tree, with ghosts for what is not here: what other mails cite, or quote, filled with what their
+        quotes say.
+        """
+        members = self.members(self.conversation(message))
+        roots = recover(self.stated(members), self.soft(members), lru_cache(maxsize=64)(self.record))
+        return roots if policy == "never" else pruned(roots, set(self.view(message, policy)))
+
+    def held(self, message: MessageId, policy: Policy = "never") -> dict[MessageId, MessageId]:
+        """Each mail of a message's view that need not be read -> the later one in which all of it stands (thread/inclusive.py)."""
+        members = self.view(message, policy)
         return held(tree(self.stated(members), self.soft(members)), self.record)
 
     def threads(self) -> Iterator[tuple[MessageId, MessageId, MessageId]]:
@@ -228,8 +247,9 @@ class Archive:
         yield from membership(self)
 
     # -------------------------------------------------------------------------------------------- search
-    def search(self, text: str, limit: int = 20, width: int = 200) -> list[Hit]:
+    def search(self, text: str, limit: int = 20, width: int = 200, policy: Policy = "never") -> list[Hit]:
         """Messages that answer a query (mailloom.query tells the language): best first where it has words, else newest first.
+        `policy` says what their conversations are, and what `thread:` means.
 
         Raises QueryError, and NotFoundError for a `thread:` that names nothing.
         """
@@ -238,7 +258,7 @@ class Archive:
 
         search = Search(self.connection, self.scope)
         with self.connection:  # a snapshot: others may write between two statements
-            found, plan = search.find(read(text), self._named_thread, limit)
+            found, plan = search.find(read(text), self._named(policy), limit)
             hits = []
             for one in found:
                 record = self.record(one.id)
@@ -246,15 +266,16 @@ class Archive:
                 texts = (message.reply_text, message.text, *(n.text for n in message.nested if n.kind == "attached"))
                 terms = [term for term in plan.terms if term.column == ""]
                 line, marks = snippet(search, texts, terms, width)
-                hits.append(Hit(record, self.conversation(one.id), one.twins, line, marks))
+                conversation = self.conversation(one.id) if policy == "never" else self.view(one.id, policy)[0]
+                hits.append(Hit(record, conversation, one.twins, line, marks))
         return hits
 
-    def count(self, text: str) -> int:
+    def count(self, text: str, policy: Policy = "never") -> int:
         """How many messages answer a query, twins counted each. Raises as `search` does."""
         from mailloom.query import read
         from mailloom.stores.sqlite.search import Search
 
-        return Search(self.connection, self.scope).count(read(text), self._named_thread)
+        return Search(self.connection, self.scope).count(read(text), self._named(policy))
 
     def short(self, message: MessageId) -> str:
         """The shortest beginning of an id, of 8 digits at least, that names no other message: what `find` takes."""
@@ -267,8 +288,8 @@ class Archive:
                 need = max(need, same + 1)
         return digits[:need]
 
-    def _named_thread(self, name: str) -> list[MessageId]:
-        return self.members(self.conversation(self.find(name)))
+    def _named(self, policy: Policy) -> Callable[[str], list[MessageId]]:
+        return lambda name: self.view(self.find(name), policy)
 
     # -------------------------------------------------------------------------------------------- everything
     def records(self) -> Iterator[Record]:
@@ -319,4 +340,4 @@ def open_archive(path: str | Path, scope: str = "") -> Archive:
     return Archive(open_for_reading(Path(path), scope))
 
 
-__all__ = ["Archive", "Copy", "Ghost", "NotFoundError", "Summary", "open_archive"]
+__all__ = ["Archive", "Copy", "Ghost", "NotFoundError", "Policy", "Summary", "open_archive"]

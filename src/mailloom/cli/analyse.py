@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from mailloom.archive import open_archive
+from mailloom.archive import Policy, open_archive
 from mailloom.archive.analyse import TABLES, Analysis, Answer
 from mailloom.archive.digest import digest as digests
 from mailloom.archive.digest import overall
@@ -23,7 +23,7 @@ from mailloom.archive.doctor import Finding, examine, mend
 from mailloom.archive.export import Evidence, Format, What
 from mailloom.archive.export import export as write
 from mailloom.archive.stats import stats as count
-from mailloom.cli import archive_option, draw, json_option
+from mailloom.cli import archive_option, draw, json_option, policy_option
 
 ROWS = 1000
 """Rows of a query that are drawn as a table: they are held in memory to find the widths. --csv and --json print all."""
@@ -186,7 +186,8 @@ def fitted(wanted: list[int], room: int, least: int = 6) -> list[int]:
     default="all",
     help="Threads by everything that is known (default), or by ids and Thread-Index alone.",
 )
-def export(what: What, archive: Path, form: Format, out: Path | None, evidence: Evidence) -> None:
+@policy_option
+def export(what: What, archive: Path, form: Format, out: Path | None, evidence: Evidence, policy: Policy) -> None:
     """Write all messages, threads or people as JSON lines, Parquet or CSV.
 
     `threads` is a line a message: its Message-ID (id), its conversation (thread), its id here (message), its topic.
@@ -194,7 +195,7 @@ def export(what: What, archive: Path, form: Format, out: Path | None, evidence: 
     if out is None and form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is no text: name a file with --out, or pipe the output somewhere")
     with open_archive(archive) as opened, _written(out) as file:
-        rows = write(opened, what, form, file, evidence)
+        rows = write(opened, what, form, file, evidence, policy=policy)
     if out is not None:
         draw.say(f"{out}: {rows:,} {what if what != 'threads' else 'messages with their threads'}", error=True)
 

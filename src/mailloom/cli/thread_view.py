@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from mailloom.archive import Archive
+from mailloom.archive import Archive, Policy
 from mailloom.cli import draw
 from mailloom.mail.model import Message, MessageId
 from mailloom.schema import text_id
@@ -26,6 +26,23 @@ class Placed(NamedTuple):
     parent: Twig | None
 
 
+class View(NamedTuple):
+    """What to draw: a message's conversation, as a policy splits it."""
+
+    archive: Archive
+    message: MessageId
+    policy: Policy
+
+    def members(self) -> list[MessageId]:
+        return self.archive.view(self.message, self.policy)
+
+    def tree(self) -> list[Twig]:
+        return self.archive.tree(self.message, self.policy)
+
+    def held(self) -> dict[MessageId, MessageId]:
+        return self.archive.held(self.message, self.policy)
+
+
 def placed(roots: list[Twig], deepest: int) -> Iterator[Placed]:
     """Every twig, a parent before its children. Rails grow up to `deepest` levels."""
     work = [Placed(twig, 0, "", True, None) for twig in reversed(roots)]
@@ -42,12 +59,12 @@ def placed(roots: list[Twig], deepest: int) -> Iterator[Placed]:
         ]
 
 
-def lines(archive: Archive, conversation: MessageId, *, full: bool, room: int) -> Iterator[str]:
+def lines(view: View, *, full: bool, room: int) -> Iterator[str]:
     """The tree, drawn in `room` columns."""
-    roots = archive.tree(conversation)
-    held = archive.held(conversation)
-    subjects = _subjects(archive, archive.members(conversation))
-    yield from _heading(archive, conversation, roots, room)
+    archive, members = view.archive, view.members()
+    roots, held = view.tree(), view.held()
+    subjects = _subjects(archive, members)
+    yield from _heading(view, members, roots, room)
     deepest = max(1, (room - MIN_TEXT) // 2)
     before = _topic(subjects, roots[0]) if roots else ""
     topics: dict[int, str] = {}
@@ -80,8 +97,8 @@ def lines(archive: Archive, conversation: MessageId, *, full: bool, room: int) -
             yield from _body(message, rails, full=full, room=room, subject=message.subject if topic != above else "")
 
 
-def _heading(archive: Archive, conversation: MessageId, roots: list[Twig], room: int) -> Iterator[str]:
-    members = archive.members(conversation)
+def _heading(view: View, members: list[MessageId], roots: list[Twig], room: int) -> Iterator[str]:
+    archive = view.archive
     first, last = archive.summary(members[0]), archive.summary(members[-1])
     ghosts = [place.twig for place in placed(roots, 0) if place.twig.ghost]
     recovered = sum(ghost.known is not None for ghost in ghosts)
@@ -92,7 +109,12 @@ def _heading(archive: Archive, conversation: MessageId, roots: list[Twig], room:
         *([f"{len(ghosts):,} missing" + (f" ({recovered:,} recovered)" if recovered else "")] if ghosts else []),
         " to ".join(sorted(dates)),
     ]
-    yield f"{', '.join(facts)}, thread {draw.name_of(archive.short(conversation))}"
+    yield f"{', '.join(facts)}, thread {draw.name_of(archive.short(members[0]))}"
+    whole = archive.conversation(view.message)
+    if more := len(archive.members(whole)) - len(members):
+        yield draw.dim(
+            f"{draw.several(more, 'more message')} in the whole thread {archive.short(whole)} (--policy never)"
+        )
     yield ""
 
 
@@ -103,10 +125,9 @@ def _head(archive: Archive, name: MessageId, message: Message, room: int, mark: 
     return f"{draw.bold(sender)}  {draw.moment(message.date.ms)}  {draw.name_of(short)}{draw.dim(draw.clip(mark, room - taken))}"
 
 
-def to_read(archive: Archive, conversation: MessageId, *, room: int) -> Iterator[str]:
-    """The inclusive mails, a line each: who, when, how many others stand in it, its subject."""
-    members = archive.members(conversation)
-    held = archive.held(conversation)
+def to_read(view: View, *, room: int) -> Iterator[str]:
+    """The inclusive mails, a line each: who, when, how many others stand in it."""
+    archive, members, held = view.archive, view.members(), view.held()
     holds = Counter(held.values())
     yield from draw.title(archive.summary(members[0]).subject, room)
     yield f"{len(members) - len(held):,} of {draw.several(len(members), 'message')} hold all text and attachments of the others"
@@ -173,12 +194,13 @@ def _topic(subjects: dict[MessageId, str], twig: Twig) -> str:
     return subjects.get(twig.message, "") if twig.message is not None else ""
 
 
-def entries(archive: Archive, conversation: MessageId) -> Iterator[dict[str, Any]]:
+def entries(view: View) -> Iterator[dict[str, Any]]:
     """The tree as flat values, a parent before its children: `depth` and `parent` tell the shape. A parent is an id, or what a
     missing mail goes by: its Message-ID, else the id of the mail that quotes it, "#" and the quote's path there.
     """
-    held = archive.held(conversation)
-    for place in placed(archive.tree(conversation), 0):
+    archive, held = view.archive, view.held()
+    thread = text_id(view.members()[0])
+    for place in placed(view.tree(), 0):
         above = place.parent
         shape = {
             "depth": place.depth,
@@ -192,7 +214,7 @@ def entries(archive: Archive, conversation: MessageId) -> Iterator[dict[str, Any
         message = record.message
         yield {
             "id": text_id(record.id),
-            "thread": text_id(conversation),
+            "thread": thread,
             **shape,
             "message_id": message.message_id,
             "date": draw.iso(message.date.ms) or None,
