@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 import orjson
 
 from mailloom.archive.analyse import CHUNK, Analysis
-from mailloom.archive.reading import Archive, Policy
+from mailloom.archive.reading import Archive
 from mailloom.mail.model import Address, MessageId, Record
 from mailloom.schema import arrow_line, arrow_schema, load_record, text_id, unpack
 from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.batch import derive
+from mailloom.thread.policy import Policy
 from mailloom.thread.tree import topics
 
 if TYPE_CHECKING:

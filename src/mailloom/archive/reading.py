@@ -23,15 +23,14 @@ from mailloom.schema import load_record, unpack
 from mailloom.stores.files import RawError
 from mailloom.stores.sqlite import told
 from mailloom.stores.sqlite.threads import load_stated
-from mailloom.thread.ghosts import recover
-from mailloom.thread.inclusive import held
 from mailloom.thread.keys import key_name
-from mailloom.thread.policy import Member, Policy, pruned, split
 from mailloom.thread.tree import Ghost, Twig, topics, tree
 from mailloom.wire import Embedded, open_for_reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mailloom.thread.policy import Policy
 
 
 class NotFoundError(UserError):
@@ -224,6 +223,8 @@ class Archive:
 
     def split(self, members: Sequence[MessageId], policy: Policy) -> dict[MessageId, MessageId]:
         """Each member of one conversation -> the oldest message of its group."""
+        from mailloom.thread.policy import Member, split
+
         sql = "select id from messages where scope = ? and id = ? and ' ' || marks || ' ' like '% automatic %'"
         found = self.connection.executemany(sql, [(self.scope, member) for member in members])
         automatic = {row[0] for row in found}
@@ -233,12 +234,17 @@ class Archive:
         """A message's view as a tree, with ghosts for what is not here: what other mails cite, or quote, filled with what their
         quotes say.
         """
+        from mailloom.thread.ghosts import recover
+        from mailloom.thread.policy import pruned
+
         members = self.members(self.conversation(message))
         roots = recover(self.stated(members), self.soft(members), lru_cache(maxsize=64)(self.record))
         return roots if policy == "never" else pruned(roots, set(self.view(message, policy)))
 
     def held(self, message: MessageId, policy: Policy = "never") -> dict[MessageId, MessageId]:
         """Each mail of a message's view that need not be read -> the later one in which all of it stands (thread/inclusive.py)."""
+        from mailloom.thread.inclusive import held
+
         members = self.view(message, policy)
         return held(tree(self.stated(members), self.soft(members)), self.record)
 
@@ -340,4 +346,4 @@ def open_archive(path: str | Path, scope: str = "") -> Archive:
     return Archive(open_for_reading(Path(path), scope))
 
 
-__all__ = ["Archive", "Copy", "Ghost", "NotFoundError", "Policy", "Summary", "open_archive"]
+__all__ = ["Archive", "Copy", "Ghost", "NotFoundError", "Summary", "open_archive"]

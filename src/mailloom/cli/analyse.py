@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from mailloom.archive import Policy, open_archive
+from mailloom.archive import open_archive
 from mailloom.archive.analyse import TABLES, Analysis, Answer
 from mailloom.archive.digest import digest as digests
 from mailloom.archive.digest import overall
@@ -24,6 +24,7 @@ from mailloom.archive.export import Evidence, Format, What
 from mailloom.archive.export import export as write
 from mailloom.archive.stats import stats as count
 from mailloom.cli import archive_option, draw, json_option, policy_option
+from mailloom.thread.policy import Policy
 
 ROWS = 1000
 """Rows of a query that are drawn as a table: they are held in memory to find the widths. --csv and --json print all."""

@@ -13,7 +13,8 @@ from mailloom.cli import archive_option, draw, json_option, policy_option
 from mailloom.schema import record_dict, text_id
 
 if TYPE_CHECKING:
-    from mailloom.archive import Archive, Hit, Policy
+    from mailloom.archive import Archive, Hit
+    from mailloom.thread.policy import Policy
 
 
 class _Query(click.Command):

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from mailloom.archive import Archive, Policy
+from mailloom.archive import Archive
 from mailloom.cli import draw
 from mailloom.mail.model import Message, MessageId
 from mailloom.schema import text_id
+from mailloom.thread.policy import Policy
 from mailloom.thread.tree import Ghost, Quote, Twig
 
 TEXT_LINES = 8  # of each mail, unless all is asked for

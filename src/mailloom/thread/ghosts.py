@@ -70,7 +70,7 @@ class _Recovery:
     def run(self) -> list[Twig]:
         self.of_cited()
         for node in sorted(self.copies):
-            self.settle(node)
+            self.fill(node)
         told = self.of_lost()
         hard = [(self.alias.get(a, a), self.alias.get(b, b)) for a, b in self.hard]
         parent = parents([*(edge for edge in hard if edge[0] != edge[1]), *told, *self.soft])
@@ -103,7 +103,7 @@ class _Recovery:
                 elif level < len(inline):
                     self.copies[node].append(inline[level])
 
-    def settle(self, node: NodeName) -> None:
+    def fill(self, node: NodeName) -> None:
         """What the copies make of a ghost: a mail that is here, where that is not one of its answers; else what they say."""
         copies = [copy for copy in self.copies[node] if copy.text or copy.from_]
         if not copies:
@@ -113,16 +113,17 @@ class _Recovery:
         if real is None:
             self.known[node] = ghost
             self.register(node, ghost)
-        elif node not in self.up(message_node(real)):
+        elif not self.is_below(message_node(real), node):
             self.alias[node] = message_node(real)
 
-    def up(self, node: NodeName) -> set[NodeName]:
-        """What is above a node, as ids state it. Only walked where a ghost turned out to be a mail that is here."""
-        seen: set[NodeName] = set()
-        while (above := self.above.get(node)) is not None:
-            seen.add(above)
+    def is_below(self, node: NodeName, ghost: NodeName) -> bool:
+        """Does a mail cite a ghost, as near as quotes reach? Then it is not that mail."""
+        for _ in range(MAX_LEVELS):
+            above = self.above.get(node)
+            if above is None or above == ghost:
+                return above == ghost
             node = above
-        return seen
+        return False
 
     # -------------------------------------------------------------------------------------------- ghosts without an id
     def of_lost(self) -> list[tuple[NodeName, NodeName]]:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from mailloom.mail.model import OWN, Nested
-from mailloom.mail.segment import cut
 from mailloom.mail.visible import visible
 
 RUN = 6
@@ -79,6 +78,8 @@ def lines(text: Wording) -> str:
 
 def own_words(one: Nested, subject: str) -> str:
     """What the author of a message inside another wrote, without what is quoted there; `subject` is the carrier's."""
+    from mailloom.mail.segment import cut  # its tables take longer to load than a search takes
+
     names = [part for a in one.from_ for part in (a.name, a.address) if part]
     segments, _ = cut(one.text, subject=one.subject or subject, names=names)
     return "".join(one.text[s.start : s.end] for s in segments if s.kind in OWN).strip()
