@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from mailloom.mail.identity import identify
 from mailloom.mail.mime import scan
-from mailloom.mail.model import MessageId, Record
+from mailloom.mail.model import Address, MessageId, Record
 from mailloom.mail.parse import message
 from mailloom.ports import Soft
 from mailloom.thread.evidence import evidence
 from mailloom.thread.ghosts import MAX_COPIES, recover
 from mailloom.thread.patchwork import patched
+from mailloom.thread.speaker import same_person
 from mailloom.thread.tree import Twig
 
 ANN = "On Mon, 3 Jun 2024 at 09:15:00 +0000, Ann Lee <ann@example.org> wrote:"
@@ -217,8 +218,8 @@ def test_nobody_answers_what_was_not_written_yet():
 
 def test_only_carriers_are_loaded_and_of_each_ghost_only_some():
     root = mail("root", "Hello.", hour=8)
-    plain = [mail(f"p{n}", "Yes.", "In-Reply-To: <root@example.org>") for n in range(50)]
-    many = [mail(f"m{n}", f"Yes.\n\n{quoted(ASKED)}", REPLY_TO) for n in range(100)]
+    plain = [mail(f"p{n}", f"Yes, {n}.", "In-Reply-To: <root@example.org>") for n in range(50)]
+    many = [mail(f"m{n}", f"Yes, {n}.\n\n{quoted(ASKED)}", REPLY_TO) for n in range(100)]
     by_id = {r.id: r for r in (root, *plain, *many)}
     loaded = []
 
@@ -259,3 +260,33 @@ def test_pieces_are_what_their_copies_say_and_nothing_is_lost(lists):
     for piece in pieces:
         assert set(text[piece.start : piece.end].split("\n")) <= set(lists[piece.quote])
     assert sum(p.end - p.start for p in pieces) + max(0, len(pieces) - 1) == len(text)
+
+
+def test_copies_of_one_mail_are_one_witness():
+    copies = [mail("b", f"Yes.\n\n{quoted(ASKED)}", REPLY_TO), mail("b", f"Yes.\n\n{quoted(ASKED)}", REPLY_TO, "References: <lost@example.org>")]  # fmt: skip
+    assert len({r.id for r in copies}) == 2
+    assert len({r.twin for r in copies}) == 1
+    (ghost,) = forest(*copies)
+    assert len(ghost.children) == 2
+    assert len(ghost.known.quotes) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Ann Lee <>", "Lee, Ann <>", True),
+        ("Ann B. Lee/HQ/ACME@ACME <>", "<ann.lee@example.org>", True),
+        ("<ann.lee@example.org>", "Ann <ann.lee@example.org>", True),
+        ("Ann Lee <a@example.org>", "Ann Lee <ann@example.com>", True),
+        ("Ann <a@example.org>", "Ann Lee <b@example.org>", False),
+        ("<ann@example.org>", "<ann@example.com>", False),
+        ("A. Lee <>", "B. Lee <>", False),
+        ("Ann Lee <>", "Ann Kim <>", False),
+    ],
+)
+def test_people_are_the_same_by_address_or_by_the_words_of_their_name(one, other, same):
+    def address(text):
+        name, _, written = text.partition("<")
+        return (Address(name.strip(), written.strip(">"), written.strip(">")),)
+
+    assert same_person(address(one), address(other)) == same

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mailloom.archive import Archive
 from mailloom.cli import draw
-from mailloom.mail.model import Message, MessageId
+from mailloom.mail.model import Message, MessageId, Nested
 from mailloom.schema import text_id
 from mailloom.thread.policy import Policy
 from mailloom.thread.tree import Ghost, Quote, Twig
@@ -67,15 +67,14 @@ def lines(view: View, *, full: bool, room: int) -> Iterator[str]:
     subjects = _subjects(archive, members)
     yield from _heading(view, members, roots, room)
     deepest = max(1, (room - MIN_TEXT) // 2)
-    before = _topic(subjects, roots[0]) if roots else ""
+    before = subjects[members[0]]
+    twins: dict[bytes, MessageId] = {}
     topics: dict[int, str] = {}
     for place in placed(roots, deepest):
         above = before if place.parent is None else topics[id(place.parent)]
         topic = topics[id(place.twig)] = _topic(subjects, place.twig) or above
         branch = ("└─" if place.last else "├─") if place.depth else ""
         deep = f"(level {place.depth}) " if place.depth > deepest else ""
-        if place.depth == 0 and place.twig is not roots[0]:
-            yield ""
         taken = f"{place.rails}{branch}{deep}"
         rails = place.rails
         if 0 < place.depth <= deepest:
@@ -91,10 +90,17 @@ def lines(view: View, *, full: bool, room: int) -> Iterator[str]:
             cited = draw.clip(draw.safe(place.twig.cited), room - draw.cells(taken) - 9)
             yield taken + draw.dim(f"missing: {cited}")
         else:
-            message = archive.record(place.twig.message).message
-            holder = held.get(place.twig.message)
+            record = archive.record(place.twig.message)
+            message = record.message
+            twin = twins.setdefault(record.twin, record.id)
+            holder = held.get(record.id)
             mark = "" if holder is None else f"  all of it is in {archive.short(holder)}"
-            yield taken + _head(archive, place.twig.message, message, room - draw.cells(taken), mark)
+            if twin != record.id:
+                mark = f"  the same as {archive.short(twin)}"
+            yield taken + _head(archive, record.id, message, room - draw.cells(taken), mark)
+            if twin != record.id:
+                yield rails.rstrip()
+                continue
             yield from _body(message, rails, full=full, room=room, subject=message.subject if topic != above else "")
 
 
@@ -148,7 +154,9 @@ def _recovered(ghost: Ghost, room: int) -> str:
     copies = draw.several(len(ghost.quotes), "quote")
     others = f", {draw.several(len(ghost.others), 'other')} disagree" if ghost.others else ""
     marked = f"(missing; recovered from {copies}{others})"
-    when = draw.moment(ghost.date.ms) if ghost.date.zone is not None else draw.clip(draw.safe(ghost.date.text), 32)
+    when = draw.moment(ghost.date.ms) if ghost.date.ms is not None else draw.clip(draw.safe(ghost.date.text), 32)
+    if ghost.date.ms is not None and ghost.date.zone is None:
+        when += " local time"
     sender = draw.who(ghost.from_) if ghost.from_ else "somebody"
     sender = draw.clip(sender, max(6, room - draw.cells(when + marked) - 4))
     return draw.clip("  ".join(part for part in (sender, when, marked) if part), room)
@@ -161,13 +169,18 @@ def _body(message: Message, rails: str, *, full: bool, room: int, subject: str) 
     typed = message.reply_text
     yield from _text(typed, rails, full=full, room=room)
     if not typed.strip():
-        inner = "; ".join(dict.fromkeys(one.kind for one in message.nested))
-        yield f"{rails}{draw.dim(f'(no new text: {inner})' if inner else '(no new text)')}"
+        inner = "; ".join(dict.fromkeys(f"{one.kind}{_about(one)}" for one in message.nested if one.depth == 1))
+        yield f"{rails}{draw.dim(draw.clip(f'(no new text: {inner})' if inner else '(no new text)', inside))}"
     for file in message.attachments:
         if not file.inline:
             name = draw.safe(file.name) or file.type
             yield f"{rails}{draw.dim(draw.clip(f'attached: {name} ({draw.size(file.size)})', inside))}"
     yield rails.rstrip()
+
+
+def _about(one: Nested) -> str:
+    sender = f" from {draw.who(one.from_)}" if one.from_ else ""
+    return f"{sender}: {draw.safe(one.subject)}" if one.subject else sender
 
 
 def _text(text: str, rails: str, *, full: bool, room: int) -> Iterator[str]:

@@ -34,9 +34,10 @@ UNDATED = (1 << 48) - 1  # what an id begins with where its mail has no date
 
 
 class Copy(NamedTuple):
-    """What one quote says."""
+    """What one quote says. `twin` is its carrier's: copies of one mail are one witness."""
 
     quote: Quote
+    twin: bytes
     from_: tuple[Address, ...]
     date: Date
     subject: str
@@ -95,13 +96,18 @@ class _Recovery:
             record = self.load(s.message)
             inline = _inline(record)
             for level, node in enumerate(missing):
-                if len(self.copies[node]) >= MAX_COPIES:
-                    continue
                 exact = _named(record, self.labels[node])
                 if exact is not None:
-                    self.copies[node].append(exact)
+                    self.add(node, exact)
                 elif level < len(inline):
-                    self.copies[node].append(inline[level])
+                    self.add(node, inline[level])
+
+    def add(self, node: NodeName, copy: Copy) -> bool:
+        known = self.copies[node]
+        if len(known) >= MAX_COPIES or any(one.twin == copy.twin for one in known):
+            return False
+        known.append(copy)
+        return True
 
     def fill(self, node: NodeName) -> None:
         """What the copies make of a ghost: a mail that is here, where that is not one of its answers; else what they say."""
@@ -164,8 +170,7 @@ class _Recovery:
             for node in islice(reversed(self.alike[key]), MAX_ALIKE):
                 known = self.known[node]
                 if _same_mail(known, ghost):
-                    if len(self.copies[node]) < MAX_COPIES:
-                        self.copies[node].append(copy)
+                    if self.add(node, copy):
                         self.known[node] = merged([c for c in self.copies[node] if c.text or c.from_])
                     return node
         node = key_name("quoted", copy.quote.carrier + copy.quote.path.encode())
@@ -214,7 +219,9 @@ def _inline(record: Record) -> list[Copy]:
     if not found and (quoted := [s for s in message.segments if s.kind == "quote"]):
         lines = "\n\n".join(message.text[s.start : s.end].strip("\n") for s in quoted)
         bare = "\n".join(line.lstrip("> \t") for line in lines.split("\n"))
-        found.append(Copy(Quote(record.id, "", quoted[0].start, quoted[-1].end), (), Date(None, None, ""), "", bare))
+        found.append(
+            Copy(Quote(record.id, "", quoted[0].start, quoted[-1].end), record.twin, (), Date(None, None, ""), "", bare)
+        )
     return found
 
 
@@ -228,7 +235,7 @@ def _named(record: Record, cited: str) -> Copy | None:
 
 def _copy(record: Record, one: Nested) -> Copy:
     text = own_words(one, record.message.subject)
-    return Copy(Quote(record.id, one.path, one.start, one.end), one.from_, one.date, one.subject, text)
+    return Copy(Quote(record.id, one.path, one.start, one.end), record.twin, one.from_, one.date, one.subject, text)
 
 
 # ------------------------------------------------------------------------------------------------ do two say the same?

@@ -49,7 +49,8 @@ class Said(NamedTuple):
 
 
 def held(roots: Sequence[Twig], load: Callable[[MessageId], Record]) -> dict[MessageId, MessageId]:
-    """Each mail that need not be read -> the one that holds it; `roots` is the conversation's tree. All others are inclusive.
+    """Each mail that need not be read -> the one that holds it; `roots` is the conversation's tree. All others are inclusive. Of
+    twins (model.Record) the first stands for all.
 
     `load` is called a few times for each mail. Memory grows by a few ids for each.
     """
@@ -72,22 +73,22 @@ class _Search:
         self.files: set[str] = set()
 
     def run(self) -> dict[MessageId, MessageId]:
-        latest_first = sorted(self.above, reverse=True)
-        for message in latest_first:
-            if ends := _ends(self.text(message)):
+        first: dict[bytes, MessageId] = {}
+        twins: dict[MessageId, MessageId] = {}
+        for message in sorted(self.above):
+            one = first.setdefault(self.record(message).twin, message)
+            if one != message:
+                twins[message] = one
+            elif ends := _ends(self.text(message)):
                 self.sought[ends[0]].append((message, ends[1]))
-        twins: dict[bytes, MessageId] = {}
-        for message in latest_first:
+        for message in sorted(first.values(), reverse=True):
             holder = self.holder(message)
-            twin = twins.setdefault(self.record(message).twin, message)
             if holder is not None:
                 self.held[message] = holder
-            elif twin != message:
-                self.held[message] = self.held.get(twin, twin)
             else:
                 self.files |= self.text(message).files
                 self.offer(message)
-        return self.held
+        return {**self.held, **{twin: self.held.get(one, one) for twin, one in twins.items()}}
 
     def offer(self, holder: MessageId) -> None:
         """A mail that is to be read may hold those whose first and last words stand in it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
 from mailloom.mail.model import Address, Date
 
@@ -11,11 +12,23 @@ ZONES = 14 * 3_600_000
 """A date without a zone is off by less than that, by a multiple of a quarter of an hour."""
 
 
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
 def names(people: Iterable[Address]) -> frozenset[str]:
-    """What people go by: address and name, in one case."""
-    return frozenset(
-        part for one in people for part in (one.key.casefold(), " ".join(one.name.split()).casefold()) if part
-    )
+    """What people go by: address, name, and the words of either in one order, so that "Lee, Ann", "Ann B. Lee/HQ/ACME" (Lotus Notes)
+    and ann.lee@example.org are one.
+    """
+    return frozenset(name for one in people for name in _names(one))
+
+
+def _names(one: Address) -> Iterator[str]:
+    for written in (one.key.casefold(), " ".join(one.name.split()).casefold()):
+        if written:
+            yield written
+            words = sorted(set(_WORD.findall(written.partition("@")[0].partition("/")[0])))
+            if len(words) > 1:
+                yield " ".join(words)
 
 
 def same_person(a: Iterable[Address], b: Iterable[Address]) -> bool:
