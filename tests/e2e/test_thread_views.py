@@ -51,6 +51,9 @@ MAILS = {
     "4": mail("4", "Re: Penguins", FOUR, day=4, cites="lost 2", sender="Di <di@example.com>"),
     "5": mail("5", "Walruses (was: Penguins)", "What about walruses, by the way?", day=5, cites="lost 2 4"),
     "6": mail("6", "Re: Walruses", "Never.", day=6, cites="lost 2 4 5"),
+    "rent": mail("twice", "Rent for June", "Here is the rent.", day=10),
+    "party": mail("twice", "Party on Friday", "You are all invited.", day=11),
+    "lost": mail("9", "Re: Something else", "No.", day=12, cites="twice"),
 }  # fmt: skip
 
 
@@ -113,6 +116,15 @@ def test_the_library_gives_the_ghost(archive: Path) -> None:
         assert OFFER in record.message.text[quote.start : quote.end]
 
 
+def test_an_id_that_two_mails_elsewhere_have_is_not_called_missing(run: Callable[..., Result]) -> None:
+    lines = run("thread", "9@example.org").stdout.splitlines()
+    assert lines[1].startswith("1 message, 2025-01-12, thread ")
+    assert lines[3].startswith("in another thread: ")
+    assert lines[3].endswith(" (twice@example.org)")
+    ghost, _ = rows(run("thread", "9@example.org", "--json"))
+    assert len(ghost["elsewhere"]) == 2
+
+
 def test_held_mails_are_marked_and_left_out(run: Callable[..., Result]) -> None:
     tree = run("thread", "4@example.org").stdout
     assert tree.count("all of it is in") == 1
@@ -145,7 +157,7 @@ def test_search_and_export_know_the_policies(run: Callable[..., Result]) -> None
     assert len(rows(run("search", "thread:6@example.org", "--json", "--policy", "subject"))) == 2
     assert run("search", "--count", "thread:6@example.org", "--policy", "gmail").stdout.strip() == "2"
     assert run("search", "--count", "thread:6@example.org").stdout.strip() == "5"
-    for policy, count in (("never", 1), ("subject", 2), ("gmail", 2)):
+    for policy, count in (("never", 4), ("subject", 5), ("gmail", 5)):
         for evidence in ("all", "headers"):
             values = rows(run("export", "threads", "--policy", policy, "--evidence", evidence))
             assert len({row["thread"] for row in values}) == count

@@ -239,7 +239,20 @@ class Archive:
 
         members = self.members(self.conversation(message))
         roots = recover(self.stated(members), self.soft(members), lru_cache(maxsize=64)(self.record))
+        self._locate(roots)
         return roots if policy == "never" else pruned(roots, set(self.view(message, policy)))
+
+    def _locate(self, roots: Sequence[Twig]) -> None:
+        """Tell of each ghost whose id other conversations' mails have: those are here, so nothing is recovered of them."""
+        sql = "select id from messages where scope = ? and message_id = ? order by id limit 6"
+        work = list(roots)
+        while work:
+            twig = work.pop()
+            work += twig.children
+            if twig.cited:
+                found = self.connection.execute(sql, (self.scope, twig.cited))
+                twig.elsewhere = tuple(MessageId(row[0]) for row in found)
+                twig.known = None if twig.elsewhere else twig.known
 
     def held(self, message: MessageId, policy: Policy = "never") -> dict[MessageId, MessageId]:
         """Each mail of a message's view that need not be read -> the later one in which all of it stands (thread/inclusive.py)."""

@@ -87,8 +87,7 @@ def lines(view: View, *, full: bool, room: int) -> Iterator[str]:
                 yield f"{rails}{draw.dim('(nobody quotes its text)')}"
             yield rails.rstrip()
         elif place.twig.message is None:
-            cited = draw.clip(draw.safe(place.twig.cited), room - draw.cells(taken) - 9)
-            yield taken + draw.dim(f"missing: {cited}")
+            yield taken + draw.dim(draw.clip(_unknown(archive, place.twig), room - draw.cells(taken)))
         else:
             record = archive.record(place.twig.message)
             message = record.message
@@ -107,7 +106,7 @@ def lines(view: View, *, full: bool, room: int) -> Iterator[str]:
 def _heading(view: View, members: list[MessageId], roots: list[Twig], room: int) -> Iterator[str]:
     archive = view.archive
     first, last = archive.summary(members[0]), archive.summary(members[-1])
-    ghosts = [place.twig for place in placed(roots, 0) if place.twig.ghost]
+    ghosts = [place.twig for place in placed(roots, 0) if place.twig.ghost and not place.twig.elsewhere]
     recovered = sum(ghost.known is not None for ghost in ghosts)
     yield from draw.title(first.subject, room)
     dates = {draw.moment(one.date)[:10].strip() for one in (first, last)}
@@ -147,6 +146,13 @@ def to_read(view: View, *, room: int) -> Iterator[str]:
             facts += [files] if not files.startswith("0 ") else []
             mark = f"  {', '.join(facts)}" if facts else ""
             yield _head(archive, member, message, room, mark)
+
+
+def _unknown(archive: Archive, twig: Twig) -> str:
+    cited = draw.safe(twig.cited)
+    if twig.elsewhere:
+        return f"in another thread: {', '.join(map(archive.short, twig.elsewhere))} ({cited})"
+    return f"missing: {cited}"
 
 
 def _recovered(ghost: Ghost, room: int) -> str:
@@ -222,7 +228,9 @@ def entries(view: View) -> Iterator[dict[str, Any]]:
         }
         if place.twig.message is None:
             known = place.twig.known
-            yield {"missing": _name(place.twig), **shape, **({"recovered": _ghost(known)} if known is not None else {})}
+            elsewhere = {"elsewhere": [text_id(one) for one in place.twig.elsewhere]} if place.twig.elsewhere else {}
+            recovered = {"recovered": _ghost(known)} if known is not None else {}
+            yield {"missing": _name(place.twig), **shape, **elsewhere, **recovered}
             continue
         record = archive.record(place.twig.message)
         message = record.message

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from mailloom.mail.model import MessageId
@@ -85,7 +86,7 @@ def pruned(roots: Sequence[Twig], keep: Collection[MessageId]) -> list[Twig]:
     while work:
         twig, above = work.pop()
         if id(twig) in wanted:
-            kept = Twig(twig.message, twig.cited, twig.known)
+            kept = replace(twig, children=[])
             above.children.append(kept)
             above = kept
         work += [(child, above) for child in reversed(twig.children)]

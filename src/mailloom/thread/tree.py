@@ -60,12 +60,14 @@ class Ghost:
 @dataclass(slots=True)
 class Twig:
     """A message of the tree, or a ghost: a mail that is cited or quoted and not here (`message` is None; `cited` is its id, ""
-    where only quotes tell of it; `known` is what they say).
+    where only quotes tell of it; `known` is what they say). `elsewhere` are messages of other conversations that have the cited id:
+    where several mails were given one id, nobody can tell which is meant.
     """
 
     message: MessageId | None
     cited: str
     known: Ghost | None = None
+    elsewhere: tuple[MessageId, ...] = ()
     children: list[Twig] = field(default_factory=list)
 
     @property
