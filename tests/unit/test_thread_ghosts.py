@@ -290,3 +290,18 @@ def test_people_are_the_same_by_address_or_by_the_words_of_their_name(one, other
         return (Address(name.strip(), written.strip(">"), written.strip(">")),)
 
     assert same_person(address(one), address(other)) == same
+
+
+def test_many_mails_of_one_minute_are_no_reason_to_load_them_all():
+    crowd = [mail("b", f"Number {n} says so.", f"X-Number: {n}", "Message-ID: <crowd@example.org>") for n in range(3)]
+    many = [mail(f"m{n}", f"Yes, {n}.\n\n{quoted(f'{ASKED} Or number {n}?', ANN)}", f"In-Reply-To: <lost{n}@example.org>") for n in range(60)]  # fmt: skip
+    by_id = {r.id: r for r in (*crowd, *many)}
+    loads = 0
+
+    def load(name: MessageId) -> Record:
+        nonlocal loads
+        loads += 1
+        return by_id[name]
+
+    recover([evidence(r) for r in by_id.values()], (), load)
+    assert loads <= 2 * len(by_id)

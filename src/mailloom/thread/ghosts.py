@@ -53,7 +53,7 @@ def recover(stated: Sequence[Stated], soft: Iterable[Soft], load: Load) -> list[
 
 
 class _Recovery:
-    """`copies` of each ghost; `alias` of those that are mails here; `alike` finds ghosts by who wrote them, and when."""
+    """`copies` of each ghost, `fuller` those that got more since they were `known`; `alias` of those that are mails here; `alike` finds ghosts by who wrote them, and when."""
 
     def __init__(self, stated: Sequence[Stated], soft: Iterable[Soft], load: Load) -> None:
         self.stated, self.load = sorted(stated, key=lambda s: s.message), load
@@ -61,6 +61,7 @@ class _Recovery:
         self.above = parents(self.hard)
         self.copies: dict[NodeName, list[Copy]] = defaultdict(list)
         self.known: dict[NodeName, Ghost] = {}
+        self.fuller: set[NodeName] = set()
         self.alias: dict[NodeName, NodeName] = {}
         self.alike: dict[tuple[int, str], list[NodeName]] = defaultdict(list)
         self.minutes: dict[int, list[MessageId]] = defaultdict(list)
@@ -162,6 +163,8 @@ class _Recovery:
             above = softly.get(node)
             if at != node and above is not None and (ms := self.known[at].date.ms) and _ms(above[1:]) < ms:
                 told.append((at, above))
+        for node in self.fuller:
+            self.known[node] = merged([copy for copy in self.copies[node] if copy.text or copy.from_])
         return told
 
     def place(self, copy: Copy, ghost: Ghost) -> NodeName:
@@ -171,7 +174,7 @@ class _Recovery:
                 known = self.known[node]
                 if _same_mail(known, ghost):
                     if self.add(node, copy):
-                        self.known[node] = merged([c for c in self.copies[node] if c.text or c.from_])
+                        self.fuller.add(node)
                     return node
         node = key_name("quoted", copy.quote.carrier + copy.quote.path.encode())
         self.labels[node] = ""
@@ -190,14 +193,13 @@ class _Recovery:
         if ms is None or not ghost.from_:
             return None
         offsets = [0] if ghost.date.zone is not None else range(-ZONES, ZONES + 1, QUARTER)
-        for offset in offsets:
-            for message in self.minutes.get((ms + offset) // MINUTE, ()):
-                record = self.load(message)
-                people = (*record.message.from_, *record.message.author)
-                if not same_person(ghost.from_, people):
-                    continue
-                if ghost.date.zone is not None or _share_words(ghost.text, record.message.text):
-                    return message
+        near = (message for offset in offsets for message in self.minutes.get((ms + offset) // MINUTE, ()))
+        for message in islice(near, MAX_ALIKE):
+            mail = self.load(message).message
+            if same_person(ghost.from_, (*mail.from_, *mail.author)) and (
+                ghost.date.zone is not None or _share_words(ghost.text, mail.text)
+            ):
+                return message
         return None
 
 
@@ -212,9 +214,10 @@ def _inline(record: Record) -> list[Copy]:
     for one in message.nested:
         if one.depth != len(found) + 1 or one.kind == "attached" or not one.path.startswith(trail):
             continue
+        copy = _copy(record, one)
         if one.date.ms is not None and message.date.ms is not None and one.date.ms > message.date.ms + ZONES:
-            break  # nobody answers what was not written yet
-        found.append(_copy(record, one))
+            copy = copy._replace(date=Date(None, None, one.date.text))  # nobody answers what was not written yet
+        found.append(copy)
         trail = one.path + "."
     if not found and (quoted := [s for s in message.segments if s.kind == "quote"]):
         lines = "\n\n".join(message.text[s.start : s.end].strip("\n") for s in quoted)

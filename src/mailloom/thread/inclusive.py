@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from mailloom.mail.model import OWN, Date, MessageId, Record
@@ -21,6 +21,7 @@ from mailloom.thread.tree import Twig
 from mailloom.thread.wording import RUN, Wording, lines, own_words, run_set, stands, wording
 
 MAX_HOLDERS = 32  # later mails that one is held against, the latest first: what all of those cut, hardly any other has
+MAX_ALIKE = 200  # mails that begin with the same words, of which one is looked for in a later mail: the rest are read
 MAX_ABOVE = 12  # mails above one in which its quotes are looked for: mail/nested.py reads no deeper
 SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 """Parts that say nothing, and are another in each mail."""
@@ -95,8 +96,11 @@ class _Search:
         found, _ = self.old(holder)
         short = {line for one in self.text(holder).old for line in _short_lines(one)}
         for key in found | short if short else found:
-            for older, last in self.sought.get(key, ()):
-                if older < holder and len(self.holders[older]) < MAX_HOLDERS and (last in found or last in short):
+            sought = self.sought.get(key, [])
+            while sought and sought[-1][0] >= holder:
+                sought.pop()  # the latest come first: nothing holds these any more
+            for older, last in islice(reversed(sought), MAX_ALIKE):
+                if len(self.holders[older]) < MAX_HOLDERS and (last in found or last in short):
                     self.holders[older].append(holder)
 
     def holder(self, message: MessageId) -> MessageId | None:

@@ -12,10 +12,10 @@ from mailloom.thread.tree import Piece
 from mailloom.thread.wording import wording
 
 _CUT = re.compile(r"\W*(?:\[?\s*(?:\.\.\.|…)\s*\]?|<?\[?(?:snip|snipped|cut|trimmed)\]?>?)\W*", re.IGNORECASE)
-"""What people put where they cut a quote."""
-KNOWN_PART = (
-    0.5  # of a line's neighbouring words: more of them in the text already, and it is the same line folded or edited
-)
+"""What people put where they cut a quote, in a line of at most MAX_CUT letters."""
+MAX_CUT = 40
+MAX_TEXT = 100_000  # letters of each copy that are pieced together: each line is looked for in all of them
+KNOWN_PART = 0.5  # of a line's pairs of words: are more in the text already, it is a known line, folded or edited
 
 
 class _Line(NamedTuple):
@@ -27,7 +27,7 @@ def patched(copies: Sequence[str]) -> tuple[str, tuple[Piece, ...]]:
     """The first copy, and each stretch of lines that a further copy has and nobody before it had, behind the line that it follows
     there. With the text come the pieces that it was put together from; they name copies by number and cover it but for line ends.
     """
-    lines = [_Line(line, 0) for line in copies[0].split("\n")] if copies else []
+    lines = [_Line(line, 0) for line in copies[0][:MAX_TEXT].split("\n")] if copies else []
     for source, copy in enumerate(copies[1:], 1):
         lines = _with(lines, copy, source)
     return _joined(lines)
@@ -45,16 +45,21 @@ def _with(lines: list[_Line], copy: str, source: int) -> list[_Line]:
     known = f" {' '.join(words)} "
     pairs = set(pairwise(words))
     after: dict[int, list[_Line]] = {}  # what is new, by the line of ours that it follows; -1: in front of the first
-    at, blank = -1, False
-    for text in copy.split("\n"):
+    at, place, blank = -1, 0, False
+    for text in copy[:MAX_TEXT].split("\n"):
         part = wording(text).words
-        if not part or _CUT.fullmatch(text):
+        if not part or (len(text) <= MAX_CUT and _CUT.fullmatch(text)):
             blank = True
             continue
-        place = known.find(f" {' '.join(part)} ")
-        if place >= 0:
+        new = sum(pair not in pairs for pair in pairwise(part))
+        sought = f" {' '.join(part)} "
+        found = -1 if new else known.find(sought, place)
+        if not new and found < 0:
+            found = known.find(sought)
+        if found >= 0:
+            place = found
             at = bisect_right(starts, place + sum(map(len, part)) + len(part) - 2) - 1
-        elif sum(pair in pairs for pair in pairwise(part)) <= KNOWN_PART * (len(part) - 1):
+        elif new >= KNOWN_PART * (len(part) - 1):
             after.setdefault(at, []).extend([_Line("", source)] * blank + [_Line(text, source)])
         blank = False
     return [*after.get(-1, []), *(one for n, line in enumerate(lines) for one in (line, *after.get(n, [])))]
