@@ -240,6 +240,7 @@ def test_only_carriers_are_loaded_and_of_each_ghost_only_some():
         (["one\ntwo\nthree", "zero\none"], "zero\none\ntwo\nthree"),
         (["one\nthree\nfive", "one\ntwo\nthree\n[...]\nfour\nfive"], "one\ntwo\nthree\n\nfour\nfive"),
         (["the whole line folded\nat another place", "the whole\nline folded at\nanother place"], "the whole line folded\nat another place"),
+        (["one\ntwo", "one\n<snip>\ntwo"], "one\ntwo"),
         (["> kept as it is", "kept as it is"], "> kept as it is"),
         (["the price is ten euros today", "the price is 9 euros today"], "the price is ten euros today"),
     ],

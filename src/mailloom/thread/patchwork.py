@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,9 +10,8 @@ from typing import NamedTuple
 from mailloom.thread.tree import Piece
 from mailloom.thread.wording import wording
 
-_CUT = re.compile(r"\W*(?:\[?\s*(?:\.\.\.|…)\s*\]?|<?\[?(?:snip|snipped|cut|trimmed)\]?>?)\W*", re.IGNORECASE)
-"""What people put where they cut a quote, in a line of at most MAX_CUT letters."""
-MAX_CUT = 40
+_CUT = frozenset(("...", "…", "snip", "snipped", "cut", "trimmed"))
+"""What people put where they cut a quote, mostly in brackets."""
 MAX_TEXT = 100_000  # letters of each copy that are pieced together: each line is looked for in all of them
 KNOWN_PART = 0.5  # of a line's pairs of words: are more in the text already, it is a known line, folded or edited
 
@@ -48,7 +46,7 @@ def _with(lines: list[_Line], copy: str, source: int) -> list[_Line]:
     at, place, blank = -1, 0, False
     for text in copy[:MAX_TEXT].split("\n"):
         part = wording(text).words
-        if not part or (len(text) <= MAX_CUT and _CUT.fullmatch(text)):
+        if not part or text.strip("[]<>() \t").casefold() in _CUT:
             blank = True
             continue
         new = sum(pair not in pairs for pair in pairwise(part))
