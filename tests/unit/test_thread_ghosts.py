@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import permutations
 
 import pytest
@@ -10,13 +11,13 @@ from hypothesis import strategies as st
 
 from mailloom.mail.identity import identify
 from mailloom.mail.mime import scan
-from mailloom.mail.model import Address, MessageId, Record
+from mailloom.mail.model import Address, Date, MessageId, Record
 from mailloom.mail.parse import message
 from mailloom.ports import Soft
 from mailloom.thread.evidence import evidence
 from mailloom.thread.ghosts import MAX_COPIES, recover
 from mailloom.thread.patchwork import patched
-from mailloom.thread.speaker import same_person
+from mailloom.thread.speaker import same_person, same_time
 from mailloom.thread.tree import Twig
 
 ANN = "On Mon, 3 Jun 2024 at 09:15:00 +0000, Ann Lee <ann@example.org> wrote:"
@@ -115,6 +116,44 @@ def test_a_quote_that_says_other_is_told_and_not_mixed_in():
     assert [q.carrier for q in ghost.known.others] == [odd.id]
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        ANN.replace("09:15", "09:30"),
+        ANN.replace("Mon, 3 Jun", "Sun, 2 Jun"),
+        ANN.replace("Ann Lee", "Dora Kim").replace("ann@example.org", "dora@example.com"),
+    ],
+)
+def test_another_time_or_another_person_is_another_mail(head):
+    true = [mail(name, f"Yes.\n\n{quoted(ASKED)}", REPLY_TO) for name in "bc"]
+    odd = mail("d", f"No.\n\n{quoted(BOTH, head)}", REPLY_TO)
+    (ghost,) = forest(*true, odd)
+    assert ghost.known.text == ASKED
+    assert [q.carrier for q in ghost.known.others] == [odd.id]
+    one, other = mail("b", f"Yes.\n\n{quoted(ASKED)}"), mail("c", f"No.\n\n{quoted(ASKED, head)}")
+    assert len(forest(one, other)) == 2, "nor do they meet without an id"
+
+
+def test_who_answers_a_ghost_is_not_that_ghost():
+    one = mail("b", BOTH, REPLY_TO, sender="Ann Lee <ann@example.org>")
+    at = f"On Mon, 3 Jun 2024 at 12:{one.message.date.ms // 60000 % 60:02}:00 +0000, Ann Lee <ann@example.org> wrote:"
+    other = mail("c", f"Yes.\n\n{quoted(BOTH, at)}", REPLY_TO, hour=13)
+    (ghost,) = forest(one, other)
+    assert [twig.message for twig in ghost.children] == [one.id, other.id]
+    assert ghost.known is None
+
+
+def test_a_second_quote_beside_the_first_is_not_what_was_before_it():
+    beside = quoted(f"Right.\n\n{quoted('Who books a room for Thursday?', DORA)}", ANN.replace("09:15", "08:45"))
+    record = mail(
+        "b", f"Yes.\n\n{quoted(ASKED)}\nAnd this:\n\n{beside}", "References: <first@example.org> <lost@example.org>"
+    )
+    assert [n.path for n in record.message.nested] == ["1", "2", "2.1"]
+    (first,) = forest(record)
+    assert first.known is None
+    assert first.children[0].known.text == ASKED
+
+
 def test_a_chain_of_ghosts_is_filled_by_the_quotes_inside_quotes():
     inner = f"{ASKED}\n\n{quoted('Who books a room for Thursday?', DORA)}"
     record = mail("b", f"Yes.\n\n{quoted(inner)}", "References: <first@example.org> <lost@example.org>")
@@ -136,6 +175,10 @@ def test_an_attached_mail_with_the_missing_id_fills_it_exactly():
     assert ghost.known.text == BOTH
     assert ghost.known.subject == "the meeting"
     assert [q.carrier for q in ghost.known.others] == [longer.id]
+    more = mail("d", f"Well.\n\n{quoted(f'{BOTH} And on Friday as well.')}", REPLY_TO)
+    (ghost,) = forest(carrier, more)
+    assert ghost.known.exact
+    assert ghost.known.quotes[0].carrier == carrier.id
 
 
 def test_a_quote_without_a_head_gives_its_text_alone():
@@ -240,6 +283,7 @@ def test_only_carriers_are_loaded_and_of_each_ghost_only_some():
         (["one\ntwo\nthree", "zero\none"], "zero\none\ntwo\nthree"),
         (["one\nthree\nfive", "one\ntwo\nthree\n[...]\nfour\nfive"], "one\ntwo\nthree\n\nfour\nfive"),
         (["the whole line folded\nat another place", "the whole\nline folded at\nanother place"], "the whole line folded\nat another place"),
+        (["a line that is folded\nhere\nend", "a line that is folded here\nnew words\nend"], "a line that is folded\nhere\nnew words\nend"),
         (["one\ntwo", "one\n<snip>\ntwo"], "one\ntwo"),
         (["> kept as it is", "kept as it is"], "> kept as it is"),
         (["the price is ten euros today", "the price is 9 euros today"], "the price is ten euros today"),
@@ -283,6 +327,7 @@ def test_copies_of_one_mail_are_one_witness():
         ("<ann@example.org>", "<ann@example.com>", False),
         ("A. Lee <>", "B. Lee <>", False),
         ("Ann Lee <>", "Ann Kim <>", False),
+        ("Robot 1 <robot.01@example.org>", "Robot 2 <robot.02@example.org>", False),
     ],
 )
 def test_people_are_the_same_by_address_or_by_the_words_of_their_name(one, other, same):
@@ -306,3 +351,26 @@ def test_many_mails_of_one_minute_are_no_reason_to_load_them_all():
 
     recover([evidence(r) for r in by_id.values()], (), load)
     assert loads <= 2 * len(by_id)
+
+
+@pytest.mark.parametrize(
+    ("one", "zone", "other", "other_zone", "same"),
+    [
+        ("2024-06-03 09:15:20", 0, "2024-06-03 09:15:50", 0, True),
+        ("2024-06-03 09:15", 0, "2024-06-03 09:16", 0, False),
+        ("2024-06-03 09:15", 0, "2024-06-03 11:15", 0, False),
+        ("2024-06-03 09:15", 0, "2024-06-03 11:15", None, True),
+        ("2024-06-03 09:15", None, "2024-06-03 14:45", None, True),
+        ("2024-06-03 09:15", None, "2024-06-03 11:16", None, False),
+        ("2024-06-03 09:15", None, "2024-06-04 09:15", None, False),
+        ("2024-06-03 09:17", 0, "2024-06-03 00:00", None, True),
+        ("2024-06-03 09:17", 0, "2024-06-05 00:00", None, False),
+    ],
+)
+def test_times_agree_as_far_as_zones_are_stated(one, zone, other, other_zone, same):
+    def date(text, minutes):
+        return Date(int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000), minutes, text)
+
+    assert same_time(date(one, zone), date(other, other_zone)) == same
+    assert same_time(date(other, other_zone), date(one, zone)) == same
+    assert same_time(date(one, zone), Date(None, None, ""))

@@ -33,12 +33,12 @@ class Mail:
     parent: Mail | None = None
     files: tuple[str, ...] = ()
     sender: str = ""
-    ids: bool = True
+    at: datetime | None = None
     record: Record = field(init=False)
 
     def __post_init__(self):
         self.sender = self.sender or f"Person{self.number} Name{self.number} <p{self.number}@example.org>"
-        self.at = BEGIN + timedelta(minutes=10 * self.number)
+        self.at = self.at or BEGIN + timedelta(minutes=10 * self.number)
         head = [
             f"From: {self.sender}",
             "To: team@example.org",
@@ -164,6 +164,8 @@ def test_few_words_count_only_where_their_author_is_named():
     assert read(yes, reply(1, yes, said(1))) == ([1], {0: 1})
     other = Mail(1, ["Yes, please."])
     assert read(yes, other, reply(2, other, said(2))) == ([0, 2], {1: 2})
+    other = Mail(1, ["Yes, please."], at=yes.at)
+    assert read(yes, other, reply(2, other, said(2))) == ([0, 2], {1: 2}), "in the same minute, too"
     nobody = reply(1, yes, said(1), quote=["> Yes, please."])
     assert read(yes, nobody) == ([0, 1], {})
     more = reply(1, yes, said(1), quote=[yes.says(), "> Yes, please.", "> Never."])

@@ -212,7 +212,7 @@ def _inline(record: Record) -> list[Copy]:
     found: list[Copy] = []
     trail = ""
     for one in message.nested:
-        if one.depth != len(found) + 1 or one.kind == "attached" or not one.path.startswith(trail):
+        if one.kind == "attached" or not one.path.startswith(trail):
             continue
         copy = _copy(record, one)
         if one.date.ms is not None and message.date.ms is not None and one.date.ms > message.date.ms + ZONES:

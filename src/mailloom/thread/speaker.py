@@ -12,7 +12,7 @@ ZONES = 14 * 3_600_000
 """A date without a zone is off by less than that, by a multiple of a quarter of an hour."""
 
 
-_WORD = re.compile(r"[^\W\d_]{2,}")
+_WORD = re.compile(r"[^\W_]{2,}")
 
 
 def names(people: Iterable[Address]) -> frozenset[str]:
