@@ -125,6 +125,25 @@ def test_an_id_that_two_mails_elsewhere_have_is_not_called_missing(run: Callable
     assert len(ghost["elsewhere"]) == 2
 
 
+def test_replies_without_headers_hang_below_the_mail_that_both_quote(tmp_path: Path) -> None:
+    (tmp_path / "box").mkdir()
+    for number, sender in enumerate(("Bo <bo@example.net>", "Cy <cy@example.com>"), 2):
+        raw = mail(str(number), "Re: Penguins for the zoo", f"Answer {number}.\n\n{LOST}", day=number, sender=sender)
+        (tmp_path / "box" / f"{number}.eml").write_bytes(raw)
+    with open_for_writing(tmp_path / "a") as stores:
+        ingest([str(tmp_path / "box")], stores)
+    with open_archive(tmp_path / "a") as opened:
+        (root,) = opened.tree(opened.find("2@example.org"))
+        assert root.known is not None
+        assert root.known.text == OFFER
+        assert len(root.known.quotes) == len(root.children) == 2
+    env = {"MAILLOOM_ARCHIVE": str(tmp_path / "a")}
+    ghost, *replies = rows(CliRunner(env=env).invoke(group, ["thread", "2@example.org", "--json"]))
+    first = min(replies, key=lambda row: row["date"])
+    assert ghost["missing"] == f"{first['id']}#1"
+    assert {row["parent"] for row in replies} == {ghost["missing"]}
+
+
 def test_held_mails_are_marked_and_left_out(run: Callable[..., Result]) -> None:
     tree = run("thread", "4@example.org").stdout
     assert tree.count("all of it is in") == 1
