@@ -279,13 +279,18 @@ class Archive:
         with self.connection:  # a snapshot: others may write between two statements
             found, plan = search.find(read(text), self._named(policy), limit)
             hits = []
+            groups: dict[MessageId, dict[MessageId, MessageId]] = {}
             for one in found:
                 record = self.record(one.id)
                 message = record.message
                 texts = (message.reply_text, message.text, *(n.text for n in message.nested if n.kind == "attached"))
                 terms = [term for term in plan.terms if term.column == ""]
                 line, marks = snippet(search, texts, terms, width)
-                conversation = self.conversation(one.id) if policy == "never" else self.view(one.id, policy)[0]
+                conversation = self.conversation(one.id)
+                if policy != "never":
+                    if conversation not in groups:
+                        groups[conversation] = self.split(self.members(conversation), policy)
+                    conversation = groups[conversation][one.id]
                 hits.append(Hit(record, conversation, one.twins, line, marks))
         return hits
 
