@@ -238,7 +238,7 @@ class Archive:
         from mailloom.thread.policy import pruned
 
         members = self.members(self.conversation(message))
-        roots = recover(self.stated(members), self.soft(members), lru_cache(maxsize=64)(self.record))
+        roots = recover(self.stated(members), self.soft(members), lru_cache(maxsize=16)(self.record))
         self._locate(roots)
         return roots if policy == "never" else pruned(roots, set(self.view(message, policy)))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property
 from itertools import groupby, islice
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ MAX_ALIKE = 200  # mails that begin with the same words, of which one is looked 
 MAX_ABOVE = 12  # mails above one in which its quotes are looked for: mail/nested.py reads no deeper
 SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 """Parts that say nothing, and are another in each mail."""
-CACHED = 256  # texts kept: those of mails that lie near each other in a conversation are needed again
+KEPT = 4_000_000  # letters of texts that are kept: mails that lie near each other are needed again. A letter takes some 40 bytes
 
 
 class Text(NamedTuple):
@@ -58,16 +58,37 @@ def held(roots: Sequence[Twig], load: Callable[[MessageId], Record]) -> dict[Mes
     return _Search(_above(roots), load).run()
 
 
+class _Reading:
+    """One mail's words, each kind of them made when first asked for."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.letters = len(record.message.text) + sum(len(one.text) for one in record.message.nested)
+
+    @cached_property
+    def text(self) -> Text:
+        return _text(self.record)
+
+    @cached_property
+    def old(self) -> tuple[frozenset[str], str]:
+        return _found(self.text.old)
+
+    @cached_property
+    def whole(self) -> tuple[frozenset[str], str]:
+        return _found(self.text.whole)
+
+    @cached_property
+    def said(self) -> list[Said]:
+        return _said(self.record)
+
+
 class _Search:
     """`sought`: mails by the words that their holders must have; `holders`: later mails that are read and have them, the latest first."""
 
     def __init__(self, above: dict[MessageId, MessageId | None], load: Callable[[MessageId], Record]) -> None:
-        self.above = above
-        self.record = lru_cache(CACHED)(load)
-        self.text = lru_cache(CACHED)(lambda message: _text(self.record(message)))
-        self.old = lru_cache(CACHED)(lambda message: _found(self.text(message).old))
-        self.whole = lru_cache(CACHED)(lambda message: _found(self.text(message).whole))
-        self.said = lru_cache(CACHED)(lambda message: _said(self.record(message)))
+        self.above, self.load = above, load
+        self.open: dict[MessageId, _Reading] = {}
+        self.letters = 0
         self.sought: dict[str, list[tuple[MessageId, str]]] = defaultdict(list)
         self.holders: dict[MessageId, list[MessageId]] = defaultdict(list)
         self.held: dict[MessageId, MessageId] = {}
@@ -77,24 +98,35 @@ class _Search:
         first: dict[bytes, MessageId] = {}
         twins: dict[MessageId, MessageId] = {}
         for message in sorted(self.above):
-            one = first.setdefault(self.record(message).twin, message)
+            one = first.setdefault(self.read(message).record.twin, message)
             if one != message:
                 twins[message] = one
-            elif ends := _ends(self.text(message)):
+            elif ends := _ends(self.read(message).text):
                 self.sought[ends[0]].append((message, ends[1]))
         for message in sorted(first.values(), reverse=True):
             holder = self.holder(message)
             if holder is not None:
                 self.held[message] = holder
             else:
-                self.files |= self.text(message).files
+                self.files |= self.read(message).text.files
                 self.offer(message)
         return {**self.held, **{twin: self.held.get(one, one) for twin, one in twins.items()}}
 
+    def read(self, message: MessageId) -> _Reading:
+        """A mail's words, kept for a while; what was read last stays longest."""
+        one = self.open.pop(message, None)
+        if one is None:
+            one = _Reading(self.load(message))
+            self.letters += one.letters
+            while self.letters > KEPT and self.open:
+                self.letters -= self.open.pop(next(iter(self.open))).letters
+        self.open[message] = one
+        return one
+
     def offer(self, holder: MessageId) -> None:
         """A mail that is to be read may hold those whose first and last words stand in it."""
-        found, _ = self.old(holder)
-        short = {line for one in self.text(holder).old for line in _short_lines(one)}
+        found, _ = self.read(holder).old
+        short = {line for one in self.read(holder).text.old for line in _short_lines(one)}
         for key in found | short if short else found:
             sought = self.sought.get(key, [])
             while sought and sought[-1][0] >= holder:
@@ -105,29 +137,29 @@ class _Search:
 
     def holder(self, message: MessageId) -> MessageId | None:
         candidates = self.holders.pop(message, ())
-        if not self.text(message).files <= self.files:
+        if not self.read(message).text.files <= self.files:
             return None
         return next((one for one in candidates if self.holds(one, message)), None)
 
     def holds(self, holder: MessageId, message: MessageId) -> bool:
-        text = self.text(message)
+        text, old = self.read(message).text, self.read(holder).old
         pieces = (*text.own, *text.brought)
-        if not all(stands(piece, *self.old(holder)) for piece in pieces):
+        if not all(stands(piece, *old) for piece in pieces):
             return False
         if all(len(piece.words) < RUN for piece in pieces) and not self.says(holder, message):
             return False
-        return all(stands(piece, *self.old(holder)) or self.is_above(message, piece) for piece in text.quoted)
+        return all(stands(piece, *old) or self.is_above(message, piece) for piece in text.quoted)
 
     def says(self, holder: MessageId, message: MessageId) -> bool:
         """A few words ("Yes, please.") stand in many mails: the holder must say that its author wrote them then, and nothing more."""
-        mail = self.record(message).message
-        people, words = names((*mail.from_, *mail.author)), "".join(map(lines, self.text(message).own))
+        mail = self.read(message).record.message
+        people, words = names((*mail.from_, *mail.author)), "".join(map(lines, self.read(message).text.own))
         return any(
             one.words == words
             and not people.isdisjoint(one.people)
             and one.date.ms is not None
             and same_time(one.date, mail.date)
-            for one in self.said(holder)
+            for one in self.read(holder).said
         )
 
     def is_above(self, message: MessageId, piece: Wording) -> bool:
@@ -136,7 +168,7 @@ class _Search:
         for _ in range(MAX_ABOVE):
             if above is None:
                 return False
-            if stands(piece, *self.whole(above)):
+            if stands(piece, *self.read(above).whole):
                 return True
             above = self.above[above]
         return False
