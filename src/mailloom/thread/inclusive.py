@@ -25,6 +25,7 @@ MAX_ALIKE = 200  # mails that begin with the same words, of which one is looked 
 MAX_ABOVE = 12  # mails above one in which its quotes are looked for: mail/nested.py reads no deeper
 SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 """Parts that say nothing, and are another in each mail."""
+EMPTY = 5_000  # letters that a record's other fields weigh
 KEPT = 4_000_000  # letters of texts that are kept: mails that lie near each other are needed again. A letter takes some 40 bytes
 
 
@@ -63,7 +64,7 @@ class _Reading:
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.letters = len(record.message.text) + sum(len(one.text) for one in record.message.nested)
+        self.letters = EMPTY + len(record.message.text) + sum(len(one.text) for one in record.message.nested)
 
     @cached_property
     def text(self) -> Text:
