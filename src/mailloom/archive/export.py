@@ -23,6 +23,7 @@ from mailloom.mail.model import Address, MessageId, Record
 from mailloom.schema import arrow_line, arrow_schema, load_record, text_id, unpack
 from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.batch import derive
+from mailloom.thread.policy import Policy
 from mailloom.thread.tree import topics
 
 if TYPE_CHECKING:
@@ -39,16 +40,25 @@ GROUP_BYTES = 8 << 20  # JSON bytes that become one row group of Parquet
 _JOINED = "; "
 
 
-def export(archive: Archive, what: What, form: Format, file: BinaryIO, evidence: Evidence = "all") -> int:
+def export(
+    archive: Archive,
+    what: What,
+    form: Format,
+    file: BinaryIO,
+    evidence: Evidence = "all",
+    *,
+    policy: Policy = "never",
+) -> int:
     """Write all of one kind to a file; how many rows. Messages and threads are in the order of message ids, which is that of
-    dates. With evidence "headers" a thread is what message ids and Thread-Index say: that is derived anew, in memory.
+    dates. With evidence "headers" a thread is what message ids and Thread-Index say: that is derived anew, in memory. `policy` says
+    how threads are split.
     """
     with Analysis(archive, memory=MEMORY) as analysis:
         if what == "people":
             return _write(file, form, _PEOPLE, _people(archive))
         if what == "duplicates":
             return _write(file, form, _DUPLICATES, _duplicates(archive))
-        members = _derived(archive) if evidence == "headers" else _members(analysis)
+        members = _viewed(archive, _derived(archive) if evidence == "headers" else _members(analysis), policy)
         if what == "threads":
             return _write(file, form, _THREADS, _threads(archive, members))
         return _messages(archive, members, form, file)
@@ -73,6 +83,21 @@ def _derived(archive: Archive) -> Iterator[Member]:
         groups[threads.get(message, message)].append((message, subject.encode()))
     topic = {message: first for members in groups.values() for message, first in topics(members).items()}
     return ((message, threads.get(message, message), topic[message]) for message in sorted(topic))
+
+
+def _viewed(archive: Archive, members: Iterator[Member], policy: Policy) -> Iterator[Member]:
+    """The same with threads as a policy splits them. Where subjects do, a topic is a thread."""
+    if policy == "never":
+        return members
+    if policy == "subject":
+        return ((message, topic, topic) for message, _, topic in members)
+    order: list[MessageId] = []
+    threads: dict[bytes, list[MessageId]] = defaultdict(list)
+    for message, thread, _ in members:
+        order.append(MessageId(message))
+        threads[thread].append(MessageId(message))
+    group = {one: first for thread in threads.values() for one, first in archive.split(thread, policy).items()}
+    return ((message, group[message], group[message]) for message in order)
 
 
 # ------------------------------------------------------------------------------------------------ threads, people

@@ -8,9 +8,10 @@ with open_archive("archive") as archive:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -25,13 +26,14 @@ from mailloom.stores.sqlite import epochs, told
 from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.edits import Hand, seen
 from mailloom.thread.keys import key_name, nodes_of
-from mailloom.thread.tree import Twig, topics, tree
+from mailloom.thread.tree import Ghost, Twig, topics, tree
 from mailloom.wire import Embedded, open_for_reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from mailloom.archive.duplicates import Duplicate
+    from mailloom.thread.policy import Policy
 
 
 class NotFoundError(UserError):
@@ -229,14 +231,6 @@ class Archive:
             found = self.connection.executemany(sql, [(scope, m) for m in messages])
             return [Soft(MessageId(s), MessageId(t), bool(live), *what) for s, t, live, *what in found]
 
-    def tree(self, conversation: MessageId) -> list[Twig]:
-        """The messages of a conversation as a tree, with ghosts for what is cited and not here."""
-        with self.snapshot():
-            members = self.members(conversation)
-            stated = self.stated(members)
-            hand = self.by_hand(stated)
-            return tree([seen(s, hand) for s in stated], self.soft(members))
-
     def by_hand(self, stated: Sequence[Stated]) -> Hand:
         """What hand edits say of messages."""
         return Hand(self.stores.threads.places(name for s in stated for name in nodes_of(s)))
@@ -245,6 +239,65 @@ class Archive:
         """All hand edits, those that were taken back too."""
         return self.stores.threads.edits()
 
+    def view(self, message: MessageId, policy: Policy = "never") -> list[MessageId]:
+        """What is shown with a message as one: its conversation's members, or those of them that a policy (thread/policy.py) puts
+        together with it, oldest first. The first names the view.
+        """
+        with self.snapshot():
+            members = self.members(self.conversation(message))
+            if policy == "never":
+                return members
+            group = self.split(members, policy)
+            return [member for member in members if group[member] == group[message]]
+
+    def split(self, members: Sequence[MessageId], policy: Policy) -> dict[MessageId, MessageId]:
+        """Each member of one conversation -> the oldest message of its group."""
+        from mailloom.thread.policy import Member, split
+
+        sql = "select id from messages where scope = ? and id = ? and ' ' || marks || ' ' like '% automatic %'"
+        found = self.connection.executemany(sql, [(self.scope, member) for member in members])
+        automatic = {row[0] for row in found}
+        return split([Member(s, s.message in automatic) for s in self.stated(members)], policy)
+
+    def tree(self, message: MessageId, policy: Policy = "never") -> list[Twig]:
+        """A message's view as a tree, with ghosts for what is not here: what other mails cite, or quote, filled with what their
+        quotes say.
+        """
+        from mailloom.thread.ghosts import recover
+        from mailloom.thread.policy import pruned
+
+        with self.snapshot():
+            members = self.members(self.conversation(message))
+            roots = recover(self._seen(members), self.soft(members), lru_cache(maxsize=16)(self.record))
+            self._locate(roots)
+            return roots if policy == "never" else pruned(roots, set(self.view(message, policy)))
+
+    def _seen(self, members: Sequence[MessageId]) -> list[Stated]:
+        """What messages state, without what is behind a wall that somebody built."""
+        stated = self.stated(members)
+        hand = self.by_hand(stated)
+        return [seen(s, hand) for s in stated]
+
+    def _locate(self, roots: Sequence[Twig]) -> None:
+        """Tell of each ghost whose id other conversations' mails have: those are here, so nothing is recovered of them."""
+        sql = "select id from messages where scope = ? and message_id = ? order by id limit 6"
+        work = list(roots)
+        while work:
+            twig = work.pop()
+            work += twig.children
+            if twig.cited:
+                found = self.connection.execute(sql, (self.scope, twig.cited))
+                twig.elsewhere = tuple(MessageId(row[0]) for row in found)
+                twig.known = None if twig.elsewhere else twig.known
+
+    def held(self, message: MessageId, policy: Policy = "never") -> dict[MessageId, MessageId]:
+        """Each mail of a message's view that need not be read -> the later one in which all of it stands (thread/inclusive.py)."""
+        from mailloom.thread.inclusive import held
+
+        with self.snapshot():
+            members = self.view(message, policy)
+            return held(tree(self._seen(members), self.soft(members)), self.record)
+
     def threads(self) -> Iterator[tuple[MessageId, MessageId, MessageId]]:
         """(message, conversation, topic) of every message, in the order of conversations."""
         with self.snapshot():
@@ -252,8 +305,9 @@ class Archive:
         yield from entries
 
     # -------------------------------------------------------------------------------------------- search
-    def search(self, text: str, limit: int = 20, width: int = 200) -> list[Hit]:
+    def search(self, text: str, limit: int = 20, width: int = 200, policy: Policy = "never") -> list[Hit]:
         """Messages that answer a query (mailloom.query tells the language): best first where it has words, else newest first.
+        `policy` says what their conversations are, and what `thread:` means.
 
         Raises QueryError, and NotFoundError for a `thread:` that names nothing.
         """
@@ -262,24 +316,30 @@ class Archive:
 
         search = Search(self.connection, self.scope)
         with self.snapshot():
-            found, plan = search.find(read(text), self._named_thread, limit)
+            found, plan = search.find(read(text), self._named(policy), limit)
             hits = []
+            groups: dict[MessageId, dict[MessageId, MessageId]] = {}
             for one in found:
                 record = self.record(one.id)
                 message = record.message
                 texts = (message.reply_text, message.text, *(n.text for n in message.nested if n.kind == "attached"))
                 terms = [term for term in plan.terms if term.column == ""]
                 line, marks = snippet(search, texts, terms, width)
-                hits.append(Hit(record, self.conversation(one.id), one.twins, line, marks))
+                conversation = self.conversation(one.id)
+                if policy != "never":
+                    if conversation not in groups:
+                        groups[conversation] = self.split(self.members(conversation), policy)
+                    conversation = groups[conversation][one.id]
+                hits.append(Hit(record, conversation, one.twins, line, marks))
         return hits
 
-    def count(self, text: str) -> int:
+    def count(self, text: str, policy: Policy = "never") -> int:
         """How many messages answer a query, twins counted each. Raises as `search` does."""
         from mailloom.query import read
         from mailloom.stores.sqlite.search import Search
 
         with self.snapshot():
-            return Search(self.connection, self.scope).count(read(text), self._named_thread)
+            return Search(self.connection, self.scope).count(read(text), self._named(policy))
 
     def short(self, message: MessageId) -> str:
         """The shortest beginning of an id, of 8 digits at least, that names no other message: what `find` takes."""
@@ -292,9 +352,8 @@ class Archive:
                 need = max(need, same + 1)
         return digits[:need]
 
-    def _named_thread(self, name: str) -> list[MessageId]:
-        with self.snapshot():
-            return self.members(self.conversation(self.find(name)))
+    def _named(self, policy: Policy) -> Callable[[str], list[MessageId]]:
+        return lambda name: self.view(self.find(name), policy)
 
     # -------------------------------------------------------------------------------------------- everything
     def records(self) -> Iterator[Record]:
@@ -348,4 +407,4 @@ def open_archive(path: str | Path, scope: str = "") -> Archive:
     return Archive(open_for_reading(Path(path), scope))
 
 
-__all__ = ["Archive", "Copy", "NotFoundError", "Summary", "open_archive"]
+__all__ = ["Archive", "Copy", "Ghost", "NotFoundError", "Summary", "open_archive"]

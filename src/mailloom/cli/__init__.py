@@ -83,6 +83,18 @@ def json_option(command: Any) -> Any:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(command)
 
 
+def policy_option(command: Any) -> Any:
+    """--policy, or MAILLOOM_THREAD_POLICY."""
+    return click.option(
+        "--policy",
+        type=click.Choice(["never", "subject", "gmail"]),
+        default="never",
+        envvar="MAILLOOM_THREAD_POLICY",
+        show_envvar=True,
+        help="Split conversations: never (default), where the subject changes, or as Gmail does.",
+    )(command)
+
+
 def main() -> None:
     """The console script: known errors become one line and exit code 2."""
     try:

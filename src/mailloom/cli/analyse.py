@@ -23,7 +23,8 @@ from mailloom.archive.doctor import Finding, examine, mend
 from mailloom.archive.export import Evidence, Format, What
 from mailloom.archive.export import export as write
 from mailloom.archive.stats import stats as count
-from mailloom.cli import archive_option, draw, json_option
+from mailloom.cli import archive_option, draw, json_option, policy_option
+from mailloom.thread.policy import Policy
 
 ROWS = 1000
 """Rows of a query that are drawn as a table: they are held in memory to find the widths. --csv and --json print all."""
@@ -188,7 +189,8 @@ def fitted(wanted: list[int], room: int, least: int = 6) -> list[int]:
     default="all",
     help="Threads by everything that is known (default), or by ids and Thread-Index alone.",
 )
-def export(what: What, archive: Path, form: Format, out: Path | None, evidence: Evidence) -> None:
+@policy_option
+def export(what: What, archive: Path, form: Format, out: Path | None, evidence: Evidence, policy: Policy) -> None:
     """Write all messages, threads, people or duplicates as JSON lines, Parquet or CSV.
 
     `threads` is a line a message: its Message-ID (id), its conversation (thread), its id here (message), its topic. `duplicates` is a
@@ -197,7 +199,7 @@ def export(what: What, archive: Path, form: Format, out: Path | None, evidence: 
     if out is None and form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is no text: name a file with --out, or pipe the output somewhere")
     with open_archive(archive) as opened, _written(out) as file:
-        rows = write(opened, what, form, file, evidence)
+        rows = write(opened, what, form, file, evidence, policy=policy)
     if out is not None:
         draw.say(f"{out}: {rows:,} {_WRITTEN.get(what, what)}", error=True)
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailloom.archive import open_archive
-from mailloom.cli import archive_option, draw, json_option
+from mailloom.cli import archive_option, draw, json_option, policy_option
 from mailloom.schema import record_dict, text_id
 
 if TYPE_CHECKING:
     from mailloom.archive import Archive, Hit
+    from mailloom.thread.policy import Policy
 
 
 class _Query(click.Command):
@@ -39,9 +40,10 @@ class _Query(click.Command):
     "--limit", "-n", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="At most so many."
 )
 @click.option("--count", "counting", is_flag=True, help="Print only how many there are.")
+@policy_option
 @archive_option
 @json_option
-def search(query: tuple[str, ...], limit: int, counting: bool, archive: Path, as_json: bool) -> int:
+def search(query: tuple[str, ...], limit: int, counting: bool, policy: Policy, archive: Path, as_json: bool) -> int:
     """Find mail: best first where QUERY has words, else newest first.
 
     \b
@@ -60,10 +62,10 @@ def search(query: tuple[str, ...], limit: int, counting: bool, archive: Path, as
     text = " ".join(query)
     with open_archive(archive) as opened:
         if counting:
-            count = opened.count(text)
+            count = opened.count(text, policy)
             draw.say(str(count))
             return 0 if count else 1
-        hits = opened.search(text, limit + 1, width=2 * draw.width() - 30)
+        hits = opened.search(text, limit + 1, 2 * draw.width() - 30, policy)
         for hit in hits[:limit]:
             if as_json:
                 draw.say_json(_hit_value(hit))
@@ -127,23 +129,28 @@ def _hit_value(hit: Hit) -> dict[str, Any]:
 @click.command()
 @click.argument("id", metavar="ID", required=False)
 @click.option("--full", is_flag=True, help="Print the new text of each mail whole.")
+@click.option("--inclusive", is_flag=True, help="List only the mails to read: all others stand in them, word for word.")
 @click.option("--split", "splitting", is_flag=True, help="Make this mail and what answers it a thread of their own.")
 @click.option("--join", "other", metavar="OTHER", help="Make its thread and the thread of OTHER one.")
 @click.option("--edits", "listing", is_flag=True, help="List what was split and joined by hand.")
 @click.option("--undo", "number", type=click.IntRange(1), metavar="NUMBER", help="Take one of these back.")
+@policy_option
 @archive_option
 @json_option
 def thread(
     id: str | None,
     full: bool,
+    inclusive: bool,
     splitting: bool,
     other: str | None,
     listing: bool,
     number: int | None,
+    policy: Policy,
     archive: Path,
     as_json: bool,
 ) -> int:
-    """Draw the conversation of a mail as a tree: who, when, what each one wrote anew; what is missing is shown as such.
+    """Draw the conversation of a mail as a tree: who, when, what each one wrote anew; what is missing is shown as such, with what
+    others quote of it.
 
     ID is the beginning of an id, as `search` prints it, or a Message-ID. --json prints a line a mail, parents before children.
 
@@ -158,12 +165,16 @@ def thread(
     from mailloom.cli import thread_view
 
     with open_archive(archive) as opened, opened.snapshot():
-        conversation = opened.conversation(opened.find(id))
+        view = thread_view.View(opened, opened.find(id), policy)
         if as_json:
-            for value in thread_view.entries(opened, conversation):
-                draw.say_json(value)
+            for value in thread_view.entries(view):
+                if not inclusive or value.get("held_by", "") is None:
+                    draw.say_json(value)
+        elif inclusive:
+            for line in thread_view.to_read(view, room=draw.width()):
+                draw.say(line)
         else:
-            for line in thread_view.lines(opened, conversation, full=full, room=draw.width()):
+            for line in thread_view.lines(view, full=full, room=draw.width()):
                 draw.say(line)
     return 0
 

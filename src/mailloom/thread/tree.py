@@ -7,22 +7,67 @@ own parent. Cycles are broken at the edge that the latest message states. Childr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from mailloom.mail.model import MessageId
+from mailloom.mail.model import Address, Date, MessageId
 from mailloom.ports import Link, NodeName, Soft, Stated
+from mailloom.thread.keys import message_node
 
 INDEX_HEAD, INDEX_STEP = 44, 10
 """Hex digits of a Thread-Index's head, and of what each reply adds."""
 
 
+class Quote(NamedTuple):
+    """One copy of a missing mail: which of its carrier's nested messages it is (`path`, "" for a quote that nobody introduces), and
+    its span there, as in model.Nested.
+    """
+
+    carrier: MessageId
+    path: str
+    start: int
+    end: int
+
+
+class Piece(NamedTuple):
+    """text[start:end] of a Ghost is from its quotes[quote]."""
+
+    start: int
+    end: int
+    quote: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ghost:
+    """What copies inside other mails say of a mail that is not here; see thread/ghosts.py.
+
+    `text` is what its author wrote, as far as anybody quoted it, put together from `pieces`; `quotes` are the copies that agree on
+    who wrote and when, the fullest first; `others` are copies in the same place that say other, and are not in the text. `exact`:
+    a copy came with the missing id itself, as an attached mail does.
+    """
+
+    from_: tuple[Address, ...]
+    date: Date
+    subject: str
+    text: str
+    pieces: tuple[Piece, ...]
+    quotes: tuple[Quote, ...]
+    others: tuple[Quote, ...] = ()
+    exact: bool = False
+
+
 @dataclass(slots=True)
 class Twig:
-    """A message of the tree, or a ghost: an id that is cited and not here (`message` is None, `cited` the id)."""
+    """A message of the tree, or a ghost: a mail that is cited or quoted and not here (`message` is None; `cited` is its id, ""
+    where only quotes tell of it; `known` is what they say). `elsewhere` are messages of other conversations that have the cited id:
+    where several mails were given one id, nobody can tell which is meant.
+    """
 
     message: MessageId | None
     cited: str
+    known: Ghost | None = None
+    elsewhere: tuple[MessageId, ...] = ()
     children: list[Twig] = field(default_factory=list)
 
     @property
@@ -30,32 +75,50 @@ class Twig:
         return self.message is None
 
 
+class Edges(NamedTuple):
+    """Who hangs below whom: (child, parent) as ids and Thread-Index state it and as soft links do, in the order of their
+    messages' age, and what ghosts are called.
+    """
+
+    hard: list[tuple[NodeName, NodeName]]
+    soft: list[tuple[NodeName, NodeName]]
+    labels: dict[NodeName, str]
+
+
 def tree(stated: Sequence[Stated], soft: Iterable[Soft] = ()) -> list[Twig]:
     """The forest of a conversation: mostly one tree. `soft` are live soft links among its messages."""
+    stated_edges = edges(stated, soft)
+    return hang(twigs_of(stated, stated_edges.labels), parents([*stated_edges.hard, *stated_edges.soft]))
+
+
+def twigs_of(stated: Iterable[Stated], labels: Mapping[NodeName, str]) -> dict[NodeName, Twig]:
+    """A twig for each message, and for each ghost by its id."""
+    twigs = {message_node(s.message): Twig(s.message, "") for s in stated}
+    twigs.update((name, Twig(None, label)) for name, label in labels.items())
+    return twigs
+
+
+def edges(stated: Sequence[Stated], soft: Iterable[Soft] = ()) -> Edges:
     by_age = sorted(stated, key=lambda s: s.message)
     owner = _owners(by_age)
     targets = _strongest(soft, {s.message for s in by_age})
     indexed = _by_index(by_age)
-    edges: list[tuple[NodeName, NodeName]] = []
-    labels: dict[NodeName, str] = {}
+    found = Edges([], [], {})
     for s in by_age:
         chain = [(owner.get(link.key, link.key), link.detail) for link in _chain(s)]
-        at = b"\x00" + s.message
-        labels.update((name, detail) for name, detail in chain if name[0] == 1)
+        at = message_node(s.message)
+        found.labels.update((name, detail) for name, detail in chain if name[0] == 1)
         if not chain and s.message in indexed:
-            edges.append((at, indexed[s.message]))
+            found.hard.append((at, indexed[s.message]))
         elif not chain and s.message in targets:
-            edges.append((at, b"\x00" + targets[s.message]))
+            found.soft.append((at, message_node(targets[s.message])))
         for name, _ in reversed(chain):
             if name != at:
-                edges.append((at, name))
+                found.hard.append((at, name))
                 at = name
                 if name[0] == 0:
                     break  # what is above a message that is here, it says itself
-    parent = _without_cycles(edges)
-    twigs = {b"\x00" + s.message: Twig(s.message, "") for s in by_age}
-    twigs.update((name, Twig(None, label)) for name, label in labels.items())
-    return _hang(twigs, parent)
+    return found
 
 
 def _owners(by_age: Sequence[Stated]) -> dict[NodeName, NodeName]:
@@ -64,7 +127,7 @@ def _owners(by_age: Sequence[Stated]) -> dict[NodeName, NodeName]:
     for s in by_age:
         for link in s.links:
             if link.owns and link.kind != "twin":
-                owner.setdefault(link.key, b"\x00" + s.message)
+                owner.setdefault(link.key, message_node(s.message))
     return owner
 
 
@@ -87,7 +150,7 @@ def _by_index(by_age: Sequence[Stated]) -> dict[MessageId, NodeName]:
     for message, value in index.items():
         for end in range(len(value) - INDEX_STEP, INDEX_HEAD - 1, -INDEX_STEP):
             if (parent := owner.get(value[:end])) is not None:
-                parents[message] = b"\x00" + parent
+                parents[message] = message_node(parent)
                 break
     return parents
 
@@ -102,9 +165,9 @@ def _strongest(soft: Iterable[Soft], here: set[MessageId]) -> dict[MessageId, Me
     return {source: row.target for source, row in best.items()}
 
 
-def _without_cycles(edges: Sequence[tuple[NodeName, NodeName]]) -> dict[NodeName, NodeName]:
-    """The first parent stated for each node, but for edges that would close a cycle. Edges come in the order of their messages'
-    age, so the one that closes a cycle is the latest.
+def parents(stated: Iterable[tuple[NodeName, NodeName]]) -> dict[NodeName, NodeName]:
+    """The first parent stated for each node, but for edges that would close a cycle. Hard edges come first, each kind in the order
+    of its messages' age, so the edge that closes a cycle is the latest.
     """
     parent: dict[NodeName, NodeName] = {}
     top: dict[NodeName, NodeName] = {}
@@ -114,14 +177,15 @@ def _without_cycles(edges: Sequence[tuple[NodeName, NodeName]]) -> dict[NodeName
             top[node] = node = top[top[node]]
         return node
 
-    for child, above in edges:
+    for child, above in stated:
         if child not in parent and root(child) != root(above):
             parent[child] = above
             top[root(child)] = root(above)
     return parent
 
 
-def _hang(twigs: dict[NodeName, Twig], parent: dict[NodeName, NodeName]) -> list[Twig]:
+def hang(twigs: Mapping[NodeName, Twig], parent: Mapping[NodeName, NodeName]) -> list[Twig]:
+    """Each twig below its parent, children in the order of time; the roots."""
     born = {name: name for name in twigs}
     for name in sorted(twigs):  # a ghost is as old as the oldest message below it
         above = parent.get(name)
