@@ -15,6 +15,7 @@ from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, NodeName, Stated, T
 from mailloom.thread.clues import DAY_MS, MINUTE_MS, QUARTER, SUBJECT_DAYS, ZONES
 from mailloom.thread.keys import is_common, is_owned, short_hash
 from mailloom.thread.sketch import contained, unpack
+from mailloom.thread.telling import later, minute_of, phrases, zone_of
 
 NOBODY = short_hash("person", "")  # the sender of mail without one: two such mails have nobody in common
 SKEW_MS = DAY_MS
@@ -42,18 +43,42 @@ def is_asking(stated: Stated, items: Mapping[NodeName, KeyItem]) -> bool:
     return not any(is_owned(items.get(link.key, KeyItem())) for link in stated.links if not link.owns)
 
 
-class _Says(NamedTuple):
-    """One piece of evidence for a candidate."""
+class Says(NamedTuple):
+    """One piece of evidence for a candidate, told in words in `detail`: "it" is whoever asks."""
 
     weight: int
     kind: str
     detail: str
 
 
+class Candidate(NamedTuple):
+    """A message that may be followed, and what speaks for it; `weight` is the sum."""
+
+    weight: int
+    message: MessageId
+    says: tuple[Says, ...]
+
+
+def needed(stated: Stated) -> int:
+    """The weight that a message's candidate must reach."""
+    return REPLY_NEEDS if stated.reply else OTHER_NEEDS
+
+
 def decide(
     stated: Stated, items: Mapping[ClueName, ClueItem], owners: Mapping[MessageId, Stated]
 ) -> tuple[Target, ...]:
     """The best candidate that reaches the threshold, or none. Ties go to the latest, as people answer what came last."""
+    best = max(candidates(stated, items, owners), default=None)
+    if best is None or best.weight < needed(stated):
+        return ()
+    detail = "; ".join([one.detail for one in best.says])
+    return (Target(best.message, max(best.says).kind, best.weight, detail),)
+
+
+def candidates(
+    stated: Stated, items: Mapping[ClueName, ClueItem], owners: Mapping[MessageId, Stated]
+) -> list[Candidate]:
+    """Everybody who owns a clue that a message asks for and that is not common; weight 0 where nothing holds when looked at."""
     by_owner: dict[MessageId, list[Ask]] = defaultdict(list)
     common: set[int] = set()
     for ask in stated.asks:
@@ -63,23 +88,16 @@ def decide(
                 by_owner[owner].append(ask)
         elif ask.kind == "text":
             common.add(ask.value)
-    best: tuple[int, MessageId, list[_Says]] | None = None
+    found = []
     for owner, asks in by_owner.items():
         candidate = owners.get(owner)
-        if candidate is None or owner == stated.message:
-            continue
-        said = _said(stated, asks, candidate, frozenset(common))
-        weight = sum(one.weight for one in said)
-        if best is None or (weight, owner) > best[:2]:
-            best = (weight, owner, said)
-    if best is None or best[0] < (REPLY_NEEDS if stated.reply else OTHER_NEEDS):
-        return ()
-    weight, owner, said = best
-    detail = "; ".join(one.detail for one in said if one.detail)
-    return (Target(owner, max(said).kind, weight, detail),)
+        if candidate is not None and owner != stated.message:
+            said = _said(stated, asks, candidate, frozenset(common))
+            found.append(Candidate(sum([one.weight for one in said]), owner, tuple(said)))
+    return found
 
 
-def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozenset[int]) -> list[_Says]:
+def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozenset[int]) -> list[Says]:
     """What speaks for a candidate: of each kind the strongest."""
     if stated.when is None or candidate.when is None or candidate.when - stated.when > SKEW_MS:
         return []
@@ -91,49 +109,72 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
     if not earlier and not said[0].weight:
         return []
     if earlier and (siblings := kinds["siblings"]):
-        said.append(_Says(SIBLINGS, "siblings", f"both quote what {siblings[0].detail} wrote at the same time"))
+        head = f"{siblings[0].detail} wrote on {minute_of(siblings[0].value)}"
+        said.append(Says(SIBLINGS, "siblings", f"both quote what {head}"))
     if series := kinds["series"]:
-        said.append(_Says(SERIES, "series", f"parts of one series, {series[0].detail}"))
+        said.append(Says(SERIES, "series", f"parts of one series, of which it is {series[0].detail}"))
     if earlier and stated.when - candidate.when <= SUBJECT_DAYS * DAY_MS and (kinds["subject"] or kinds["replies"]):
-        said.append(_Says(SUBJECT, "subject", "the same subject"))
+        said.append(_subject(stated, candidate, "subject" if kinds["subject"] else "replies"))
     if earlier and kinds["again"]:
         said.append(_again(stated, candidate))
     said = [one for one in said if one.weight]
-    if said and not (set(stated.people) - {NOBODY}).isdisjoint(candidate.people):
-        said.append(_Says(PEOPLE, "people", "people in common"))
+    both = (set(stated.people) - {NOBODY}).intersection(candidate.people)
+    if said and both:
+        said.append(
+            Says(PEOPLE, "people", "one takes part in both" if len(both) == 1 else f"{len(both)} take part in both")
+        )
     return said
 
 
-def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> _Says:
+def _subject(stated: Stated, candidate: Stated, kind: str) -> Says:
+    assert stated.when is not None
+    assert candidate.when is not None
+    what = "the same subject" if stated.subject == candidate.subject else "the subject that it had before"
+    both = "" if kind == "subject" else ", both replies"
+    return Says(SUBJECT, kind, f"{what}{both}, {later((stated.when - candidate.when) // MINUTE_MS)}")
+
+
+def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> Says:
     """The minute of a head without a zone is that of its writer's clock, or of the clock of whoever quoted it."""
     assert candidate.when is not None
     minute = candidate.when // MINUTE_MS
-    best = _Says(0, "wrote", "")
+    best = Says(0, "wrote", "")
     for ask in asks:
-        clocks = [0] if ask.kind == "wrote" else [candidate.zone or 0, stated.zone or 0, 0]
         off = ask.value - minute
-        if off in clocks:
-            says = _Says(WROTE * ask.weight // 1000, "wrote", f"a quote's head says that {ask.detail} wrote then")
+        clock = _clock(ask.kind, off, candidate, stated)
+        if clock:
+            weight, then = WROTE, f" ({clock}), when that mail was sent"
         elif off % QUARTER == 0 and ZONES[0] <= off <= ZONES[1]:
-            nearly = f"a quote's head says that {ask.detail} wrote then, by a clock of another zone"
-            says = _Says(WROTE_NEARLY * ask.weight // 1000, "wrote", nearly)
+            weight, then = WROTE_NEARLY, ", when that mail was sent by a clock of another zone"
         else:
             continue
-        best = max(best, says)
+        quote = "it quotes" if ask.weight >= WROTE else "its quote quotes"
+        says = f"{quote} what {ask.detail} wrote on {minute_of(ask.value)}{then}"
+        best = max(best, Says(weight * ask.weight // 1000, "wrote", says))
     return best
 
 
-def _quotes(stated: Stated, candidate: Stated, common: frozenset[int]) -> _Says:
+def _clock(kind: str, off: int, candidate: Stated, stated: Stated) -> str:
+    """Whose clock shows a minute that is `off` from UTC, "" if nobody's."""
+    if kind != "wrote" and off == (candidate.zone or 0):
+        return "UTC" if candidate.zone is None else f"{zone_of(off)}, the writer's clock"
+    if kind != "wrote" and off == (stated.zone or 0):
+        return f"{zone_of(off)}, the clock of whoever quotes it"
+    return "UTC" if off == 0 else ""
+
+
+def _quotes(stated: Stated, candidate: Stated, common: frozenset[int]) -> Says:
     if not stated.quoted or not candidate.own:
-        return _Says(0, "text", "")
+        return Says(0, "text", "")
     found, of = contained(unpack(stated.quoted), unpack(candidate.own), common)
     weight = QUOTES * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)
-    return _Says(weight, "text", f"{found} of {of} sampled phrases that it quotes are its own words")
+    verb = "is" if found == 1 else "are"
+    return Says(weight, "text", f"{phrases(found, of)} that it quotes {verb} that mail's own words")
 
 
-def _again(stated: Stated, candidate: Stated) -> _Says:
+def _again(stated: Stated, candidate: Stated) -> Says:
     if stated.people[0] != candidate.people[0] or stated.people[0] == NOBODY:
-        return _Says(0, "again", "")
+        return Says(0, "again", "")
     found, of = contained(unpack(candidate.own), unpack(stated.own))
     weight = AGAIN * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)
-    return _Says(weight, "again", f"its sender sent {found} of {of} sampled phrases again")
+    return Says(weight, "again", f"its sender says {phrases(found, of)} of that mail again")
