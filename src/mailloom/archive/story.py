@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, Link, NodeName, Soft, Stated
-from mailloom.thread.decide import Candidate, Says, candidates, is_asking, needed
+from mailloom.thread.decide import Candidate, candidates, is_asking, needed
 from mailloom.thread.keys import is_common, is_dead
+from mailloom.thread.telling import Says
 from mailloom.thread.tree import INDEX_HEAD, INDEX_STEP, topics
 
 AT_A_MINUTE = frozenset({"wrote", "wrote there", "siblings"})  # asks whose value is a minute

@@ -12,8 +12,9 @@ from mailloom.cli import draw
 from mailloom.cli.explain_words import answer_line, sought_lines, tie_line, why_dead
 from mailloom.mail.model import MessageId
 from mailloom.schema import text_id
-from mailloom.thread.decide import Candidate, Says
+from mailloom.thread.decide import Candidate
 from mailloom.thread.keys import is_common
+from mailloom.thread.telling import Says
 
 NAMED = 3  # others that a line names, and candidates that are told of
 _ID = re.compile(r"(?<![\w.@<>+=-])[0-9a-f]{8,31}(?![\w.@<>+=-])")
@@ -318,7 +319,7 @@ def _soft_value(one: Likely) -> dict[str, Any]:
 
 
 def _says_value(says: Iterable[Says]) -> list[dict[str, Any]]:
-    return [one._asdict() for one in says]
+    return [{**one._asdict(), "detail": one.detail} for one in says]
 
 
 def _ids(messages: Iterable[MessageId]) -> list[str]:

@@ -15,7 +15,7 @@ from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, NodeName, Stated, T
 from mailloom.thread.clues import DAY_MS, MINUTE_MS, QUARTER, SUBJECT_DAYS, ZONES
 from mailloom.thread.keys import is_common, is_owned, short_hash
 from mailloom.thread.sketch import contained, unpack
-from mailloom.thread.telling import later, minute_of, phrases, zone_of
+from mailloom.thread.telling import NOBODY_S, QUOTER, WRITER, Says
 
 NOBODY = short_hash("person", "")  # the sender of mail without one: two such mails have nobody in common
 SKEW_MS = DAY_MS
@@ -41,14 +41,6 @@ def is_asking(stated: Stated, items: Mapping[NodeName, KeyItem]) -> bool:
     if not stated.asks:
         return False
     return not any(is_owned(items.get(link.key, KeyItem())) for link in stated.links if not link.owns)
-
-
-class Says(NamedTuple):
-    """One piece of evidence for a candidate, told in words in `detail`: "it" is whoever asks."""
-
-    weight: int
-    kind: str
-    detail: str
 
 
 class Candidate(NamedTuple):
@@ -109,72 +101,57 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
     if not earlier and not said[0].weight:
         return []
     if earlier and (siblings := kinds["siblings"]):
-        head = f"{siblings[0].detail} wrote on {minute_of(siblings[0].value)}"
-        said.append(Says(SIBLINGS, "siblings", f"both quote what {head}"))
+        said.append(Says(SIBLINGS, "siblings", siblings[0].detail, (siblings[0].value,)))
     if series := kinds["series"]:
-        said.append(Says(SERIES, "series", f"parts of one series, of which it is {series[0].detail}"))
+        said.append(Says(SERIES, "series", series[0].detail))
     if earlier and stated.when - candidate.when <= SUBJECT_DAYS * DAY_MS and (kinds["subject"] or kinds["replies"]):
         said.append(_subject(stated, candidate, "subject" if kinds["subject"] else "replies"))
     if earlier and kinds["again"]:
         said.append(_again(stated, candidate))
     said = [one for one in said if one.weight]
-    both = (set(stated.people) - {NOBODY}).intersection(candidate.people)
-    if said and both:
-        said.append(
-            Says(PEOPLE, "people", "one takes part in both" if len(both) == 1 else f"{len(both)} take part in both")
-        )
+    if said and (both := (set(stated.people) - {NOBODY}).intersection(candidate.people)):
+        said.append(Says(PEOPLE, "people", values=(len(both),)))
     return said
 
 
 def _subject(stated: Stated, candidate: Stated, kind: str) -> Says:
     assert stated.when is not None
     assert candidate.when is not None
-    what = "the same subject" if stated.subject == candidate.subject else "the subject that it had before"
-    both = "" if kind == "subject" else ", both replies"
-    return Says(SUBJECT, kind, f"{what}{both}, {later((stated.when - candidate.when) // MINUTE_MS)}")
+    between = (stated.when - candidate.when) // MINUTE_MS
+    return Says(SUBJECT, kind, values=(int(stated.subject == candidate.subject), between))
 
 
 def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> Says:
     """The minute of a head without a zone is that of its writer's clock, or of the clock of whoever quoted it."""
     assert candidate.when is not None
     minute = candidate.when // MINUTE_MS
-    best = Says(0, "wrote", "")
+    best = Says(0, "wrote")
     for ask in asks:
         off = ask.value - minute
-        clock = _clock(ask.kind, off, candidate, stated)
-        if clock:
-            weight, then = WROTE, f" ({clock}), when that mail was sent"
-        elif off % QUARTER == 0 and ZONES[0] <= off <= ZONES[1]:
-            weight, then = WROTE_NEARLY, ", when that mail was sent by a clock of another zone"
-        else:
-            continue
-        quote = "it quotes" if ask.weight >= WROTE else "its quote quotes"
-        says = f"{quote} what {ask.detail} wrote on {minute_of(ask.value)}{then}"
-        best = max(best, Says(weight * ask.weight // 1000, "wrote", says))
+        here, there = (0, 0) if ask.kind == "wrote" else (stated.zone or 0, candidate.zone or 0)
+        weight, clock = WROTE, WRITER
+        if off in (here, 0):
+            clock = WRITER if off == there else QUOTER
+        elif off != there:
+            weight, clock = WROTE_NEARLY, NOBODY_S
+            if off % QUARTER or not ZONES[0] <= off <= ZONES[1]:
+                continue
+        level = 1 if ask.weight >= WROTE else 2
+        best = max(best, Says(weight * ask.weight // 1000, "wrote", ask.detail, (ask.value, off, clock, level)))
     return best
-
-
-def _clock(kind: str, off: int, candidate: Stated, stated: Stated) -> str:
-    """Whose clock shows a minute that is `off` from UTC, "" if nobody's."""
-    if kind != "wrote" and off == (candidate.zone or 0):
-        return "UTC" if candidate.zone is None else f"{zone_of(off)}, the writer's clock"
-    if kind != "wrote" and off == (stated.zone or 0):
-        return f"{zone_of(off)}, the clock of whoever quotes it"
-    return "UTC" if off == 0 else ""
 
 
 def _quotes(stated: Stated, candidate: Stated, common: frozenset[int]) -> Says:
     if not stated.quoted or not candidate.own:
-        return Says(0, "text", "")
+        return Says(0, "text")
     found, of = contained(unpack(stated.quoted), unpack(candidate.own), common)
     weight = QUOTES * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)
-    verb = "is" if found == 1 else "are"
-    return Says(weight, "text", f"{phrases(found, of)} that it quotes {verb} that mail's own words")
+    return Says(weight, "text", values=(found, of))
 
 
 def _again(stated: Stated, candidate: Stated) -> Says:
     if stated.people[0] != candidate.people[0] or stated.people[0] == NOBODY:
-        return Says(0, "again", "")
+        return Says(0, "again")
     found, of = contained(unpack(candidate.own), unpack(stated.own))
     weight = AGAIN * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)
-    return Says(weight, "again", f"its sender says {phrases(found, of)} of that mail again")
+    return Says(weight, "again", values=(found, of))
