@@ -22,7 +22,8 @@ LOOKED_AT = 1000  # messages of one key that are told apart into those that have
 
 
 class Tie(NamedTuple):
-    """A hard link of the mail with the others on its key. `above` is whom its Thread-Index answers, `level` how many answers deep it is.
+    """A hard link of the mail with the others on its key. Its Thread-Index says that it is `level` answers deep; that of `above` is the
+    longest beginning of it that is here, `gap` answers between them being missing.
 
     `why` a dead one joins nothing: "shared" by automatic mail (`senders` and `subjects` that cite it, as far as they are
     counted), or "reused" by mails with different subjects.
@@ -38,6 +39,7 @@ class Tie(NamedTuple):
     citing: tuple[MessageId, ...]
     level: int = 0
     above: MessageId | None = None
+    gap: int = 0
 
 
 class Likely(NamedTuple):
@@ -50,7 +52,7 @@ class Likely(NamedTuple):
 
 class Sought(NamedTuple):
     """Asks for one thing, together: `values` different values of it (phrases; else 1), of which `common` are too common to count;
-    `found` are the mails that have one. `minute` is since 1970, as the head of a quote says it.
+    `found` are the mails that have one and may be followed by it. `minute` is since 1970, as the head of a quote says it.
     """
 
     kind: str
@@ -138,6 +140,8 @@ def _ties(archive: Archive, stated: Stated, items: Mapping[NodeName, KeyItem]) -
         dead = is_dead(item)
         why: Literal["", "shared", "reused"] = "" if not dead else "reused" if item.owners else "shared"
         index = link.detail if link.kind == "thread-index" else ""
+        level = max(0, len(index) - INDEX_HEAD) // INDEX_STEP
+        above, reached = _above(index, near.values()) if index else (None, 0)
         yield Tie(
             link,
             state="dead" if dead else "joins" if others else "alone",
@@ -147,20 +151,21 @@ def _ties(archive: Archive, stated: Stated, items: Mapping[NodeName, KeyItem]) -
             settled=link.key not in nodes or nodes[link.key].dead == dead,
             having=tuple(sorted(having)),
             citing=tuple(sorted(set(others) - having)),
-            level=max(0, len(index) - INDEX_HEAD) // INDEX_STEP,
-            above=_above(index, near.values()) if index else None,
+            level=level,
+            above=above,
+            gap=level - 1 - (reached - INDEX_HEAD) // INDEX_STEP if above else 0,
         )
 
 
-def _above(index: str, others: Iterable[Stated]) -> MessageId | None:
-    """The mail whose Thread-Index, in hex, is the longest beginning of this one: the oldest of those that have it."""
-    best: tuple[int, Stated] | None = None
+def _above(index: str, others: Iterable[Stated]) -> tuple[MessageId | None, int]:
+    """The mail whose Thread-Index, in hex, is the longest beginning of this one, the oldest of those that have it; its length."""
+    best: tuple[MessageId | None, int] = (None, 0)
     for other in sorted(others, key=lambda s: s.message):
         for link in other.links:
             shorter = link.kind == "thread-index" and len(link.detail) < len(index) and index.startswith(link.detail)
-            if shorter and (best is None or len(link.detail) > best[0]):
-                best = (len(link.detail), other)
-    return best[1].message if best else None
+            if shorter and len(link.detail) > best[1]:
+                best = (other.message, len(link.detail))
+    return best
 
 
 # ------------------------------------------------------------------------------------------------ soft links
@@ -192,13 +197,18 @@ def _sought(stated: Stated, clues: Mapping[ClueName, ClueItem]) -> list[Sought]:
 def _answers(
     message: MessageId, asks: Sequence[Ask], clues: Mapping[ClueName, ClueItem]
 ) -> tuple[int, int, tuple[MessageId, ...]]:
-    """How many values these ask for, how many of them are common, and who else has one that isn't. A value is asked for by
-    several names, one for each span of days in which it may have been said.
+    """How many values these ask for, how many of them are common, and who may be followed for one that isn't. A value is asked for
+    by several names, one for each span of days in which it may have been said; a phrase that is common in one is dropped.
     """
-    values = {ask.value for ask in asks}
-    common = {ask.value for ask in asks if is_common(clues.get(ask.clue, ClueItem()))}
-    found = {m for ask in asks if ask.value not in common for m in clues.get(ask.clue, ClueItem()).owners}
-    return len(values), len(common), tuple(sorted(found - {message}))
+    items = [(ask, clues.get(ask.clue, ClueItem())) for ask in asks]
+    common = {ask.value for ask, item in items if is_common(item)}
+    found: set[MessageId] = set()
+    for ask, item in items:
+        if is_common(item) or (ask.kind == "text" and ask.value in common):
+            continue
+        late = ask.kind.startswith("wrote")  # only who is named by a quote may be dated later: clocks are wrong
+        found.update(m for m in item.owners if m < message or (late and m != message))
+    return len({ask.value for ask in asks}), len(common), tuple(sorted(found))
 
 
 __all__ = ["Likely", "Sought", "Story", "Tie", "story"]

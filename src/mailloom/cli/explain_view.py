@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from mailloom.archive import Archive
@@ -37,7 +37,7 @@ def _plain(archive: Archive, story: Story, room: int) -> Iterator[str]:
     yield from _part("Joined by what is likely", _likely(archive, story, room), room)
     yield from _part(_considered_heading(story), _considered(archive, story, room), room)
     yield from _part("Stated, and joins nothing", _unused(archive, story, room), room)
-    yield from _part(_looking_heading(story), _looking(archive, story, room), room)
+    yield from _looking(archive, story, room)
 
 
 def _part(heading: str, told: Iterator[str], room: int) -> Iterator[str]:
@@ -115,9 +115,10 @@ def _others(archive: Archive, tie: Tie) -> Iterator[str]:
             yield having
         case "thread-index":
             if tie.above is not None:
-                yield f"the index that it continues is that of {_name(archive, tie.above)}"
+                missing = f", {draw.several(tie.gap, 'answer')} between them not being here" if tie.gap else ""
+                yield f"it continues that of {_name(archive, tie.above)}{missing}"
             if every := sorted({*tie.having, *tie.citing} - {tie.above}):
-                yield f"{'also' if tie.above else 'shared'} with {_names(archive, every)}"
+                yield f"{'others of it are' if tie.above else 'shared with'} {_names(archive, every)}"
             elif tie.above is None:
                 yield "no other mail here has it"
         case _ if tie.link.owns:
@@ -127,7 +128,7 @@ def _others(archive: Archive, tie: Tie) -> Iterator[str]:
                 yield f"cited by {citing}"
         case _:
             if having:
-                yield f"which is {having}" if len(tie.having) == 1 else f"which several have: {having}"
+                yield f"which is {having}" if len(tie.having) == 1 else f"several mails have it: {having}"
             elif tie.state == "dead":
                 yield f"cited by {citing} too"
             elif citing:
@@ -181,9 +182,9 @@ def _considered(archive: Archive, story: Story, room: int) -> Iterator[str]:
         yield from _hanging(_weight(one.weight), says, room, 2)
     if len(weighed) > NAMED:
         yield f"  and {draw.several(len(weighed) - NAMED, 'weaker one')}"
-    if nothing := len(rest) - len(weighed):
+    if nothing := sum(not one.weight and one.message < story.message for one in rest):
         yield from _indented(
-            f"{draw.several(nothing, 'mail')} looked alike at first, and nothing held on a second look", room, 2
+            f"{draw.several(nothing, 'mail')} looked alike at first, but not on a closer look", room, 2
         )
 
 
@@ -192,28 +193,25 @@ def _candidate(archive: Archive, one: Candidate) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ what would change it
-def _looking_heading(story: Story) -> str:
-    if not story.asking:
-        return "Looks for nothing more"
-    linked = any(one.outward and one.row.live for one in story.likely)
-    return "Would follow something better, if it came: it looks for" if linked else "Looks for what it may follow"
-
-
 def _looking(archive: Archive, story: Story, room: int) -> Iterator[str]:
-    if not story.asks:
-        yield from _indented(_silent(archive, story), room, 2)
-    elif not story.asking:
-        yield from _indented("a mail that it answers by id is here", room, 2)
-    else:
-        linked = {one.row.target for one in story.likely if one.outward and one.row.live}
-        for one, line in sought_lines(story.sought):
-            yield from _hanging("-", f"{line} ({answer_line(one, linked)})", room, 2)
+    if not story.asks or not story.asking:
+        why = "a mail that it answers by id is here" if story.asks else _silent(archive, story)
+        yield from ("", *draw.wrap(f"It looks for nothing more: {why}.", room))
+        return
+    linked = {one.row.target for one in story.likely if one.outward and one.row.live}
+    heading = "Would follow something better, if it came: it looks for" if linked else "Looks for what it may follow"
+    yield from _part(heading, _wanted(story, linked, room), room)
+
+
+def _wanted(story: Story, linked: Collection[MessageId], room: int) -> Iterator[str]:
+    for one, line in sought_lines(story.sought):
+        yield from _hanging("-", f"{line} ({answer_line(one, linked)})", room, 2)
 
 
 def _silent(archive: Archive, story: Story) -> str:
     message = archive.record(story.message).message
     if "automatic" in message.marks:
-        return "it is automatic mail: who it quotes, and its subject, are no sign of a talk"
+        return "it is automatic, and such mail quotes and repeats subjects without taking part in a talk"
     if message.date.ms is None:
         return "it has no date, so nobody can tell what came before it"
     return "it quotes nobody and answers no subject"

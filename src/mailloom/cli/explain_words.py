@@ -81,20 +81,20 @@ def _sought_line(one: Sought) -> str:
     what = draw.safe(one.what)
     match one.kind:
         case "wrote":
-            return f"what {what} wrote on {minute_of(one.minute)} UTC, or who quotes the same"
+            return f"what {what} wrote on {minute_of(one.minute)} UTC, or others who quote it"
         case "wrote there":
-            return f"what {what} wrote on {minute_of(one.minute)} by some clock, or who quotes the same"
+            return f"what {what} wrote on {minute_of(one.minute)} by some clock, or others who quote it"
         case "siblings":
             return f"who else quotes what {what} wrote on {minute_of(one.minute)}"
         case "text":
             stand = "a phrase stands" if one.values == 1 else f"{one.values} phrases stand"
             return f"a mail in which {stand} that it quotes"
         case "subject":
-            return f"mails titled '{what}' of the {SUBJECT_DAYS} days before, answers to them of the {4 * REPLY_SPAN} days before"
+            return f"mails titled '{what}' ({SUBJECT_DAYS} days back) and answers to them ({4 * REPLY_SPAN} days back)"
         case "replies":
-            return f"answers to mails titled '{what}' of the {4 * REPLY_SPAN} days before"
+            return f"answers to mails titled '{what}' ({4 * REPLY_SPAN} days back)"
         case "again":
-            return f"mails titled '{what}' of the {SUBJECT_DAYS} days before, with or without the mark at the end"
+            return f"mails titled '{what}' ({SUBJECT_DAYS} days back), with or without the mark at the end"
         case "series":
             return f"other parts of the series, of which it is {what}"
         case _:
@@ -103,9 +103,14 @@ def _sought_line(one: Sought) -> str:
 
 def answer_line(one: Sought, linked: Collection[MessageId]) -> str:
     """What came of looking. `linked` are those that it follows."""
-    if one.common == one.values:
+    if not one.common:
+        common = ""
+    elif one.common < one.values:
+        common = f"{one.common} of them too common to count; "
+    elif one.found:
+        common = "too many mails have that; else "
+    else:
         return "too many mails have that to tell threads apart"
-    common = f"{one.common} of them too common to count; " if one.common else ""
     others = len(set(one.found).difference(linked))
     if others == len(one.found):
         return common + (f"{draw.several(others, 'mail')} here" if others else "none here")
