@@ -10,7 +10,7 @@ import orjson
 import pytest
 from click.testing import CliRunner
 from explain_page import PAGE, page, told
-from explain_scenes import SCENES, mail, quote
+from explain_scenes import SCENES, mail, quote, to
 
 from mailloom.archive import Archive, open_archive
 from mailloom.archive.story import story
@@ -119,6 +119,27 @@ def test_better_evidence_that_came_later_is_told(talk: Callable[..., Archive]) -
     assert "phrases that it quotes are that mail's own words" in after
     assert "once; better evidence came" in after
     assert "Also considered, and weaker" in after
+
+
+def test_the_way_to_the_oldest_and_a_long_chain_of_references(talk: Callable[..., Archive]) -> None:
+    chain = [
+        mail(f"l{n}", "Ann Ash", f"{n + 1} May 2022 09:00 +0000", "Boat", "It floats.", *_chain(n)) for n in range(12)
+    ]
+    follower = mail("f", "Ben Bay", "20 May 2022 09:00 +0000", "Re: Ship", f"Mine.\n\n{quote(WORDS)}")
+    last = mail("l12", "Cy Cob", "19 May 2022 09:00 +0000", "Ship", WORDS, *_chain(12))
+    with talk(*chain, last, follower) as archive:
+        long, way = text(archive, "l12"), text(archive, "f")
+    assert "References name l0@" in long
+    assert "References name l7@" not in long
+    assert "its References name 7 more, of which 7 are here" in long
+    assert "References name l10@" in long
+    assert re.search(
+        r"The way to the oldest\n  it follows \w+ \(Cy Cob, .*\)\n  which cites \w+ \(Ann Ash, 2022-05-01", way
+    )
+
+
+def _chain(number: int) -> tuple[str, ...]:
+    return (to(*(f"l{n}" for n in range(number))),) if number else ()
 
 
 def test_copies_are_counted(talk: Callable[..., Archive]) -> None:

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailloom.archive.story import Sought, Tie
-from mailloom.cli.explain_words import answer_line, sought_lines, tie_line, why_dead
+from mailloom.cli.explain_words import answer_line, sought_lines, step_words, tie_line, why_dead
 from mailloom.mail.model import MessageId
 from mailloom.ports import Link
+from mailloom.thread.path import Way
 from mailloom.thread.telling import NOBODY_S, QUOTER, WRITER, Says, later, told, zone_of
 
 MINUTE = 28_624_875  # 2024-06-04 09:15
@@ -88,6 +89,18 @@ def test_why_an_id_joins_nobody() -> None:
     assert "shared by automatic mail" in shared
     assert "8 or more senders" in shared
     assert "given to mails with different subjects" in why_dead(tie("references", "a", state="dead", why="reused"))
+
+
+@pytest.mark.parametrize(
+    ("way", "value", "words"),
+    [
+        ("cites", "", "cites B"), ("cited", "", "is cited by B"), ("both cite", "x@example.org\x1b", "cites x@example.org␛, as does B"),
+        ("same", "x@example.org", "has the same id as B"), ("same", "", "is the same mail as B"), ("index", "", "shares its Thread-Index with B"),
+        ("follows", "", "follows B"), ("followed", "", "is followed by B"),
+    ],
+)  # fmt: skip
+def test_each_step_of_the_way_to_the_oldest(way: Way, value: str, words: str) -> None:
+    assert step_words(way, "B", value) == words
 
 
 def sought(kind: str, what: str = "", minute: int = 0, values: int = 1, common: int = 0, found: tuple = ()) -> Sought:

@@ -14,10 +14,12 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, Link, NodeName, Soft, Stated
 from mailloom.thread.decide import Candidate, candidates, is_asking, needed
 from mailloom.thread.keys import is_common, is_dead
+from mailloom.thread.path import Step, path
 from mailloom.thread.telling import Says
 from mailloom.thread.tree import INDEX_HEAD, INDEX_STEP, topics
 
 AT_A_MINUTE = frozenset({"wrote", "wrote there", "siblings"})  # asks whose value is a minute
+WALKED = 5000  # messages of a thread up to which the way to its oldest is looked for: a fifth of a second
 LOOKED_AT = 1000  # messages of one key that are told apart into those that have it and those that cite it
 
 
@@ -66,13 +68,15 @@ class Sought(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Story:
     """`considered` are the candidates for its soft link, best first, and `needs` is what one must reach; `settled` says whether
-    the link that lives is the best of them. `copies` counts deliveries.
+    the link that lives is the best of them. `way` leads to the oldest message of the thread, () for that one itself and in a thread of more than
+    WALKED messages. `copies` counts deliveries.
     """
 
     message: MessageId
     thread: MessageId
     members: int
     topic: MessageId
+    way: tuple[Step, ...]
     reply: bool
     ties: tuple[Tie, ...]
     likely: tuple[Likely, ...]
@@ -100,6 +104,7 @@ def story(archive: Archive, message: MessageId) -> Story:
         asking = is_asking(stated, items)
         considered = sorted(_candidates(archive, stated, clues), reverse=True) if asking else []
         likely = [_likely(archive, row, message) for row in sorted(threads.drawn([message]))]
+        way = tuple(_way(archive, members, message, conversation))
         twins, copies = tuple(archive.twins(message)), len(archive.copies(message))
     needs = needed(stated)
     best = {considered[0].message} if considered and considered[0].weight >= needs else set()
@@ -108,6 +113,7 @@ def story(archive: Archive, message: MessageId) -> Story:
         thread=conversation,
         members=len(members),
         topic=topic,
+        way=way,
         reply=stated.reply,
         ties=ties,
         likely=tuple(likely),
@@ -126,6 +132,15 @@ def _topic(archive: Archive, members: Sequence[MessageId], message: MessageId) -
     sql = "select id, base_subject from messages where scope = ? and id = ?"
     rows = archive.connection.executemany(sql, [(archive.scope, member) for member in members])
     return topics((MessageId(member), subject.encode()) for member, subject in rows).get(message, message)
+
+
+def _way(archive: Archive, members: Sequence[MessageId], start: MessageId, end: MessageId) -> list[Step]:
+    if start == end or len(members) > WALKED:
+        return []
+    stated = archive.stated(members)
+    nodes = archive.stores.threads.nodes({link.key for s in stated for link in s.links})
+    dead = {key for key, node in nodes.items() if node.dead}
+    return path(stated, archive.soft(members), dead, start, end)
 
 
 # ------------------------------------------------------------------------------------------------ hard links

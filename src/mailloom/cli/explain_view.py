@@ -9,7 +9,7 @@ from typing import Any
 from mailloom.archive import Archive
 from mailloom.archive.story import Likely, Story, Tie
 from mailloom.cli import draw
-from mailloom.cli.explain_words import answer_line, sought_lines, tie_line, why_dead
+from mailloom.cli.explain_words import answer_line, sought_lines, step_words, tie_line, why_dead
 from mailloom.mail.model import MessageId
 from mailloom.schema import text_id
 from mailloom.thread.decide import Candidate
@@ -17,6 +17,8 @@ from mailloom.thread.keys import is_common
 from mailloom.thread.telling import Says
 
 NAMED = 3  # others that a line names, and candidates that are told of
+CHAIN = 4  # ids of References alone that are told of
+STEPS = 6  # of the way to the oldest
 _ID = re.compile(r"(?<![\w.@<>+=-])[0-9a-f]{8,31}(?![\w.@<>+=-])")
 """An id as `Archive.short` gives it. Coloured last: columns are counted without colours."""
 
@@ -36,6 +38,7 @@ def _plain(archive: Archive, story: Story, room: int) -> Iterator[str]:
     yield from _part("Joined by its ids", _joined(archive, story, room), room)
     yield from _part("Joined by what is likely", _likely(archive, story, room), room)
     yield from _part(_considered_heading(story), _considered(archive, story, room), room)
+    yield from _part("The way to the oldest", _way(archive, story, room), room)
     yield from _part("Stated, and joins nothing", _unused(archive, story, room), room)
     yield from _looking(archive, story, room)
 
@@ -73,19 +76,40 @@ def _thread(archive: Archive, story: Story) -> str:
     )
 
 
+def _way(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    """Where what is told of its own links isn't enough to see why it is with the oldest."""
+    if len(story.way) < 2:
+        return
+    for number, step in enumerate(story.way[:STEPS]):
+        words = f"{'which' if number else 'it'} {step_words(step.way, _name(archive, step.message), step.value)}"
+        yield from _indented(words, room, 2)
+    if len(story.way) > STEPS:
+        yield f"  and {draw.several(len(story.way) - STEPS, 'more step')} like these"
+
+
 # ------------------------------------------------------------------------------------------------ ids
 def _joined(archive: Archive, story: Story, room: int) -> Iterator[str]:
-    for ties in _together(story.ties):
-        if ties[0].state == "joins":
-            yield from _tie(archive, ties, room)
+    yield from _ties(archive, [ties for ties in _together(story.ties) if ties[0].state == "joins"], room)
 
 
 def _unused(archive: Archive, story: Story, room: int) -> Iterator[str]:
     if not any(tie.link.kind == "message-id" for tie in story.ties):
         yield from _indented("it has no id that can be used, so nobody can answer it by one", room, 2)
-    for ties in _together(story.ties):
-        if ties[0].state != "joins" and ties[0].link.kind != "twin":
+    alone = [ties for ties in _together(story.ties) if ties[0].state != "joins" and ties[0].link.kind != "twin"]
+    yield from _ties(archive, alone, room)
+
+
+def _ties(archive: Archive, every: Sequence[Sequence[Tie]], room: int) -> Iterator[str]:
+    """A long chain of References is told by its ends: where the talk began, and what was before this mail."""
+    chain = [ties for ties in every if [tie.link.kind for tie in ties] == ["references"]]
+    between = chain[1 : 1 - CHAIN] if len(chain) > CHAIN + 1 else []
+    for ties in every:
+        if ties not in between:
             yield from _tie(archive, ties, room)
+        elif ties is between[0]:
+            here = sum(bool(one[0].having) for one in between)
+            words = f"its References name {len(between):,} more, of which {here:,} {'is' if here == 1 else 'are'} here"
+            yield from _indented(words, room, 2)
 
 
 def _together(ties: Iterable[Tie]) -> list[list[Tie]]:
@@ -264,6 +288,7 @@ def value(archive: Archive, story: Story) -> dict[str, Any]:
         "thread": text_id(story.thread),
         "messages": story.members,
         "topic": text_id(story.topic),
+        "way": [{**step._asdict(), "message": text_id(step.message)} for step in story.way],
         "copies": story.copies,
         "twins": _ids(story.twins),
         "links": [_tie_value(tie) for tie in story.ties],

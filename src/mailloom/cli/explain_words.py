@@ -9,6 +9,7 @@ from mailloom.cli import draw
 from mailloom.mail.model import MessageId
 from mailloom.thread.clues import REPLY_SPAN, SUBJECT_DAYS
 from mailloom.thread.keys import MAX_CITERS
+from mailloom.thread.path import Way
 from mailloom.thread.telling import minute_of
 
 _HEADERS = {
@@ -54,6 +55,25 @@ def why_dead(tie: Tie) -> str:
 
 def _counted(count: int) -> str:
     return f"{count} or more" if count >= MAX_CITERS else str(count)
+
+
+def step_words(way: Way, other: str, value: str) -> str:
+    """How a mail hangs together with another one, whose name is `other`."""
+    match way:
+        case "cites":
+            return f"cites {other}"
+        case "cited":
+            return f"is cited by {other}"
+        case "both cite":
+            return f"cites {draw.clip(draw.safe(value), 40)}, as does {other}"
+        case "same":
+            return f"has the same id as {other}" if value else f"is the same mail as {other}"
+        case "index":
+            return f"shares its Thread-Index with {other}"
+        case "follows":
+            return f"follows {other}"
+        case "followed":
+            return f"is followed by {other}"
 
 
 # ------------------------------------------------------------------------------------------------ what is looked for
