@@ -20,6 +20,8 @@ from mailloom.wire import open_for_writing
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x1b[31m\u202etxt.exe\u2028"
 BAD = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+JSON = "id message_id thread messages topic way copies twins links soft candidates needed settled asking asks looks_for"
+JSON_LINK = "kind relation value weight state why settled had_by cited_by continues"
 WORDS = "The yellow bicycle stands behind the old mill, and nobody has asked for it since the end of the summer."
 
 
@@ -84,6 +86,8 @@ def test_asks_are_never_listed_one_by_one(archive: Archive) -> None:
 def test_json_has_each_ask_and_each_candidate(made: tuple[Path, str], archive: Archive) -> None:
     result = CliRunner(env={"MAILLOOM_ARCHIVE": str(made[0])}).invoke(group, ["explain", "c21@example.org", "--json"])
     value = orjson.loads(result.stdout)
+    assert " ".join(value) == JSON
+    assert " ".join(value["links"][0]) == JSON_LINK
     one = story(archive, archive.find("c21@example.org"))
     assert len(value["asks"]) == len(one.asks)
     assert [row["weight"] for row in value["candidates"]] == sorted((c.weight for c in one.considered), reverse=True)
@@ -112,7 +116,7 @@ def test_better_evidence_that_came_later_is_told(talk: Callable[..., Archive]) -
     reply = mail("x2", "Ben Bay", "2 May 2022 09:00 +0000", "Re: Bicycle", f"Mine.\n\n{quote(WORDS)}")
     real = mail("x3", "Cy Cob", "1 May 2022 08:00 +0000", "Bicycle", WORDS)
     with talk(first, reply) as archive:
-        assert "both replies, 1 day later" in text(archive, "x2")
+        assert "both replies or forwards, 1 day later" in text(archive, "x2")
         assert "Would follow something better, if it came" in text(archive, "x2")
     with talk(first, reply, real) as archive:
         after = text(archive, "x2")

@@ -37,7 +37,7 @@ def tie(kind: str, value: str, *, owns: bool = False, **more: object) -> Tie:
         (Says(333, "text", values=(1, 1)), "the only phrase that it quotes is that mail's own words"),
         (Says(2000, "again", values=(9, 9)), "its sender says all 9 phrases of that mail again"),
         (Says(550, "subject", values=(1, 3 * 1440)), "the same subject, 3 days later"),
-        (Says(550, "replies", values=(1, 61)), "the same subject, both replies, 1 hour later"),
+        (Says(550, "replies", values=(1, 61)), "the same subject, both replies or forwards, 1 hour later"),
         (Says(550, "subject", values=(0, 5)), "the subject that it had before, 5 minutes later"),
         (Says(1500, "series", "[PATCH 3/5]"), "parts of one series, of which it is [PATCH 3/5]"),
         (Says(100, "people", values=(1,)), "one takes part in both"),

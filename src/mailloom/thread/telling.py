@@ -53,7 +53,7 @@ def told(says: Says) -> str:
             return f"its sender says {_phrases(found, of)} of that mail again"
         case (("subject" | "replies"), (same, minutes)):
             what = "the same subject" if same else "the subject that it had before"
-            return f"{what}{'' if says.kind == 'subject' else ', both replies'}, {later(minutes)}"
+            return f"{what}{'' if says.kind == 'subject' else ', both replies or forwards'}, {later(minutes)}"
         case "series", _:
             return f"parts of one series, of which it is {says.who}"
         case "people", (count,):
