@@ -13,6 +13,7 @@ from explain_page import PAGE, page, told
 from explain_scenes import SCENES, mail, quote, to
 
 from mailloom.archive import Archive, open_archive
+from mailloom.archive import story as story_module
 from mailloom.archive.story import story
 from mailloom.cli import draw, group
 from mailloom.run.ingest import ingest
@@ -144,6 +145,15 @@ def test_the_way_to_the_oldest_and_a_long_chain_of_references(talk: Callable[...
 
 def _chain(number: int) -> tuple[str, ...]:
     return (to(*(f"l{n}" for n in range(number))),) if number else ()
+
+
+def test_what_is_not_told_piece_by_piece_has_its_line(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = text(archive, "w3")
+    monkeypatch.setattr(story_module, "TOLD", 0)
+    line = " ".join(text(archive, "w3").split())
+    assert "    0.67 all 2 phrases" in pieces
+    assert "0.67 all" not in line
+    assert "; all 2 phrases that it quotes are that mail's own words; one takes part in both" in line
 
 
 def test_copies_are_counted(talk: Callable[..., Archive]) -> None:

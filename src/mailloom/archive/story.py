@@ -20,6 +20,7 @@ from mailloom.thread.tree import INDEX_HEAD, INDEX_STEP, topics
 
 AT_A_MINUTE = frozenset({"wrote", "wrote there", "siblings"})  # asks whose value is a minute
 WALKED = 5000  # messages of a thread up to which the way to its oldest is looked for: a fifth of a second
+TOLD = 100  # soft links that are told piece by piece: of a mail that thousands follow, the rest has its one line
 LOOKED_AT = 1000  # messages of one key that are told apart into those that have it and those that cite it
 
 
@@ -103,7 +104,8 @@ def story(archive: Archive, message: MessageId) -> Story:
         clues = threads.clues({ask.clue for ask in stated.asks})
         asking = is_asking(stated, items)
         considered = sorted(_candidates(archive, stated, clues), reverse=True) if asking else []
-        likely = [_likely(archive, row, message) for row in sorted(threads.drawn([message]))]
+        drawn = sorted(threads.drawn([message]), key=lambda row: (row.source != message, row))
+        likely = [_likely(archive, row, message, anew=at < TOLD) for at, row in enumerate(drawn)]
         way = tuple(_way(archive, members, message, conversation))
         twins, copies = tuple(archive.twins(message)), len(archive.copies(message))
     needs = needed(stated)
@@ -189,10 +191,10 @@ def _candidates(archive: Archive, stated: Stated, clues: Mapping[ClueName, ClueI
     return candidates(stated, clues, archive.stores.threads.stated(owners))
 
 
-def _likely(archive: Archive, row: Soft, message: MessageId) -> Likely:
+def _likely(archive: Archive, row: Soft, message: MessageId, *, anew: bool) -> Likely:
     """What speaks for a link is told anew, as the row only keeps it as one line."""
     says: tuple[Says, ...] = ()
-    if row.live and row.kind:
+    if anew and row.live:
         source = archive.stated([row.source])[0]
         clues = archive.stores.threads.clues({ask.clue for ask in source.asks})
         for one in _candidates(archive, source, clues):

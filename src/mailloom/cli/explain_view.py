@@ -252,11 +252,8 @@ def _who(archive: Archive, message: MessageId) -> str:
 
 
 def _subject(archive: Archive, message: MessageId) -> str:
-    return (
-        repr(draw.clip(draw.safe(archive.summary(message).subject), 60))
-        if archive.summary(message).subject
-        else "no subject"
-    )
+    subject = draw.clip(draw.safe(archive.summary(message).subject), 60)
+    return f"'{subject}'" if subject else "no subject"
 
 
 def _names(archive: Archive, messages: Sequence[MessageId]) -> str:
