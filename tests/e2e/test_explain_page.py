@@ -21,7 +21,7 @@ from mailloom.wire import open_for_writing
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x1b[31m\u202etxt.exe\u2028"
 BAD = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-JSON = "id message_id thread messages topic way copies twins links soft candidates needed settled asking asks looks_for"
+JSON = "id message_id thread messages topic way copies twins near links soft candidates needed settled asking asks looks_for"
 JSON_LINK = "kind relation value weight state why settled had_by cited_by continues"
 WORDS = "The yellow bicycle stands behind the old mill, and nobody has asked for it since the end of the summer."
 
@@ -154,6 +154,17 @@ def test_what_is_not_told_piece_by_piece_has_its_line(archive: Archive, monkeypa
     assert "    0.67 all 2 phrases" in pieces
     assert "0.67 all" not in line
     assert "; all 2 phrases that it quotes are that mail's own words; one takes part in both" in line
+
+
+def test_nearly_the_same_text_is_told_and_joins_nobody(talk: Callable[..., Archive]) -> None:
+    long = "\n".join(f"{word.title()} is on the list, together with {word}s of every size." for word in WORDS.split())
+    one = mail("p1", "Ann Ash", "1 May 2022 09:00 +0000", "Things", long)
+    with talk(one, mail("p2", "Ben Bay", "2 Jun 2022 09:00 +0000", "More", long + "\nThat is all.")) as archive:
+        shown = text(archive, "p2")
+    assert re.search(
+        r"Nearly the same text, which alone joins nobody\n  \d\d% \w+ \(Ann Ash, 2022-05-01 09:00\)", shown
+    )
+    assert "is alone in its thread" in shown
 
 
 def test_copies_are_counted(talk: Callable[..., Archive]) -> None:

@@ -70,7 +70,7 @@ class Sought(NamedTuple):
 class Story:
     """`considered` are the candidates for its soft link, best first, and `needs` is what one must reach; `settled` says whether
     the link that lives is the best of them. `way` leads to the oldest message of the thread, () for that one itself and in a thread of more than
-    WALKED messages. `copies` counts deliveries.
+    WALKED messages. `near` are mails with nearly the same text and how alike they are, 0 to 1; `copies` counts deliveries.
     """
 
     message: MessageId
@@ -88,6 +88,7 @@ class Story:
     needs: int
     settled: bool
     twins: tuple[MessageId, ...]
+    near: tuple[tuple[MessageId, float], ...]
     copies: int
 
 
@@ -107,6 +108,7 @@ def story(archive: Archive, message: MessageId) -> Story:
         drawn = sorted(threads.drawn([message]), key=lambda row: (row.source != message, row))
         likely = [_likely(archive, row, message, anew=at < TOLD) for at, row in enumerate(drawn)]
         way = tuple(_way(archive, members, message, conversation))
+        near = tuple((one.other, one.similarity) for one in archive.duplicates(message) if one.kind == "near")
         twins, copies = tuple(archive.twins(message)), len(archive.copies(message))
     needs = needed(stated)
     best = {considered[0].message} if considered and considered[0].weight >= needs else set()
@@ -126,6 +128,7 @@ def story(archive: Archive, message: MessageId) -> Story:
         needs=needs,
         settled=best == {one.row.target for one in likely if one.outward and one.row.live},
         twins=twins,
+        near=near,
         copies=copies,
     )
 

@@ -38,6 +38,7 @@ def _plain(archive: Archive, story: Story, room: int) -> Iterator[str]:
     yield from _part("Joined by its ids", _joined(archive, story, room), room)
     yield from _part("Joined by what is likely", _likely(archive, story, room), room)
     yield from _part(_considered_heading(story), _considered(archive, story, room), room)
+    yield from _part("Nearly the same text, which alone joins nobody", _near(archive, story, room), room)
     yield from _part("The way to the oldest", _way(archive, story, room), room)
     yield from _part("Stated, and joins nothing", _unused(archive, story, room), room)
     yield from _looking(archive, story, room)
@@ -216,6 +217,13 @@ def _candidate(archive: Archive, one: Candidate) -> str:
     return f"{_name(archive, one.message)}: {draw.safe('; '.join(says.detail for says in one.says))}"
 
 
+def _near(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    for other, share in story.near[:NAMED]:
+        yield from _hanging(f"{share:.0%}", _name(archive, other), room, 2)
+    if len(story.near) > NAMED:
+        yield f"  and {len(story.near) - NAMED:,} more: `mailloom duplicates` lists them"
+
+
 # ------------------------------------------------------------------------------------------------ what would change it
 def _looking(archive: Archive, story: Story, room: int) -> Iterator[str]:
     if not story.asks or not story.asking:
@@ -288,6 +296,7 @@ def value(archive: Archive, story: Story) -> dict[str, Any]:
         "way": [{**step._asdict(), "message": text_id(step.message)} for step in story.way],
         "copies": story.copies,
         "twins": _ids(story.twins),
+        "near": [{"id": text_id(other), "similarity": share} for other, share in story.near],
         "links": [_tie_value(tie) for tie in story.ties],
         "soft": [_soft_value(one) for one in story.likely],
         "candidates": [
