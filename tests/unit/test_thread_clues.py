@@ -206,7 +206,7 @@ def test_replies_whose_beginning_nobody_has_find_each_other() -> None:
     one, two = (mail(f"Body {n}.", who=ANN, subject="Re: Pump is here", at=day(n)) for n in (0, 2 * REPLY_SPAN))
     found = link(two, one)
     assert found is not None
-    assert found.kind == "subject"
+    assert found.kind == "replies"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def chosen(asker: Stated, owners: Sequence[Stated]) -> list[MessageId]:
 def test_a_reply_joins_the_mail_of_that_subject_among_the_same_people() -> None:
     asker, owner = at(3, [BOB, ANN], asks=True), at(1, [ANN, BOB])
     assert decide(asker, clue_items([owner]), {owner.message: owner}) == (
-        Target(owner.message, "subject", SUBJECT + PEOPLE, "the same subject; people in common"),
+        Target(owner.message, "subject", SUBJECT + PEOPLE, "the same subject, 2 days later; 2 take part in both"),
     )
 
 
