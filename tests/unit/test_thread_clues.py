@@ -30,12 +30,17 @@ def mail(
     who: str = "Bob Brown <bob@example.net>",
     at: str = "Tue, 4 Jun 2024 12:00:00 +0000",
     subject: str = "",
+    to: str = "team@example.org",
     more: str = "",
 ) -> Stated:
     """What a mail with this text states; it has no ids but its own."""
-    number = crc32(repr((text, who, at, subject, more)).encode())
-    head = f"From: {who}\nTo: team@example.org\nDate: {at}\nSubject: {subject}\nMessage-ID: <{number}@example.org>\n{more}\n"
-    mime = scan((head + text + "\n").encode())
+    number = crc32(repr((text, who, at, subject, to, more)).encode())
+    head = f"From: {who}\nTo: {to}\nDate: {at}\nSubject: {subject}\nMessage-ID: <{number}@example.org>\n{more}\n"
+    return read(head + text + "\n")
+
+
+def read(raw: str) -> Stated:
+    mime = scan(raw.encode())
     return evidence(identify(mime, message(mime)))
 
 
@@ -164,8 +169,11 @@ def test_two_replies_to_a_mail_that_nobody_has_belong_together() -> None:
     assert found.target == ROOT.message, "what is here is better than what is guessed"
 
 
+RFC = "%a, %d %b %Y %H:%M:%S +0000"
+
+
 def day(number: int) -> str:
-    return (datetime(2024, 6, 4, 12, tzinfo=UTC) + timedelta(days=number)).strftime("%a, %d %b %Y %H:%M:%S +0000")
+    return f"{datetime(2024, 6, 4, 12, tzinfo=UTC) + timedelta(days=number):{RFC}}"
 
 
 @pytest.mark.parametrize(
@@ -207,6 +215,39 @@ def test_replies_whose_beginning_nobody_has_find_each_other() -> None:
     found = link(two, one)
     assert found is not None
     assert found.kind == "subject"
+
+
+def test_a_busy_talk_without_its_beginning_holds_together() -> None:
+    """More replies than a clue has owners, in two days, none with a quote, by twenty people who write to a list."""
+    start = datetime(2024, 6, 4, 7, tzinfo=UTC)
+    times = [start + timedelta(minutes=40 * n + (600 if n > 15 else 0)) for n in range(40)]
+    talk = [
+        mail(f"Body {n}.", who=f"P{n % 20} Smith <p{n % 20}@example.net>", subject="Re: Pump is here", at=f"{at:{RFC}}")
+        for n, at in enumerate(times)
+    ]
+    assert set(derive(talk)[0].values()) == {talk[0].message}
+
+
+def test_a_list_that_goes_by_two_addresses_is_one_reader() -> None:
+    begin = mail(
+        "So.", subject="Pump is here", at=day(0), to="pumps@example.org", more="List-Id: <pumps.example.org>\n"
+    )
+    for list_id, joins in (("pumps", True), ("wells", False)):
+        more = f"List-Id: Pumps <{list_id}.example.org>\n"
+        reply = mail("Good.", who=ANN, subject="Re: Pump is here", at=day(1), to="pumps@example.net", more=more)
+        assert (link(reply, begin) is not None) == joins
+
+
+def test_mail_of_an_archive_that_leaves_readers_out_is_joined_by_its_subject() -> None:
+    begin, reply = (
+        read(f"From: {who}\nDate: {day(n)}\nSubject: {subject}\nMessage-ID: <{n}@example.org>\n\nSo.\n")
+        for n, (who, subject) in enumerate([(ANN, "Pump is here"), ("bob@example.net", "Re: Pump is here")])
+    )
+    found = link(reply, begin)
+    assert found is not None
+    assert found.target == begin.message
+    sent = mail("So.", who=ANN, subject="Pump is here", at=day(0))
+    assert link(reply, sent) is None, "which names readers, and not this one"
 
 
 @pytest.mark.parametrize(
@@ -259,6 +300,11 @@ def test_automatic_mail_neither_owns_nor_asks(more: str) -> None:
 def test_mail_without_a_time_neither_owns_nor_asks(at: str) -> None:
     stated = mail(f"Yes.\n\n{quoting(OFFER)}\n", subject="Re: Pump", at=at)
     assert (stated.owns, stated.asks) == ((), ())
+
+
+def test_a_reply_of_the_first_hours_of_1970_looks_no_further_back() -> None:
+    reply = mail("Yes.", subject="Re: Pump is here", at="Thu, 1 Jan 1970 03:00:00 +0000")
+    assert {ask.clue[:2] for ask in reply.asks} == {bytes(2)}
 
 
 def test_a_digest_answers_none_of_its_mails() -> None:

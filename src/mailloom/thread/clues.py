@@ -28,11 +28,14 @@ from mailloom.thread.keys import short_hash
 from mailloom.thread.sketch import Hashes, pack, runs
 
 MIN_SUBJECT = 4  # a base subject of "hi" joins everybody
-MINUTE_MS, DAY_MS = 60_000, 86_400_000
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 SUBJECT_DAYS = 60
 """How long a subject is remembered: measured on five lists, replies that come later mostly begin something new."""
 SPAN = 30  # days that share the names of their subjects and phrases
-REPLY_SPAN = 4  # days in which replies without a beginning find each other; a long talk is common in a longer one
+REPLY_SPAN = (
+    4  # days that share the name of a subject's replies, by which they find each other where the beginning is missing
+)
+REPLY_HOURS = 6  # that share another one, as in a busy talk the days' name is common
 SERIES_MS = 2 * 3_600_000  # in which a numbered series is sent
 OWN_ANCHORS, ASKED_ANCHORS = 4, 16
 """Runs of a mail's own words that it can be found by, and of quoted words that are looked up: the smallest hashes of each, so that a
@@ -221,6 +224,7 @@ def _begun(subject: str, base_subject: str, ms: int, *, reply: bool) -> Iterator
     topic = _topic(subject, base_subject)
     if topic and reply:
         yield _name(b"r", ms, REPLY_SPAN, topic)
+        yield _hours(topic, ms)
     elif topic:
         yield _name(b"s", ms, SPAN, topic)
         if unmarked := _unmarked(base_subject):
@@ -233,6 +237,12 @@ def _answered(subject: str, base_subject: str, ms: int) -> Iterator[Ask]:
             yield Ask("subject", _name(b"s", at, SPAN, topic), base_subject)
         for at in _back(ms, 4 * REPLY_SPAN, REPLY_SPAN):
             yield Ask("replies", _name(b"r", at, REPLY_SPAN, topic), base_subject)
+        for at in range(ms, max(-1, ms - DAY_MS), -REPLY_HOURS * HOUR_MS):
+            yield Ask("replies", _hours(topic, at), base_subject)
+
+
+def _hours(topic: bytes, ms: int) -> ClueName:
+    return _name(b"h", ms, 1, topic + (ms // HOUR_MS % 24 // REPLY_HOURS).to_bytes(1, "big"))
 
 
 def _repeated(base_subject: str, ms: int) -> Iterator[Ask]:

@@ -99,9 +99,15 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
     if earlier and kinds["again"]:
         said.append(_again(stated, candidate))
     said = [one for one in said if one.weight]
-    if said and not (set(stated.people) - {NOBODY}).isdisjoint(candidate.people):
+    if said and _together(stated, candidate):
         said.append(_Says(PEOPLE, "people", "people in common"))
     return said
+
+
+def _together(stated: Stated, candidate: Stated) -> bool:
+    """Whether somebody takes part in both, or neither names anybody but its sender: some archives leave the readers out."""
+    one, two = {*stated.people} - {NOBODY}, {*candidate.people} - {NOBODY}
+    return not one.isdisjoint(two) or len(one) == len(two) == 1
 
 
 def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> _Says:
