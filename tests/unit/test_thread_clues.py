@@ -14,7 +14,7 @@ from mailloom.mail.parse import message
 from mailloom.ports import Stated, Target
 from mailloom.stores.sqlite.threads import dump_stated, load_stated
 from mailloom.thread.batch import derive
-from mailloom.thread.clues import MAX_ATTACHED, OWN_ANCHORS, REPLY_SPAN, SPAN, SUBJECT_DAYS
+from mailloom.thread.clues import MAX_INSIDE, OWN_ANCHORS, REPLY_SPAN, SPAN, SUBJECT_DAYS
 from mailloom.thread.evidence import evidence
 
 OFFER = """The new pump arrives on Friday with the truck from the north, so please clear the yard before noon
@@ -96,7 +96,19 @@ def test_another_minute_or_person_is_another_mail(head: str) -> None:
     assert link(reply, ROOT) is None
 
 
-@pytest.mark.parametrize("shown", ["Archer, Ann", "ann archer", "Ann B. Archer", '"Ann Archer"'])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "Archer, Ann",
+        "ann archer",
+        "Ann B. Archer",
+        '"Ann Archer"',
+        "Archer, Ann (HR)",
+        "'Ann Archer' via Pumps",
+        "Ann Archer/LON/ACME@ACME",
+        "Ann Archer@ACME",
+    ],
+)
 def test_a_name_is_the_same_in_any_order_and_case(shown: str) -> None:
     reply = mail(
         f"Yes.\n\n-----Original Message-----\nFrom: {shown}\nSent: Tuesday, June 4, 2024 9:15 AM\nSubject: x\n\nThanks.\n",
@@ -251,7 +263,14 @@ def test_mail_of_an_archive_that_leaves_readers_out_is_joined_by_its_subject() -
 
 
 @pytest.mark.parametrize(
-    "subject", ["Driver (was: Pump is here)", "Driver [Was: Re: Pump is here]", "Driver WAS: Pump is here"]
+    "subject",
+    [
+        "Driver (was: Pump is here)",
+        "Driver [Was: Re: Pump is here]",
+        "Driver WAS: Pump is here",
+        "The driver (was Re: Pump is here)",
+        "Der Fahrer (war: Pump is here)",
+    ],
 )
 def test_a_new_subject_that_names_the_old_one_answers_it(subject: str) -> None:
     begin = mail("So.", subject="Pump is here", at=day(0))
@@ -289,6 +308,130 @@ def test_a_reminder_belongs_to_what_it_reminds_of() -> None:
     assert link(mail(OFFER, subject="Call for pumps (reminder)", at=day(20)), call) is None, "from somebody else"
 
 
+@pytest.mark.parametrize("mark", ["2024-06-24", "week 26", "North", "linux"])
+def test_a_mark_that_does_not_say_again_tells_reports_apart(mark: str) -> None:
+    report = mail(OFFER, who=ANN, subject="Pump report (2024-06-04)", at=day(0))
+    for other in (report, mail(OFFER, who=ANN, subject="Pump report", at=day(0))):
+        assert link(mail(OFFER, who=ANN, subject=f"Pump report ({mark})", at=day(20)), other) is None
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Call for pumps [Erinnerung]",
+        "[FINAL REMINDER] Call for pumps",
+        "Call for pumps (rappel)",
+        "Call for pumps (提醒)",
+    ],
+)
+def test_a_reminder_is_known_in_other_words(subject: str) -> None:
+    call = mail(OFFER, who=ANN, subject="Call for pumps", at=day(0))
+    assert link(mail(OFFER, who=ANN, subject=subject, at=day(20)), call) is not None
+
+
+def test_a_bots_mails_of_one_subject_stay_apart() -> None:
+    nights = [
+        mail(f"{OFFER}\n{n}", who="Cron <root@example.net>", subject="Cron <root@pump> backup (nightly)", at=day(n))
+        for n in range(5)
+    ]
+    assert len(set(derive(nights)[0].values())) == len(nights)
+
+
+# ------------------------------------------------------------------------------------------------ numbers in subjects
+@pytest.mark.parametrize(
+    ("begin", "reply", "to"),
+    [
+        ("[pumps:00123] Valve leaks", "[pumps:00124] Re: Valve leaks", "yard@example.org"),  # fml
+        ("[team 123] Valve leaks", "Re: [team 124] Valve leaks", "team@example.org"),  # Mailman, a list called team
+        ("[team 123] Valve leaks", "[team 125] AW: [team 123] Valve leaks", "team@example.org"),
+    ],
+)
+def test_the_number_that_a_list_gives_a_mail_is_not_part_of_its_subject(begin: str, reply: str, to: str) -> None:
+    one = mail("So.", subject=begin, at=day(0), to=to)
+    assert link(mail("Good.", who=ANN, subject=reply, at=day(1), to=to), one) is not None
+
+
+@pytest.mark.parametrize(
+    ("begin", "other"),
+    [
+        ("[Bug 123] Valve leaks", "Re: [Bug 124] Valve leaks"),
+        ("[Ticket:123] Valve leaks", "Re: [Ticket:124] Valve leaks"),
+        ("[PUMP-123] Valve leaks", "Re: [PUMP-124] Valve leaks"),
+        ("[PATCH v1] Valve leaks", "Re: [PATCH v2] Valve leaks"),
+        ("[pump 1.2] Valve leaks", "Re: [pump 1.3] Valve leaks"),
+    ],
+)
+def test_the_number_of_a_ticket_or_version_is_part_of_the_subject(begin: str, other: str) -> None:
+    assert link(mail("Good.", who=ANN, subject=other, at=day(1)), mail("So.", subject=begin, at=day(0))) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "other"),
+    [
+        ("[jira] [Created] (PUMP-12) Valve leaks", "[jira] [Commented] (PUMP-12) Valves leak", "[jira] [Created] (PUMP-13) Valve leaks"),
+        ("[Bug 12] New: Valve leaks", "[Bug 12] Valve leaks", "[Bug 13] Valve leaks"),
+        ("[yard/pump] Valve leaks (#12)", "[yard/pump] Leaking (Issue #12)", "[yard/tank] Valve leaks (#12)"),
+        ("Bug#12: Valve leaks", "Bug#12: closed", "Bug#13: Valve leaks"),
+        ("[Ticket#12] Valve leaks", "[Ticket#12] Another title", "[COVID-19] Another title"),
+    ],
+)  # fmt: skip
+def test_a_trackers_mails_of_a_ticket_belong_together(first: str, second: str, other: str) -> None:
+    bot = "Tracker <tracker@example.net>"
+    one = mail("So.", who=bot, subject=first, at=day(0))
+    found = link(mail("Good.", who=bot, subject=second, at=day(5)), one)
+    assert found is not None
+    assert found.kind == "ticket"
+    assert link(mail("Good.", who=bot, subject=other, at=day(5)), one) is None
+    assert link(mail("Good.", who=ANN, subject=second, at=day(5)), one) is None, "which is no reply and from another"
+
+
+def test_a_busy_ticket_holds_together() -> None:
+    mails = [
+        mail(
+            f"Comment {n}.",
+            who="Bot <bot@example.net>",
+            subject="[Bug 12] Valve leaks",
+            at=day(n // 8),
+            more=f"X-N: {n}\n",
+        )
+        for n in range(40)
+    ]
+    assert len(set(derive(mails)[0].values())) < len(mails) // 4
+
+
+@pytest.mark.parametrize(
+    "subject", ["[Ticket#12] Re: Valve leaks", "RE: Valve leaks [#PUMP-12]", "Re: Valve leaks (Case 12)"]
+)
+def test_a_ticket_that_was_written_into_the_subject_answers_what_had_none(subject: str) -> None:
+    assert (
+        link(mail("Soon.", who=ANN, subject=subject, at=day(1)), mail("So.", subject="Valve leaks", at=day(0)))
+        is not None
+    )
+
+
+@pytest.mark.parametrize(
+    ("subject", "joins"), [("Test", False), ("Question", False), ("Valve leaks", True), ("阀门漏水", True)]
+)
+def test_a_single_word_is_no_subject_among_people_who_only_share_a_reader(subject: str, joins: bool) -> None:
+    begin = mail("So.", who=ANN, subject=subject, at=day(0))
+    assert (
+        link(mail("Good.", who="Carl <carl@example.net>", subject=f"Re: {subject}", at=day(1)), begin) is not None
+    ) == joins
+    answer = mail(
+        "Good.",
+        who="Carl <carl@example.net>",
+        subject=f"Re: {subject}",
+        at=day(1),
+        to="ann@example.org, team@example.org",
+    )
+    assert link(answer, begin) is not None, "it goes to whoever began"
+
+
+def test_a_forward_of_mozilla_has_the_subject_that_it_forwards() -> None:
+    begin = mail("So.", subject="Pump is here", at=day(0))
+    assert link(mail("See.", who=ANN, subject="[Fwd: Pump is here]", at=day(1)), begin) is not None
+
+
 # ------------------------------------------------------------------------------------------------ what states nothing
 @pytest.mark.parametrize("more", ["Auto-Submitted: auto-generated\n", "Auto-Submitted: auto-replied\n"])
 def test_automatic_mail_neither_owns_nor_asks(more: str) -> None:
@@ -302,6 +445,19 @@ def test_mail_without_a_time_neither_owns_nor_asks(at: str) -> None:
     assert (stated.owns, stated.asks) == ((), ())
 
 
+def test_a_digest_in_plain_text_answers_none_of_its_mails() -> None:
+    inner = "\n\n".join(
+        f"Message: {n}\nDate: Tue, 4 Jun 2024 09:15:30 +0200\nFrom: {ANN}\nSubject: Pump\nTo: team@example.org\n\n{OFFER}\n\n{'-' * 30}"
+        for n in range(5)
+    )
+    digest = mail(
+        f"Today's Topics:\n\n{'-' * 70}\n\n{inner}\n",
+        subject="Pumps Digest, Vol 3, Issue 4",
+        who="Pumps <p@example.net>",
+    )
+    assert link(digest, ROOT) is None
+
+
 def test_a_reply_of_the_first_hours_of_1970_looks_no_further_back() -> None:
     reply = mail("Yes.", subject="Re: Pump is here", at="Thu, 1 Jan 1970 03:00:00 +0000")
     assert {ask.clue[:2] for ask in reply.asks} == {bytes(2)}
@@ -311,7 +467,7 @@ def test_a_digest_answers_none_of_its_mails() -> None:
     one = (
         f"Content-Type: message/rfc822\n\nFrom: {ANN}\nDate: Tue, 4 Jun 2024 09:15:30 +0200\nSubject: Pump\n\n{OFFER}\n"
     )
-    for count, asks in ((1, True), (MAX_ATTACHED, True), (MAX_ATTACHED + 1, False)):
+    for count, asks in ((1, True), (MAX_INSIDE, True), (MAX_INSIDE + 1, False)):
         parts = "".join(f"--{BOUNDARY}\n{one}\n" for _ in range(count))
         more = f'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="{BOUNDARY}"\n'
         stated = mail(f"{parts}--{BOUNDARY}--\n", subject="Pumps digest", more=more)

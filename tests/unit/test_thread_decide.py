@@ -12,7 +12,7 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, Link, Stated, Target
 from mailloom.thread.batch import clue_items, derive, key_items
 from mailloom.thread.clues import DAY_MS
-from mailloom.thread.decide import NOBODY, PEOPLE, SUBJECT, decide
+from mailloom.thread.decide import ADDRESSED, NOBODY, PEOPLE, SUBJECT, decide
 from mailloom.thread.keys import MAX_CITERS, MAX_OWNERS, clue_name, is_dead, key_name, short_hash
 
 LUNCH = clue_name("subject", "lunch tomorrow")
@@ -39,10 +39,11 @@ def chosen(asker: Stated, owners: Sequence[Stated]) -> list[MessageId]:
 
 
 def test_a_reply_joins_the_mail_of_that_subject_among_the_same_people() -> None:
-    asker, owner = at(3, [BOB, ANN], asks=True), at(1, [ANN, BOB])
-    assert decide(asker, clue_items([owner]), {owner.message: owner}) == (
-        Target(owner.message, "subject", SUBJECT + PEOPLE, "the same subject; people in common"),
-    )
+    owner = at(1, [ANN, BOB])
+    for people, weight in (([BOB, ANN], SUBJECT + PEOPLE + ADDRESSED), ([BOB], SUBJECT + PEOPLE)):
+        assert decide(at(3, people, asks=True), clue_items([owner]), {owner.message: owner}) == (
+            Target(owner.message, "subject", weight, "the same subject; people in common"),
+        )
 
 
 @pytest.mark.parametrize(

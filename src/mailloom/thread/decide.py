@@ -27,8 +27,10 @@ WROTE_NEARLY = 400  # the same minute of another hour: in some zone it is the on
 QUOTES = 1000  # all words that it quotes stand in the candidate's own text; less if fewer do
 FEW_RUNS = 3  # runs of six words below which a quote counts for less, as phrases are shared by chance
 SIBLINGS = 900  # both quote the same message, which is not here
-SUBJECT = 550
+SUBJECT = 550  # less if it is a single word, as many write "Test"
 PEOPLE = 100  # somebody takes part in both
+ADDRESSED = 60  # it goes to whoever wrote the candidate
+TICKET, TICKET_ALIKE = 1500, 500  # the same ticket, from the same sender, as trackers send it, or from another
 AGAIN = 2000  # the same sender says the same words under the same subject with another mark; less if fewer are the same
 SERIES = 1500  # a part of the same numbered series, sent within hours
 REPLY_NEEDS, OTHER_NEEDS = 600, 1400
@@ -95,12 +97,17 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
     if series := kinds["series"]:
         said.append(_Says(SERIES, "series", f"parts of one series, {series[0].detail}"))
     if earlier and stated.when - candidate.when <= SUBJECT_DAYS * DAY_MS and (kinds["subject"] or kinds["replies"]):
-        said.append(_Says(SUBJECT, "subject", "the same subject"))
+        weight = max(ask.weight for kind in ("subject", "replies") for ask in kinds[kind])
+        said.append(_Says(SUBJECT * weight // 1000, "subject", "the same subject"))
+    if earlier and kinds["ticket"]:
+        same = stated.people[0] == candidate.people[0] != NOBODY
+        said.append(_Says(TICKET if same else TICKET_ALIKE, "ticket", "the same ticket"))
     if earlier and kinds["again"]:
         said.append(_again(stated, candidate))
     said = [one for one in said if one.weight]
     if said and _together(stated, candidate):
-        said.append(_Says(PEOPLE, "people", "people in common"))
+        addressed = ADDRESSED if candidate.people[0] in stated.people[1:] else 0
+        said.append(_Says(PEOPLE + addressed, "people", "people in common"))
     return said
 
 
