@@ -425,6 +425,8 @@ def test_a_single_word_is_no_subject_among_people_who_only_share_a_reader(subjec
         to="ann@example.org, team@example.org",
     )
     assert link(answer, begin) is not None, "it goes to whoever began"
+    private = mail("Good.", who="Carl <carl@example.net>", subject=f"Re: {subject}", at=day(1), to="ann@example.org")
+    assert link(private, begin) is None or joins, "which went to others"
 
 
 def test_a_forward_of_mozilla_has_the_subject_that_it_forwards() -> None:

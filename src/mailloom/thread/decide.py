@@ -29,7 +29,7 @@ FEW_RUNS = 3  # runs of six words below which a quote counts for less, as phrase
 SIBLINGS = 900  # both quote the same message, which is not here
 SUBJECT = 550  # less if it is a single word, as many write "Test"
 PEOPLE = 100  # somebody takes part in both
-ADDRESSED = 60  # it goes to whoever wrote the candidate
+ADDRESSED = 60  # it goes to whoever wrote the candidate, from somebody who may have read that
 TICKET, TICKET_ALIKE = 1500, 500  # the same ticket, from the same sender, as trackers send it, or from another
 AGAIN = 2000  # the same sender says the same words under the same subject with another mark; less if fewer are the same
 SERIES = 1500  # a part of the same numbered series, sent within hours
@@ -106,8 +106,7 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
         said.append(_again(stated, candidate))
     said = [one for one in said if one.weight]
     if said and _together(stated, candidate):
-        addressed = ADDRESSED if candidate.people[0] in stated.people[1:] else 0
-        said.append(_Says(PEOPLE + addressed, "people", "people in common"))
+        said.append(_Says(PEOPLE + ADDRESSED * _answers(stated, candidate), "people", "people in common"))
     return said
 
 
@@ -115,6 +114,13 @@ def _together(stated: Stated, candidate: Stated) -> bool:
     """Whether somebody takes part in both, or neither names anybody but its sender: some archives leave the readers out."""
     one, two = {*stated.people} - {NOBODY}, {*candidate.people} - {NOBODY}
     return not one.isdisjoint(two) or len(one) == len(two) == 1
+
+
+def _answers(stated: Stated, candidate: Stated) -> bool:
+    """Whether it goes to whoever wrote the candidate, and its sender may have read that: as a reader, or with others who read both."""
+    sender, author = stated.people[0], candidate.people[0]
+    both = {*stated.people} & {*candidate.people} - {NOBODY}
+    return author in stated.people[1:] and (sender in both or not both <= {author})
 
 
 def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> _Says:
