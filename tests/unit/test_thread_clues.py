@@ -65,6 +65,7 @@ ROOT = mail(OFFER, who=ANN, at="Tue, 4 Jun 2024 09:15:30 +0200", subject="Pump")
         ("On Tue, 4 Jun 2024 09:15:30 +0200, Ann Archer wrote:", "+0000"),
         ("On Tue, 4 Jun 2024 07:15:30 +0000, Ann Archer <ann@example.org> wrote:", "+0000"),
         ("On Tue, 4 Jun 2024 at 09:15, Ann Archer wrote:", "+0000"),  # the writer's clock
+        ("On Tue, 4 Jun 2024 at 09:16, Ann Archer wrote:", "+0000"),  # rounded, as it was sent at 09:15:30
         ("On Tue, 4 Jun 2024 at 02:15, Ann Archer wrote:", "-0500"),  # the clock of whoever answers
         ("On Tue, 4 Jun 2024 at 07:15, Ann Archer wrote:", "-0500"),  # UTC
         ("Am 04.06.2024 um 09:15 schrieb Ann Archer:", "+0000"),
@@ -83,7 +84,8 @@ def test_a_quotes_head_names_sender_and_minute(head: str, zone: str) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        "On Tue, 4 Jun 2024 at 09:16, Ann Archer wrote:",  # another minute
+        "On Tue, 4 Jun 2024 at 09:17, Ann Archer wrote:",  # another minute
+        "On Tue, 4 Jun 2024 at 09:14, Ann Archer wrote:",  # the minute before it was sent
         "On Tue, 4 Jun 2024 at 09:15, Carl Cook wrote:",  # another person
         "On Wed, 5 Jun 2024 at 09:15, Ann Archer wrote:",  # a day after, and after this mail
         "On Tue, 4 Jun 2024 09:15:30 +0000, Ann Archer wrote:",  # another zone, and it says so

@@ -130,14 +130,18 @@ def _depth(inner: Nested) -> int:
 
 
 def _written(heads: Iterable[_Head]) -> Iterator[Ask]:
+    """Outlook rounds to the nearest minute, and Gmail names the minute of arrival: whom the outermost heads name may have written in
+    the minute before.
+    """
     for head in heads:
         first, last = (head.minute, head.minute) if head.zoned else (head.minute - ZONES[1], head.minute - ZONES[0])
         days = range(first // 1440, last // 1440 + 1)
         kind = "wrote" if head.zoned else "wrote there"
-        weight = 1000 if head.depth == 1 else 900
+        weight, minutes = (1000, (head.minute, head.minute - 1)) if head.depth == 1 else (900, (head.minute,))
         for who in head.who:
             for day in days:
-                yield Ask(kind, _minute(who, head.minute, day * DAY_MS), head.name, weight, head.minute)
+                for minute in minutes:
+                    yield Ask(kind, _minute(who, minute, day * DAY_MS), head.name, weight, head.minute)
 
 
 def _sibling(head: _Head) -> ClueName:

@@ -23,6 +23,7 @@ SKEW_MS = DAY_MS
 # ------------------------------------------------------------------------------------------------ weights, in thousandths
 # Tuned on mail with its reply headers taken away (bench/masked.py). A wrong join is worse than a missed one.
 WROTE = 1000  # a quote's head names the candidate's sender and the minute in which it was sent
+WROTE_BEFORE = 900  # the minute before: what Outlook rounds up, or what came a little later
 WROTE_NEARLY = 400  # the same minute of another hour: in some zone it is the one
 QUOTES = 1000  # all words that it quotes stand in the candidate's own text; less if fewer do
 FEW_RUNS = 3  # runs of six words below which a quote counts for less, as phrases are shared by chance
@@ -132,13 +133,16 @@ def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> _Says:
         clocks = [0] if ask.kind == "wrote" else [candidate.zone or 0, stated.zone or 0, 0]
         off = ask.value - minute
         if off in clocks:
-            says = _Says(WROTE * ask.weight // 1000, "wrote", f"a quote's head says that {ask.detail} wrote then")
-        elif off % QUARTER == 0 and ZONES[0] <= off <= ZONES[1]:
-            nearly = f"a quote's head says that {ask.detail} wrote then, by a clock of another zone"
-            says = _Says(WROTE_NEARLY * ask.weight // 1000, "wrote", nearly)
+            weight, how = WROTE, ""
+        elif off - 1 in clocks:
+            weight, how = WROTE_BEFORE, ", within a minute"
+        elif off % QUARTER <= 1 and ZONES[0] <= off <= ZONES[1] + 1:
+            weight, how = WROTE_NEARLY, ", by a clock of another zone"
         else:
             continue
-        best = max(best, says)
+        best = max(
+            best, _Says(weight * ask.weight // 1000, "wrote", f"a quote's head says that {ask.detail} wrote then{how}")
+        )
     return best
 
 
