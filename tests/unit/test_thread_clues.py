@@ -344,6 +344,7 @@ def test_a_bots_mails_of_one_subject_stay_apart() -> None:
     ("begin", "reply", "to"),
     [
         ("[pumps:00123] Valve leaks", "[pumps:00124] Re: Valve leaks", "yard@example.org"),  # fml
+        ("[pumps:00123] Valve leaks", "[pumps:00124] Re: Valve leaks", ""),  # in an archive without readers
         ("[team 123] Valve leaks", "Re: [team 124] Valve leaks", "team@example.org"),  # Mailman, a list called team
         ("[team 123] Valve leaks", "[team 125] AW: [team 123] Valve leaks", "team@example.org"),
     ],
@@ -462,9 +463,15 @@ def test_a_digest_in_plain_text_answers_none_of_its_mails() -> None:
     assert link(digest, ROOT) is None
 
 
-def test_a_reply_of_the_first_hours_of_1970_looks_no_further_back() -> None:
-    reply = mail("Yes.", subject="Re: Pump is here", at="Thu, 1 Jan 1970 03:00:00 +0000")
-    assert {ask.clue[:2] for ask in reply.asks} == {bytes(2)}
+@pytest.mark.parametrize("at", ["Thu, 1 Jan 1970 01:00:00 +0000", "Fri, 6 Jun 2149 23:30:00 +0000"])
+@pytest.mark.parametrize(
+    "subject", ["Re: Pump is here", "[PATCH 2/9] Pump", "Pump is here (reminder)", "[Bug 12] Pump"]
+)
+def test_at_the_ends_of_the_calendar_nothing_beyond_is_looked_for(at: str, subject: str) -> None:
+    head = "On Thu, 1 Jan 1970 at 00:30, Ann Archer wrote:"
+    stated = mail(f"Yes.\n\n{head}\n{quoting(OFFER)}", subject=subject, at=at)
+    assert stated.asks
+    assert {len(ask.clue) for ask in stated.asks} <= set(range(10, 17))
 
 
 def test_a_digest_answers_none_of_its_mails() -> None:

@@ -37,7 +37,7 @@ REPLY_SPAN = (
     4  # days that share the name of a subject's replies, by which they find each other where the beginning is missing
 )
 BRIEF = 800  # in thousandths, what a subject of one word ("Test") tells of what a longer one does
-REPLY_HOURS = 6  # that share another one, as in a busy talk the days' name is common
+REPLY_HOURS = 8  # that share another one, as in a busy talk the days' name is common
 SERIES_MS = 2 * 3_600_000  # in which a numbered series is sent
 OWN_ANCHORS, ASKED_ANCHORS = 4, 16
 """Runs of a mail's own words that it can be found by, and of quoted words that are looked up: the smallest hashes of each, so that a
@@ -84,13 +84,17 @@ def clues(record: Record, *, cites: bool) -> Clues:
     quoted = runs("" if digest else _quoted_text(message))
     sender = _persons(message.author or message.from_)
     owns = [*_wrote(sender, ms), *_anchors(own, ms), *_begun(about, ms)]
-    asks = [*_written(heads), *_words(quoted, heads, ms), *_answered(about, record.base_subject, ms)]
+    asks = [
+        *_written(heads),
+        *_words(quoted, heads, ms),
+        *_answered(about, record.base_subject, ms - ms % (REPLY_HOURS * HOUR_MS)),
+    ]
     if not cites:
         siblings = [(_sibling(head), head) for head in heads if head.depth == 1]
         owns += [clue for clue, _ in siblings]
         asks += [Ask("siblings", clue, head.name, value=head.minute) for clue, head in siblings]
     if not about.reply and (part := SERIES.search(message.subject)) and sender:
-        owns += [_part(sender[0], part, "", ms), _part(sender[0], part, str(int(part[2])), ms)]
+        owns += [_sent(_part(sender[0], part, number), ms) for number in ("", str(int(part[2])))]
         asks += _parts(sender[0], part, ms)
     return Clues(about.reply, tuple(dict.fromkeys(owns)), tuple(asks), pack(own), pack(quoted))
 
@@ -104,11 +108,11 @@ def _name(kind: bytes, ms: int, span: int, value: bytes) -> ClueName:
 def _wrote(sender: Sequence[bytes], ms: int) -> Iterator[ClueName]:
     """The day, and the minute of a quarter of an hour: the same in every zone."""
     for who in sender:
-        yield _minute(who, ms // MINUTE_MS, ms)
+        yield (ms // DAY_MS).to_bytes(2, "big") + _at_minute(who, ms // MINUTE_MS)
 
 
-def _minute(who: bytes, minute: int, ms: int) -> ClueName:
-    return _name(b"w", ms, 1, who + bytes([minute % QUARTER]))
+def _at_minute(who: bytes, minute: int) -> bytes:
+    return b"w" + who + (minute % QUARTER).to_bytes(1, "big")
 
 
 def _heads(nested: Sequence[Nested], sent: int) -> Iterator[_Head]:
@@ -139,9 +143,10 @@ def _written(heads: Iterable[_Head]) -> Iterator[Ask]:
         kind = "wrote" if head.zoned else "wrote there"
         weight, minutes = (1000, (head.minute, head.minute - 1)) if head.depth == 1 else (900, (head.minute,))
         for who in head.who:
-            for day in days:
-                for minute in minutes:
-                    yield Ask(kind, _minute(who, minute, day * DAY_MS), head.name, weight, head.minute)
+            for minute in minutes:
+                at_minute = _at_minute(who, minute)
+                for day in days:
+                    yield Ask(kind, day.to_bytes(2, "big") + at_minute, head.name, weight, head.minute)
 
 
 def _sibling(head: _Head) -> ClueName:
@@ -227,21 +232,22 @@ def _begun(about: Topic, ms: int) -> Iterator[ClueName]:
         yield from _near(b"k", about.ticket, ms)
 
 
-def _answered(about: Topic, base_subject: str, ms: int) -> Iterator[Ask]:
+@lru_cache(maxsize=512)  # mails of one talk come close together: half of what subjects cost
+def _answered(about: Topic, base_subject: str, ms: int) -> tuple[Ask, ...]:
+    """What a mail of these REPLY_HOURS asks by its subject."""
+    asks: list[Ask] = []
     said = [(about.name, BRIEF if about.brief else 1000), (about.former, 1000)] if about.reply else []
     for name, weight in said:
         if name:
-            for at in _back(ms, SUBJECT_DAYS, SPAN):
-                yield Ask("subject", _name(b"s", at, SPAN, name), base_subject, weight)
-            for clue in _before(b"r", name, ms):
-                yield Ask("replies", clue, base_subject, weight)
+            begun = [_name(b"s", at, SPAN, name) for at in _back(ms, SUBJECT_DAYS, SPAN)]
+            asks += [Ask("subject", clue, base_subject, weight) for clue in begun]
+            asks += [Ask("replies", clue, base_subject, weight) for clue in _before(b"r", name, ms)]
     if about.unmarked:
         for at in _back(ms, SUBJECT_DAYS, SPAN):
-            for kind in (b"s", b"a"):
-                yield Ask("again", _name(kind, at, SPAN, about.unmarked), base_subject)
+            asks += [Ask("again", _name(kind, at, SPAN, about.unmarked), base_subject) for kind in (b"s", b"a")]
     if about.ticket:
-        for clue in _before(b"k", about.ticket, ms):
-            yield Ask("ticket", clue, base_subject)
+        asks += [Ask("ticket", clue, base_subject) for clue in _before(b"k", about.ticket, ms)]
+    return tuple(asks)
 
 
 def _near(kind: bytes, value: bytes, ms: int) -> Iterator[ClueName]:
@@ -250,7 +256,7 @@ def _near(kind: bytes, value: bytes, ms: int) -> Iterator[ClueName]:
 
 
 def _before(kind: bytes, value: bytes, ms: int) -> Iterator[ClueName]:
-    for at in _back(ms, 4 * REPLY_SPAN, REPLY_SPAN):
+    for at in _back(ms, 2 * REPLY_SPAN, REPLY_SPAN):
         yield _name(kind, at, REPLY_SPAN, value)
     for at in range(ms, max(-1, ms - DAY_MS), -REPLY_HOURS * HOUR_MS):
         yield _hours(kind, value, at)
@@ -264,16 +270,19 @@ def _back(ms: int, days: int, span: int) -> Iterator[int]:
     return (ms - back * DAY_MS for back in range(0, days + 1, span) if ms >= back * DAY_MS)
 
 
-def _part(sender: bytes, part: re.Match[str], number: str, ms: int) -> ClueName:
-    kind = short_hash("series", f"{part[1].casefold().strip()} {part[3]} {number}")
-    hours = (ms // SERIES_MS % (DAY_MS // SERIES_MS)).to_bytes(1, "big")
-    return _name(b"n", ms, 1, hours + sender[:4] + kind)
+def _part(sender: bytes, part: re.Match[str], number: str) -> bytes:
+    return sender[:4] + short_hash("series", f"{part[1].casefold().strip()} {part[3]} {number}")
+
+
+def _sent(part: bytes, ms: int) -> ClueName:
+    return _name(b"n", ms, 1, (ms // SERIES_MS % (DAY_MS // SERIES_MS)).to_bytes(1, "big") + part)
 
 
 def _parts(sender: bytes, part: re.Match[str], ms: int) -> Iterator[Ask]:
     """Any other part; of a long series the beginning and the parts just before, of which one is there if anything is."""
     number = int(part[2])
     near = [str(n) for n in sorted({0, 1, number - 1, number - 2} - {number}) if n >= 0]
-    for at in (ms - SERIES_MS, ms, ms + SERIES_MS):
-        for other in ("", *near):
-            yield Ask("series", _part(sender, part, other, at), part[0])
+    times = [at for at in (ms - SERIES_MS, ms, ms + SERIES_MS) if 0 <= at < FAR * DAY_MS]
+    for other in [_part(sender, part, other) for other in ("", *near)]:
+        for at in times:
+            yield Ask("series", _sent(other, at), part[0])

@@ -65,7 +65,7 @@ class Topic(NamedTuple):
 def topic(message: Message, base: str) -> Topic:
     """The topic of a message whose base subject is given."""
     subject = message.subject[:MAX_SUBJECT]
-    return _topic(subject, base, _lists(message) if _COUNTER.search(subject) else frozenset())
+    return _topic(subject, base, _lists(message) if "[" in subject and _COUNTER.search(subject) else None)
 
 
 def _lists(message: Message) -> frozenset[str]:
@@ -76,10 +76,12 @@ def _lists(message: Message) -> frozenset[str]:
 
 
 @lru_cache(maxsize=512)  # mails of one talk come close together
-def _topic(subject: str, base: str, lists: frozenset[str]) -> Topic:
-    plain = _COUNTER.sub(lambda found: "" if _counts(found, lists) else found[0], subject)
+def _topic(subject: str, base: str, lists: frozenset[str] | None) -> Topic:
+    plain = subject if lists is None else _COUNTER.sub(lambda found: "" if _counts(found, lists) else found[0], subject)
     was = _WAS.search(plain)
-    ticket = next((one[0] for one in _TICKET.finditer(plain) if not _NO_TICKET.match(one[0])), "")
+    marked = "[" in plain or "(" in plain or "#" in plain  # most are not, and then need not be searched
+    tickets = _TICKET.finditer(plain) if marked else ()
+    ticket = next((one[0] for one in tickets if not _NO_TICKET.match(one[0])), "")
     reply = was is not None or REPLY.match(plain) is not None
     former = b""
     if was:
@@ -90,7 +92,7 @@ def _topic(subject: str, base: str, lists: frozenset[str]) -> Topic:
         reply=reply,
         name=_name(plain, base),
         former=former,
-        unmarked=b"" if reply else _again(plain, base),
+        unmarked=_again(plain, base) if marked and not reply else b"",
         ticket=short_hash("ticket", " ".join([*_REPOSITORY.findall(plain), *_KEY.findall(ticket)[-1:]]))
         if ticket
         else b"",
