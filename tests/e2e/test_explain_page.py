@@ -113,9 +113,9 @@ def test_a_hostile_name_in_a_quote_and_a_hostile_subject_are_safe(talk: Callable
 
 def test_better_evidence_that_came_later_is_told(talk: Callable[..., Archive]) -> None:
     """A reply followed another under the same subject, until what it quotes came."""
-    first = mail("x1", "Ann Ash", "1 May 2022 09:00 +0000", "Re: Bicycle", "Whose is it?")
-    reply = mail("x2", "Ben Bay", "2 May 2022 09:00 +0000", "Re: Bicycle", f"Mine.\n\n{quote(WORDS)}")
-    real = mail("x3", "Cy Cob", "1 May 2022 08:00 +0000", "Bicycle", WORDS)
+    first = mail("x1", "Ann Ash", "1 May 2022 09:00 +0000", "Re: Yellow bicycle", "Whose is it?")
+    reply = mail("x2", "Ben Bay", "2 May 2022 09:00 +0000", "Re: Yellow bicycle", f"Mine.\n\n{quote(WORDS)}")
+    real = mail("x3", "Cy Cob", "1 May 2022 08:00 +0000", "Yellow bicycle", WORDS)
     with talk(first, reply) as archive:
         assert "both replies or forwards, 1 day later" in text(archive, "x2")
         assert "Would follow something better, if it came" in text(archive, "x2")

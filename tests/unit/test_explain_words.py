@@ -25,12 +25,15 @@ def tie(kind: str, value: str, *, owns: bool = False, **more: object) -> Tie:
 @pytest.mark.parametrize(
     ("says", "words"),
     [
-        (Says(1000, "wrote", "Ann", (MINUTE, 120, WRITER, 1)), "it quotes what Ann wrote on 2024-06-04 at 09:15"),
-        (Says(1000, "wrote", "Ann", (MINUTE, 120, WRITER, 1)), "(+0200, the writer's clock), when that mail was sent"),
-        (Says(900, "wrote", "Ann", (MINUTE, -330, QUOTER, 2)), "its quote quotes what Ann wrote"),
-        (Says(900, "wrote", "Ann", (MINUTE, -330, QUOTER, 2)), "(-0530, the clock of whoever quotes it)"),
-        (Says(1000, "wrote", "Ann", (MINUTE, 0, WRITER, 1)), "09:15 UTC, when that mail was sent"),
-        (Says(400, "wrote", "Ann", (MINUTE, 60, NOBODY_S, 1)), "when that mail was sent by a clock of another zone"),
+        (Says(1000, "wrote", "Ann", (MINUTE, 120, 0, WRITER, 1)), "it quotes what Ann wrote on 2024-06-04 at 09:15"),
+        (
+            Says(1000, "wrote", "Ann", (MINUTE, 120, 0, WRITER, 1)),
+            "(+0200, the writer's clock), when that mail was sent",
+        ),
+        (Says(900, "wrote", "Ann", (MINUTE, -330, 0, QUOTER, 2)), "its quote quotes what Ann wrote"),
+        (Says(900, "wrote", "Ann", (MINUTE, -330, 0, QUOTER, 2)), "(-0530, the clock of whoever quotes it)"),
+        (Says(1000, "wrote", "Ann", (MINUTE, 0, 0, WRITER, 1)), "09:15 UTC, when that mail was sent"),
+        (Says(400, "wrote", "Ann", (MINUTE, 60, 0, NOBODY_S, 1)), "when that mail was sent by a clock of another zone"),
         (Says(900, "siblings", "Ann", (MINUTE,)), "both quote what Ann wrote on 2024-06-04 at 09:15"),
         (Says(960, "text", values=(24, 25)), "24 of 25 phrases that it quotes are that mail's own words"),
         (Says(100, "text", values=(1, 25)), "1 of 25 phrases that it quotes is that mail's own words"),
@@ -40,8 +43,12 @@ def tie(kind: str, value: str, *, owns: bool = False, **more: object) -> Tie:
         (Says(550, "replies", values=(1, 61)), "the same subject, both replies or forwards, 1 hour later"),
         (Says(550, "subject", values=(0, 5)), "the subject that it had before, 5 minutes later"),
         (Says(1500, "series", "[PATCH 3/5]"), "parts of one series, of which it is [PATCH 3/5]"),
-        (Says(100, "people", values=(1,)), "one takes part in both"),
-        (Says(100, "people", values=(4,)), "4 take part in both"),
+        (Says(100, "people", values=(1, 0)), "one takes part in both"),
+        (Says(900, "wrote", "Ann", (MINUTE, 120, 1, WRITER, 1)), "when that mail was sent, within a minute"),
+        (Says(100, "people", values=(4, 0)), "4 take part in both"),
+        (Says(160, "people", values=(2, 1)), "2 take part in both, and it goes to the one who wrote that mail"),
+        (Says(100, "people", values=(0, 0)), "neither names anybody but its sender"),
+        (Says(1500, "ticket", values=(1,)), "the same ticket, from the same sender"),
     ],
 )
 def test_each_piece_of_evidence_in_words(says: Says, words: str) -> None:

@@ -14,7 +14,7 @@ from mailloom.mail.parse import message
 from mailloom.ports import Stated, Target
 from mailloom.stores.sqlite.threads import dump_stated, load_stated
 from mailloom.thread.batch import derive
-from mailloom.thread.clues import MAX_ATTACHED, OWN_ANCHORS, REPLY_SPAN, SPAN, SUBJECT_DAYS
+from mailloom.thread.clues import MAX_INSIDE, OWN_ANCHORS, REPLY_SPAN, SPAN, SUBJECT_DAYS
 from mailloom.thread.evidence import evidence
 
 OFFER = """The new pump arrives on Friday with the truck from the north, so please clear the yard before noon
@@ -30,12 +30,17 @@ def mail(
     who: str = "Bob Brown <bob@example.net>",
     at: str = "Tue, 4 Jun 2024 12:00:00 +0000",
     subject: str = "",
+    to: str = "team@example.org",
     more: str = "",
 ) -> Stated:
     """What a mail with this text states; it has no ids but its own."""
-    number = crc32(repr((text, who, at, subject, more)).encode())
-    head = f"From: {who}\nTo: team@example.org\nDate: {at}\nSubject: {subject}\nMessage-ID: <{number}@example.org>\n{more}\n"
-    mime = scan((head + text + "\n").encode())
+    number = crc32(repr((text, who, at, subject, to, more)).encode())
+    head = f"From: {who}\nTo: {to}\nDate: {at}\nSubject: {subject}\nMessage-ID: <{number}@example.org>\n{more}\n"
+    return read(head + text + "\n")
+
+
+def read(raw: str) -> Stated:
+    mime = scan(raw.encode())
     return evidence(identify(mime, message(mime)))
 
 
@@ -60,6 +65,7 @@ ROOT = mail(OFFER, who=ANN, at="Tue, 4 Jun 2024 09:15:30 +0200", subject="Pump")
         ("On Tue, 4 Jun 2024 09:15:30 +0200, Ann Archer wrote:", "+0000"),
         ("On Tue, 4 Jun 2024 07:15:30 +0000, Ann Archer <ann@example.org> wrote:", "+0000"),
         ("On Tue, 4 Jun 2024 at 09:15, Ann Archer wrote:", "+0000"),  # the writer's clock
+        ("On Tue, 4 Jun 2024 at 09:16, Ann Archer wrote:", "+0000"),  # rounded, as it was sent at 09:15:30
         ("On Tue, 4 Jun 2024 at 02:15, Ann Archer wrote:", "-0500"),  # the clock of whoever answers
         ("On Tue, 4 Jun 2024 at 07:15, Ann Archer wrote:", "-0500"),  # UTC
         ("Am 04.06.2024 um 09:15 schrieb Ann Archer:", "+0000"),
@@ -78,7 +84,8 @@ def test_a_quotes_head_names_sender_and_minute(head: str, zone: str) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        "On Tue, 4 Jun 2024 at 09:16, Ann Archer wrote:",  # another minute
+        "On Tue, 4 Jun 2024 at 09:17, Ann Archer wrote:",  # another minute
+        "On Tue, 4 Jun 2024 at 09:14, Ann Archer wrote:",  # the minute before it was sent
         "On Tue, 4 Jun 2024 at 09:15, Carl Cook wrote:",  # another person
         "On Wed, 5 Jun 2024 at 09:15, Ann Archer wrote:",  # a day after, and after this mail
         "On Tue, 4 Jun 2024 09:15:30 +0000, Ann Archer wrote:",  # another zone, and it says so
@@ -91,7 +98,19 @@ def test_another_minute_or_person_is_another_mail(head: str) -> None:
     assert link(reply, ROOT) is None
 
 
-@pytest.mark.parametrize("shown", ["Archer, Ann", "ann archer", "Ann B. Archer", '"Ann Archer"'])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "Archer, Ann",
+        "ann archer",
+        "Ann B. Archer",
+        '"Ann Archer"',
+        "Archer, Ann (HR)",
+        "'Ann Archer' via Pumps",
+        "Ann Archer/LON/ACME@ACME",
+        "Ann Archer@ACME",
+    ],
+)
 def test_a_name_is_the_same_in_any_order_and_case(shown: str) -> None:
     reply = mail(
         f"Yes.\n\n-----Original Message-----\nFrom: {shown}\nSent: Tuesday, June 4, 2024 9:15 AM\nSubject: x\n\nThanks.\n",
@@ -164,8 +183,11 @@ def test_two_replies_to_a_mail_that_nobody_has_belong_together() -> None:
     assert found.target == ROOT.message, "what is here is better than what is guessed"
 
 
+RFC = "%a, %d %b %Y %H:%M:%S +0000"
+
+
 def day(number: int) -> str:
-    return (datetime(2024, 6, 4, 12, tzinfo=UTC) + timedelta(days=number)).strftime("%a, %d %b %Y %H:%M:%S +0000")
+    return f"{datetime(2024, 6, 4, 12, tzinfo=UTC) + timedelta(days=number):{RFC}}"
 
 
 @pytest.mark.parametrize(
@@ -209,8 +231,48 @@ def test_replies_whose_beginning_nobody_has_find_each_other() -> None:
     assert found.kind == "replies"
 
 
+def test_a_busy_talk_without_its_beginning_holds_together() -> None:
+    """More replies than a clue has owners, in two days, none with a quote, by twenty people who write to a list."""
+    start = datetime(2024, 6, 4, 7, tzinfo=UTC)
+    times = [start + timedelta(minutes=40 * n + (600 if n > 15 else 0)) for n in range(40)]
+    talk = [
+        mail(f"Body {n}.", who=f"P{n % 20} Smith <p{n % 20}@example.net>", subject="Re: Pump is here", at=f"{at:{RFC}}")
+        for n, at in enumerate(times)
+    ]
+    assert set(derive(talk)[0].values()) == {talk[0].message}
+
+
+def test_a_list_that_goes_by_two_addresses_is_one_reader() -> None:
+    begin = mail(
+        "So.", subject="Pump is here", at=day(0), to="pumps@example.org", more="List-Id: <pumps.example.org>\n"
+    )
+    for list_id, joins in (("pumps", True), ("wells", False)):
+        more = f"List-Id: Pumps <{list_id}.example.org>\n"
+        reply = mail("Good.", who=ANN, subject="Re: Pump is here", at=day(1), to="pumps@example.net", more=more)
+        assert (link(reply, begin) is not None) == joins
+
+
+def test_mail_of_an_archive_that_leaves_readers_out_is_joined_by_its_subject() -> None:
+    begin, reply = (
+        read(f"From: {who}\nDate: {day(n)}\nSubject: {subject}\nMessage-ID: <{n}@example.org>\n\nSo.\n")
+        for n, (who, subject) in enumerate([(ANN, "Pump is here"), ("bob@example.net", "Re: Pump is here")])
+    )
+    found = link(reply, begin)
+    assert found is not None
+    assert found.target == begin.message
+    sent = mail("So.", who=ANN, subject="Pump is here", at=day(0))
+    assert link(reply, sent) is None, "which names readers, and not this one"
+
+
 @pytest.mark.parametrize(
-    "subject", ["Driver (was: Pump is here)", "Driver [Was: Re: Pump is here]", "Driver WAS: Pump is here"]
+    "subject",
+    [
+        "Driver (was: Pump is here)",
+        "Driver [Was: Re: Pump is here]",
+        "Driver WAS: Pump is here",
+        "The driver (was Re: Pump is here)",
+        "Der Fahrer (war: Pump is here)",
+    ],
 )
 def test_a_new_subject_that_names_the_old_one_answers_it(subject: str) -> None:
     begin = mail("So.", subject="Pump is here", at=day(0))
@@ -248,6 +310,133 @@ def test_a_reminder_belongs_to_what_it_reminds_of() -> None:
     assert link(mail(OFFER, subject="Call for pumps (reminder)", at=day(20)), call) is None, "from somebody else"
 
 
+@pytest.mark.parametrize("mark", ["2024-06-24", "week 26", "North", "linux"])
+def test_a_mark_that_does_not_say_again_tells_reports_apart(mark: str) -> None:
+    report = mail(OFFER, who=ANN, subject="Pump report (2024-06-04)", at=day(0))
+    for other in (report, mail(OFFER, who=ANN, subject="Pump report", at=day(0))):
+        assert link(mail(OFFER, who=ANN, subject=f"Pump report ({mark})", at=day(20)), other) is None
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Call for pumps [Erinnerung]",
+        "[FINAL REMINDER] Call for pumps",
+        "Call for pumps (rappel)",
+        "Call for pumps (提醒)",
+    ],
+)
+def test_a_reminder_is_known_in_other_words(subject: str) -> None:
+    call = mail(OFFER, who=ANN, subject="Call for pumps", at=day(0))
+    assert link(mail(OFFER, who=ANN, subject=subject, at=day(20)), call) is not None
+
+
+def test_a_bots_mails_of_one_subject_stay_apart() -> None:
+    nights = [
+        mail(f"{OFFER}\n{n}", who="Cron <root@example.net>", subject="Cron <root@pump> backup (nightly)", at=day(n))
+        for n in range(5)
+    ]
+    assert len(set(derive(nights)[0].values())) == len(nights)
+
+
+# ------------------------------------------------------------------------------------------------ numbers in subjects
+@pytest.mark.parametrize(
+    ("begin", "reply", "to"),
+    [
+        ("[pumps:00123] Valve leaks", "[pumps:00124] Re: Valve leaks", "yard@example.org"),  # fml
+        ("[pumps:00123] Valve leaks", "[pumps:00124] Re: Valve leaks", ""),  # in an archive without readers
+        ("[team 123] Valve leaks", "Re: [team 124] Valve leaks", "team@example.org"),  # Mailman, a list called team
+        ("[team 123] Valve leaks", "[team 125] AW: [team 123] Valve leaks", "team@example.org"),
+    ],
+)
+def test_the_number_that_a_list_gives_a_mail_is_not_part_of_its_subject(begin: str, reply: str, to: str) -> None:
+    one = mail("So.", subject=begin, at=day(0), to=to)
+    assert link(mail("Good.", who=ANN, subject=reply, at=day(1), to=to), one) is not None
+
+
+@pytest.mark.parametrize(
+    ("begin", "other"),
+    [
+        ("[Bug 123] Valve leaks", "Re: [Bug 124] Valve leaks"),
+        ("[Ticket:123] Valve leaks", "Re: [Ticket:124] Valve leaks"),
+        ("[PUMP-123] Valve leaks", "Re: [PUMP-124] Valve leaks"),
+        ("[PATCH v1] Valve leaks", "Re: [PATCH v2] Valve leaks"),
+        ("[pump 1.2] Valve leaks", "Re: [pump 1.3] Valve leaks"),
+    ],
+)
+def test_the_number_of_a_ticket_or_version_is_part_of_the_subject(begin: str, other: str) -> None:
+    assert link(mail("Good.", who=ANN, subject=other, at=day(1)), mail("So.", subject=begin, at=day(0))) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "other"),
+    [
+        ("[jira] [Created] (PUMP-12) Valve leaks", "[jira] [Commented] (PUMP-12) Valves leak", "[jira] [Created] (PUMP-13) Valve leaks"),
+        ("[Bug 12] New: Valve leaks", "[Bug 12] Valve leaks", "[Bug 13] Valve leaks"),
+        ("[yard/pump] Valve leaks (#12)", "[yard/pump] Leaking (Issue #12)", "[yard/tank] Valve leaks (#12)"),
+        ("Bug#12: Valve leaks", "Bug#12: closed", "Bug#13: Valve leaks"),
+        ("[Ticket#12] Valve leaks", "[Ticket#12] Another title", "[COVID-19] Another title"),
+    ],
+)  # fmt: skip
+def test_a_trackers_mails_of_a_ticket_belong_together(first: str, second: str, other: str) -> None:
+    bot = "Tracker <tracker@example.net>"
+    one = mail("So.", who=bot, subject=first, at=day(0))
+    found = link(mail("Good.", who=bot, subject=second, at=day(5)), one)
+    assert found is not None
+    assert found.kind == "ticket"
+    assert link(mail("Good.", who=bot, subject=other, at=day(5)), one) is None
+    assert link(mail("Good.", who=ANN, subject=second, at=day(5)), one) is None, "which is no reply and from another"
+
+
+def test_a_busy_ticket_holds_together() -> None:
+    mails = [
+        mail(
+            f"Comment {n}.",
+            who="Bot <bot@example.net>",
+            subject="[Bug 12] Valve leaks",
+            at=day(n // 8),
+            more=f"X-N: {n}\n",
+        )
+        for n in range(40)
+    ]
+    assert len(set(derive(mails)[0].values())) < len(mails) // 4
+
+
+@pytest.mark.parametrize(
+    "subject", ["[Ticket#12] Re: Valve leaks", "RE: Valve leaks [#PUMP-12]", "Re: Valve leaks (Case 12)"]
+)
+def test_a_ticket_that_was_written_into_the_subject_answers_what_had_none(subject: str) -> None:
+    assert (
+        link(mail("Soon.", who=ANN, subject=subject, at=day(1)), mail("So.", subject="Valve leaks", at=day(0)))
+        is not None
+    )
+
+
+@pytest.mark.parametrize(
+    ("subject", "joins"), [("Test", False), ("Question", False), ("Valve leaks", True), ("阀门漏水", True)]
+)
+def test_a_single_word_is_no_subject_among_people_who_only_share_a_reader(subject: str, joins: bool) -> None:
+    begin = mail("So.", who=ANN, subject=subject, at=day(0))
+    assert (
+        link(mail("Good.", who="Carl <carl@example.net>", subject=f"Re: {subject}", at=day(1)), begin) is not None
+    ) == joins
+    answer = mail(
+        "Good.",
+        who="Carl <carl@example.net>",
+        subject=f"Re: {subject}",
+        at=day(1),
+        to="ann@example.org, team@example.org",
+    )
+    assert link(answer, begin) is not None, "it goes to whoever began"
+    private = mail("Good.", who="Carl <carl@example.net>", subject=f"Re: {subject}", at=day(1), to="ann@example.org")
+    assert link(private, begin) is None or joins, "which went to others"
+
+
+def test_a_forward_of_mozilla_has_the_subject_that_it_forwards() -> None:
+    begin = mail("So.", subject="Pump is here", at=day(0))
+    assert link(mail("See.", who=ANN, subject="[Fwd: Pump is here]", at=day(1)), begin) is not None
+
+
 # ------------------------------------------------------------------------------------------------ what states nothing
 @pytest.mark.parametrize("more", ["Auto-Submitted: auto-generated\n", "Auto-Submitted: auto-replied\n"])
 def test_automatic_mail_neither_owns_nor_asks(more: str) -> None:
@@ -261,11 +450,35 @@ def test_mail_without_a_time_neither_owns_nor_asks(at: str) -> None:
     assert (stated.owns, stated.asks) == ((), ())
 
 
+def test_a_digest_in_plain_text_answers_none_of_its_mails() -> None:
+    inner = "\n\n".join(
+        f"Message: {n}\nDate: Tue, 4 Jun 2024 09:15:30 +0200\nFrom: {ANN}\nSubject: Pump\nTo: team@example.org\n\n{OFFER}\n\n{'-' * 30}"
+        for n in range(5)
+    )
+    digest = mail(
+        f"Today's Topics:\n\n{'-' * 70}\n\n{inner}\n",
+        subject="Pumps Digest, Vol 3, Issue 4",
+        who="Pumps <p@example.net>",
+    )
+    assert link(digest, ROOT) is None
+
+
+@pytest.mark.parametrize("at", ["Thu, 1 Jan 1970 01:00:00 +0000", "Fri, 6 Jun 2149 23:30:00 +0000"])
+@pytest.mark.parametrize(
+    "subject", ["Re: Pump is here", "[PATCH 2/9] Pump", "Pump is here (reminder)", "[Bug 12] Pump"]
+)
+def test_at_the_ends_of_the_calendar_nothing_beyond_is_looked_for(at: str, subject: str) -> None:
+    head = "On Thu, 1 Jan 1970 at 00:30, Ann Archer wrote:"
+    stated = mail(f"Yes.\n\n{head}\n{quoting(OFFER)}", subject=subject, at=at)
+    assert stated.asks
+    assert {len(ask.clue) for ask in stated.asks} <= set(range(10, 17))
+
+
 def test_a_digest_answers_none_of_its_mails() -> None:
     one = (
         f"Content-Type: message/rfc822\n\nFrom: {ANN}\nDate: Tue, 4 Jun 2024 09:15:30 +0200\nSubject: Pump\n\n{OFFER}\n"
     )
-    for count, asks in ((1, True), (MAX_ATTACHED, True), (MAX_ATTACHED + 1, False)):
+    for count, asks in ((1, True), (MAX_INSIDE, True), (MAX_INSIDE + 1, False)):
         parts = "".join(f"--{BOUNDARY}\n{one}\n" for _ in range(count))
         more = f'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="{BOUNDARY}"\n'
         stated = mail(f"{parts}--{BOUNDARY}--\n", subject="Pumps digest", more=more)

@@ -12,7 +12,7 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, Link, Stated, Target
 from mailloom.thread.batch import clue_items, derive, key_items
 from mailloom.thread.clues import DAY_MS
-from mailloom.thread.decide import NOBODY, PEOPLE, SUBJECT, decide
+from mailloom.thread.decide import ADDRESSED, NOBODY, PEOPLE, SUBJECT, decide
 from mailloom.thread.keys import MAX_CITERS, MAX_OWNERS, clue_name, is_dead, key_name, short_hash
 
 LUNCH = clue_name("subject", "lunch tomorrow")
@@ -39,10 +39,14 @@ def chosen(asker: Stated, owners: Sequence[Stated]) -> list[MessageId]:
 
 
 def test_a_reply_joins_the_mail_of_that_subject_among_the_same_people() -> None:
-    asker, owner = at(3, [BOB, ANN], asks=True), at(1, [ANN, BOB])
-    assert decide(asker, clue_items([owner]), {owner.message: owner}) == (
-        Target(owner.message, "subject", SUBJECT + PEOPLE, "the same subject, 2 days later; 2 take part in both"),
-    )
+    owner = at(1, [ANN, BOB])
+    for people, weight, who in (
+        ([BOB, ANN], SUBJECT + PEOPLE + ADDRESSED, "2 take part in both, and it goes to the one who wrote that mail"),
+        ([BOB], SUBJECT + PEOPLE, "one takes part in both"),
+    ):
+        assert decide(at(3, people, asks=True), clue_items([owner]), {owner.message: owner}) == (
+            Target(owner.message, "subject", weight, f"the same subject, 2 days later; {who}"),
+        )
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,12 @@ def test_a_reply_joins_the_mail_of_that_subject_among_the_same_people() -> None:
 )
 def test_a_subject_alone_joins_nobody(asker: Stated, owner: Stated) -> None:
     assert chosen(asker, [owner]) == []
+
+
+def test_a_twin_is_no_candidate() -> None:
+    twin = Link("twin", key_name("twin", b"same"), True, "same")
+    first, owner = at(1, [ANN]), at(2, [ANN], links=[twin])
+    assert chosen(at(3, [ANN], asks=True, links=[twin]), [first, owner]) == [first.message]
 
 
 def test_sixty_days_are_near_enough() -> None:

@@ -110,11 +110,13 @@ def _sought_line(one: Sought) -> str:
             stand = "a phrase stands" if one.values == 1 else f"{one.values} phrases stand"
             return f"a mail in which {stand} that it quotes"
         case "subject":
-            return f"mails titled '{what}' ({SUBJECT_DAYS} days back) and answers to them ({4 * REPLY_SPAN} days back)"
+            return f"mails titled '{what}' ({SUBJECT_DAYS} days back) and answers to them ({2 * REPLY_SPAN} days back)"
         case "replies":
-            return f"answers to mails titled '{what}' ({4 * REPLY_SPAN} days back)"
+            return f"answers to mails titled '{what}' ({2 * REPLY_SPAN} days back)"
         case "again":
             return f"mails titled '{what}' ({SUBJECT_DAYS} days back), with or without the mark at the end"
+        case "ticket":
+            return f"mails of the same ticket as '{what}' ({2 * REPLY_SPAN} days back)"
         case "series":
             return f"other parts of the series, of which it is {what}"
         case _:

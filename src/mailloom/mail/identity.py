@@ -130,7 +130,8 @@ _LEADER = re.compile(
 )
 _TRAILER = re.compile(r"\s*\((?:fwd?|forwarded|was:[^()]{0,200})\)\s*$", re.IGNORECASE)
 REPLY = re.compile(
-    rf"\s*(?:\[[^\[\]]{{0,60}}\]\s*)?(?:{_PREFIX})\s?(?:[\[(]\d{{1,4}}[\])]|\^\d{{1,4}})?\.?\s?[:：]", re.IGNORECASE
+    rf"\s*(?:\[[^\[\]]{{0,60}}\]\s*){{0,3}}\[?(?:{_PREFIX})\s?(?:[\[(]\d{{1,4}}[\])]|\^\d{{1,4}})?\.?\s?[:：]",
+    re.IGNORECASE,
 )
 MAX_PREFIXES = (
     50  # a ping-pong of two clients' prefixes is rarely over 20 long; the bound keeps a hostile subject cheap
@@ -153,6 +154,8 @@ def _base(subject: str) -> str:
     for _ in range(MAX_PREFIXES):
         if trailer := _TRAILER.search(text, max(0, len(text) - 220)):
             text = text[: trailer.start()]
+        elif text.startswith("[fwd:") and text.endswith("]"):  # Mozilla's, RFC 5256 section 2.1 (6)
+            text = text[5:-1]
         elif leader := _LEADER.match(text):
             text = text[leader.end() :]
         else:

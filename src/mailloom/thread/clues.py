@@ -7,7 +7,8 @@
 | siblings | two mails quote the same head, and neither says more | mail that cites no id |
 | subject | the same base subject, after "Re:" | what begins a subject |
 | replies | the same, where the beginning is missing | replies |
-| again | the same subject but for a mark at its end ("(2nd reminder)") | what begins a subject |
+| again | the same subject but for a mark that says "again" ("(2nd reminder)") | what begins a subject |
+| ticket | the same ticket of a tracker | what has it in its subject |
 | series | the parts of a numbered series | each part |
 
 A clue's name begins with the day of its time, so that clues that are used together lie together in a store, and so that a phrase
@@ -21,18 +22,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from mailloom.mail.identity import REPLY, base_subject
+from mailloom.mail.author import written_by
 from mailloom.mail.model import Address, Message, Nested, Record
 from mailloom.ports import Ask, ClueName
 from mailloom.thread.keys import short_hash
 from mailloom.thread.sketch import Hashes, pack, runs
+from mailloom.thread.topic import SERIES, Topic, topic
 
-MIN_SUBJECT = 4  # a base subject of "hi" joins everybody
-MINUTE_MS, DAY_MS = 60_000, 86_400_000
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 SUBJECT_DAYS = 60
 """How long a subject is remembered: measured on five lists, replies that come later mostly begin something new."""
 SPAN = 30  # days that share the names of their subjects and phrases
-REPLY_SPAN = 4  # days in which replies without a beginning find each other; a long talk is common in a longer one
+REPLY_SPAN = (
+    4  # days that share the name of a subject's replies, by which they find each other where the beginning is missing
+)
+BRIEF = 800  # in thousandths, what a subject of one word ("Test") tells of what a longer one does
+REPLY_HOURS = 8  # that share another one, as in a busy talk the days' name is common
 SERIES_MS = 2 * 3_600_000  # in which a numbered series is sent
 OWN_ANCHORS, ASKED_ANCHORS = 4, 16
 """Runs of a mail's own words that it can be found by, and of quoted words that are looked up: the smallest hashes of each, so that a
@@ -40,7 +45,7 @@ whole quote shares all of them, and one third of a mail shares one with a probab
 was found on two lists (most quotes are found by their heads, too), and every mail pays for what it owns.
 """
 HEADS = 4  # of quotes: who is answered, and whom that answered
-MAX_ATTACHED = 3  # mail with more attached messages is a digest: it answers none of them
+MAX_INSIDE = 3  # mail with more attached or forwarded messages side by side is a digest: it answers none of them
 ZONES = (-12 * 60, 14 * 60)  # minutes east of UTC: all there are
 QUARTER = 15  # minutes: zones differ by whole quarters of an hour
 FAR = 1 << 16  # days since 1970 that two bytes hold: up to 2149
@@ -69,29 +74,29 @@ class _Head(NamedTuple):
 def clues(record: Record, *, cites: bool) -> Clues:
     """The soft evidence of a record; `cites` says whether it cites an id. Mail without a date, and automatic mail, has none."""
     message = record.message
-    was = _WAS.search(message.subject[:1000])
-    reply = was is not None or REPLY.match(message.subject) is not None
+    about = topic(message, record.base_subject)
     ms = message.date.ms
     if ms is None or not 0 <= ms < FAR * DAY_MS or "automatic" in message.marks:
-        return Clues(reply)
-    digest = sum(n.kind == "attached" and n.depth == 1 for n in message.nested) > MAX_ATTACHED
+        return Clues(about.reply)
+    digest = sum(n.kind != "quoted" and n.depth == 1 for n in message.nested) > MAX_INSIDE
     heads = [] if digest else list(_heads(message.nested, ms))
     own = runs(_own_text(message))
     quoted = runs("" if digest else _quoted_text(message))
     sender = _persons(message.author or message.from_)
-    owns = [*_wrote(sender, ms), *_anchors(own, ms), *_begun(message.subject, record.base_subject, ms, reply=reply)]
-    asks = [*_written(heads), *_words(quoted, heads, ms)]
-    asks += _answered(message.subject, record.base_subject, ms) if reply else _repeated(record.base_subject, ms)
-    if was:
-        asks += _answered("", base_subject(message.subject[was.end() :].rstrip(" )]")), ms)
+    owns = [*_wrote(sender, ms), *_anchors(own, ms), *_begun(about, ms)]
+    asks = [
+        *_written(heads),
+        *_words(quoted, heads, ms),
+        *_answered(about, record.base_subject, ms - ms % (REPLY_HOURS * HOUR_MS)),
+    ]
     if not cites:
         siblings = [(_sibling(head), head) for head in heads if head.depth == 1]
         owns += [clue for clue, _ in siblings]
         asks += [Ask("siblings", clue, head.name, value=head.minute) for clue, head in siblings]
-    if not reply and (part := _SERIES.search(message.subject)) and sender:
-        owns += [_part(sender[0], part, "", ms), _part(sender[0], part, str(int(part[2])), ms)]
+    if not about.reply and (part := SERIES.search(message.subject)) and sender:
+        owns += [_sent(_part(sender[0], part, number), ms) for number in ("", str(int(part[2])))]
         asks += _parts(sender[0], part, ms)
-    return Clues(reply, tuple(dict.fromkeys(owns)), tuple(asks), pack(own), pack(quoted))
+    return Clues(about.reply, tuple(dict.fromkeys(owns)), tuple(asks), pack(own), pack(quoted))
 
 
 def _name(kind: bytes, ms: int, span: int, value: bytes) -> ClueName:
@@ -103,11 +108,11 @@ def _name(kind: bytes, ms: int, span: int, value: bytes) -> ClueName:
 def _wrote(sender: Sequence[bytes], ms: int) -> Iterator[ClueName]:
     """The day, and the minute of a quarter of an hour: the same in every zone."""
     for who in sender:
-        yield _minute(who, ms // MINUTE_MS, ms)
+        yield (ms // DAY_MS).to_bytes(2, "big") + _at_minute(who, ms // MINUTE_MS)
 
 
-def _minute(who: bytes, minute: int, ms: int) -> ClueName:
-    return _name(b"w", ms, 1, who + bytes([minute % QUARTER]))
+def _at_minute(who: bytes, minute: int) -> bytes:
+    return b"w" + who + (minute % QUARTER).to_bytes(1, "big")
 
 
 def _heads(nested: Sequence[Nested], sent: int) -> Iterator[_Head]:
@@ -129,14 +134,19 @@ def _depth(inner: Nested) -> int:
 
 
 def _written(heads: Iterable[_Head]) -> Iterator[Ask]:
+    """Outlook rounds to the nearest minute, and Gmail names the minute of arrival: whom the outermost heads name may have written in
+    the minute before.
+    """
     for head in heads:
         first, last = (head.minute, head.minute) if head.zoned else (head.minute - ZONES[1], head.minute - ZONES[0])
         days = range(first // 1440, last // 1440 + 1)
         kind = "wrote" if head.zoned else "wrote there"
-        weight = 1000 if head.depth == 1 else 900
+        weight, minutes = (1000, (head.minute, head.minute - 1)) if head.depth == 1 else (900, (head.minute,))
         for who in head.who:
-            for day in days:
-                yield Ask(kind, _minute(who, head.minute, day * DAY_MS), head.name, weight, head.minute)
+            for minute in minutes:
+                at_minute = _at_minute(who, minute)
+                for day in days:
+                    yield Ask(kind, day.to_bytes(2, "big") + at_minute, head.name, weight, head.minute)
 
 
 def _sibling(head: _Head) -> ClueName:
@@ -151,9 +161,14 @@ def _address(key: str) -> bytes:
 _NAME = re.compile(r"[^\W_]{2,}")
 
 
+# Exchange shows a department behind a name, "Doe, John (HR)", Lotus Notes where in the company one is: "John Doe/LON/ACME@ACME".
+_BEHIND = re.compile(r"(?<=[\w.]) ?[(\[][^()\[\]]*[)\]]$|(?<=\w)[/@](?=\w).*$")
+
+
 @lru_cache(maxsize=2048)
 def _called(name: str) -> bytes:
-    """A name in any order and case, without initials: "Doe, John F." is John Doe."""
+    """A name in any order and case, without initials: "Doe, John F." is John Doe, and so is "John Doe via Pumps"."""
+    name = _BEHIND.sub("", written_by(name) or name)
     words = sorted(_NAME.findall(name.casefold()))
     return short_hash("called", " ".join(words)) if len(words) > 1 or name.isascii() is False else b""
 
@@ -163,7 +178,13 @@ def _persons(addresses: Sequence[Address]) -> tuple[bytes, ...]:
     if not addresses:
         return ()
     one = addresses[0]
-    by_name = _called(one.name or one.address.partition("@")[0])
+    local, _, domain = one.address.partition("@")
+    name = one.name or local
+    if (
+        domain.isupper() and "." not in domain
+    ):  # "John Doe@ACME", of Lotus Notes, reads like an address with the name John
+        name = f"{one.name} {local}"
+    by_name = _called(name)
     return tuple([who for who in (_address(one.key) if one.key else b"", by_name) if who])
 
 
@@ -200,68 +221,68 @@ def _words(quoted: Hashes, heads: Sequence[_Head], ms: int) -> Iterator[Ask]:
 
 
 # ------------------------------------------------------------------------------------------------ subjects
-_TAG = re.compile(r"\[([^\[\]]{0,60}\d[^\[\]]{0,60})\]")
-_SERIES = re.compile(r"\[([^\[\]]{0,60}?)\b(\d{1,4})/(\d{1,4})\b[^\[\]]{0,60}\]")
-_WAS = re.compile(r"(?<!\w)was: ?(?=\S)", re.IGNORECASE)
-"""A new subject that names the old one behind, as people write it by hand."""
-_MARK = re.compile(r"[\[(][^\[\]()]{1,40}[\])]$")
-"""At the end of a subject. Marks in front are often of versions, which are talks of their own."""
+def _begun(about: Topic, ms: int) -> Iterator[ClueName]:
+    if about.name and about.reply:
+        yield from _near(b"r", about.name, ms)
+    elif about.name:
+        yield _name(b"s", ms, SPAN, about.name)
+        if about.unmarked:
+            yield _name(b"a", ms, SPAN, about.unmarked)
+    if about.ticket:
+        yield from _near(b"k", about.ticket, ms)
 
 
-@lru_cache(maxsize=512)
-def _topic(subject: str, base_subject: str) -> bytes:
-    """The base subject with the tags in front that hold a number, of a ticket, a version, a part: b"" for one that is too short."""
-    if len(base_subject) < MIN_SUBJECT:
-        return b""
-    tags = [" ".join(tag.casefold().split()) for tag in _TAG.findall(subject[:1000])]
-    return short_hash("topic", "\n".join([*tags, base_subject]))
-
-
-def _begun(subject: str, base_subject: str, ms: int, *, reply: bool) -> Iterator[ClueName]:
-    topic = _topic(subject, base_subject)
-    if topic and reply:
-        yield _name(b"r", ms, REPLY_SPAN, topic)
-    elif topic:
-        yield _name(b"s", ms, SPAN, topic)
-        if unmarked := _unmarked(base_subject):
-            yield _name(b"a", ms, SPAN, unmarked)
-
-
-def _answered(subject: str, base_subject: str, ms: int) -> Iterator[Ask]:
-    if topic := _topic(subject, base_subject):
+@lru_cache(maxsize=512)  # mails of one talk come close together: half of what subjects cost
+def _answered(about: Topic, base_subject: str, ms: int) -> tuple[Ask, ...]:
+    """What a mail of these REPLY_HOURS asks by its subject."""
+    asks: list[Ask] = []
+    said = [(about.name, BRIEF if about.brief else 1000), (about.former, 1000)] if about.reply else []
+    for name, weight in said:
+        if name:
+            begun = [_name(b"s", at, SPAN, name) for at in _back(ms, SUBJECT_DAYS, SPAN)]
+            asks += [Ask("subject", clue, base_subject, weight) for clue in begun]
+            asks += [Ask("replies", clue, base_subject, weight) for clue in _before(b"r", name, ms)]
+    if about.unmarked:
         for at in _back(ms, SUBJECT_DAYS, SPAN):
-            yield Ask("subject", _name(b"s", at, SPAN, topic), base_subject)
-        for at in _back(ms, 4 * REPLY_SPAN, REPLY_SPAN):
-            yield Ask("replies", _name(b"r", at, REPLY_SPAN, topic), base_subject)
+            asks += [Ask("again", _name(kind, at, SPAN, about.unmarked), base_subject) for kind in (b"s", b"a")]
+    if about.ticket:
+        asks += [Ask("ticket", clue, base_subject) for clue in _before(b"k", about.ticket, ms)]
+    return tuple(asks)
 
 
-def _repeated(base_subject: str, ms: int) -> Iterator[Ask]:
-    if unmarked := _unmarked(base_subject):
-        for at in _back(ms, SUBJECT_DAYS, SPAN):
-            for kind in (b"s", b"a"):
-                yield Ask("again", _name(kind, at, SPAN, unmarked), base_subject)
+def _near(kind: bytes, value: bytes, ms: int) -> Iterator[ClueName]:
+    yield _name(kind, ms, REPLY_SPAN, value)
+    yield _hours(kind, value, ms)
 
 
-def _unmarked(base_subject: str) -> bytes:
-    """The topic without the mark at its end, b"" where there is none."""
-    short = _MARK.sub("", base_subject).rstrip()
-    return _topic("", short) if short != base_subject else b""
+def _before(kind: bytes, value: bytes, ms: int) -> Iterator[ClueName]:
+    for at in _back(ms, 2 * REPLY_SPAN, REPLY_SPAN):
+        yield _name(kind, at, REPLY_SPAN, value)
+    for at in range(ms, max(-1, ms - DAY_MS), -REPLY_HOURS * HOUR_MS):
+        yield _hours(kind, value, at)
+
+
+def _hours(kind: bytes, value: bytes, ms: int) -> ClueName:
+    return _name(kind, ms, 1, value + (ms // HOUR_MS % 24 // REPLY_HOURS).to_bytes(1, "big"))
 
 
 def _back(ms: int, days: int, span: int) -> Iterator[int]:
     return (ms - back * DAY_MS for back in range(0, days + 1, span) if ms >= back * DAY_MS)
 
 
-def _part(sender: bytes, part: re.Match[str], number: str, ms: int) -> ClueName:
-    kind = short_hash("series", f"{part[1].casefold().strip()} {part[3]} {number}")
-    hours = (ms // SERIES_MS % (DAY_MS // SERIES_MS)).to_bytes(1, "big")
-    return _name(b"n", ms, 1, hours + sender[:4] + kind)
+def _part(sender: bytes, part: re.Match[str], number: str) -> bytes:
+    return sender[:4] + short_hash("series", f"{part[1].casefold().strip()} {part[3]} {number}")
+
+
+def _sent(part: bytes, ms: int) -> ClueName:
+    return _name(b"n", ms, 1, (ms // SERIES_MS % (DAY_MS // SERIES_MS)).to_bytes(1, "big") + part)
 
 
 def _parts(sender: bytes, part: re.Match[str], ms: int) -> Iterator[Ask]:
     """Any other part; of a long series the beginning and the parts just before, of which one is there if anything is."""
     number = int(part[2])
     near = [str(n) for n in sorted({0, 1, number - 1, number - 2} - {number}) if n >= 0]
-    for at in (ms - SERIES_MS, ms, ms + SERIES_MS):
-        for other in ("", *near):
-            yield Ask("series", _part(sender, part, other, at), part[0])
+    times = [at for at in (ms - SERIES_MS, ms, ms + SERIES_MS) if 0 <= at < FAR * DAY_MS]
+    for other in [_part(sender, part, other) for other in ("", *near)]:
+        for at in times:
+            yield Ask("series", _sent(other, at), part[0])

@@ -7,7 +7,7 @@ membership, so its answer depends on the set of mail alone: never on what was jo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from mailloom.mail.model import MessageId
@@ -24,12 +24,15 @@ SKEW_MS = DAY_MS
 # ------------------------------------------------------------------------------------------------ weights, in thousandths
 # Tuned on mail with its reply headers taken away (bench/masked.py). A wrong join is worse than a missed one.
 WROTE = 1000  # a quote's head names the candidate's sender and the minute in which it was sent
+WROTE_BEFORE = 900  # the minute before: what Outlook rounds up, or what came a little later
 WROTE_NEARLY = 400  # the same minute of another hour: in some zone it is the one
 QUOTES = 1000  # all words that it quotes stand in the candidate's own text; less if fewer do
 FEW_RUNS = 3  # runs of six words below which a quote counts for less, as phrases are shared by chance
 SIBLINGS = 900  # both quote the same message, which is not here
-SUBJECT = 550
+SUBJECT = 550  # less if it is a single word, as many write "Test"
 PEOPLE = 100  # somebody takes part in both
+ADDRESSED = 60  # it goes to whoever wrote the candidate, from somebody who may have read that
+TICKET, TICKET_ALIKE = 1500, 500  # the same ticket, from the same sender, as trackers send it, or from another
 AGAIN = 2000  # the same sender says the same words under the same subject with another mark; less if fewer are the same
 SERIES = 1500  # a part of the same numbered series, sent within hours
 REPLY_NEEDS, OTHER_NEEDS = 600, 1400
@@ -70,7 +73,10 @@ def decide(
 def candidates(
     stated: Stated, items: Mapping[ClueName, ClueItem], owners: Mapping[MessageId, Stated]
 ) -> list[Candidate]:
-    """Everybody who owns a clue that a message asks for and that is not common; weight 0 where nothing holds when looked at."""
+    """Everybody who owns a clue that a message asks for and that is not common; weight 0 where nothing holds when looked at.
+
+    A twin is none: it says the same, so it would often be the best, and hide whom both answer.
+    """
     by_owner: dict[MessageId, list[Ask]] = defaultdict(list)
     common: set[int] = set()
     for ask in stated.asks:
@@ -81,9 +87,14 @@ def candidates(
         elif ask.kind == "text":
             common.add(ask.value)
     found = []
+    twins = {link.key for link in stated.links if link.kind == "twin"}
     for owner, asks in by_owner.items():
         candidate = owners.get(owner)
-        if candidate is not None and owner != stated.message:
+        if (
+            candidate is not None
+            and twins.isdisjoint([link.key for link in candidate.links])
+            and owner != stated.message
+        ):
             said = _said(stated, asks, candidate, frozenset(common))
             found.append(Candidate(sum([one.weight for one in said]), owner, tuple(said)))
     return found
@@ -105,20 +116,37 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
     if series := kinds["series"]:
         said.append(Says(SERIES, "series", series[0].detail))
     if earlier and stated.when - candidate.when <= SUBJECT_DAYS * DAY_MS and (kinds["subject"] or kinds["replies"]):
-        said.append(_subject(stated, candidate, "subject" if kinds["subject"] else "replies"))
+        said.append(_subject(stated, candidate, kinds))
+    if earlier and kinds["ticket"]:
+        same = stated.people[0] == candidate.people[0] != NOBODY
+        said.append(Says(TICKET if same else TICKET_ALIKE, "ticket", values=(int(same),)))
     if earlier and kinds["again"]:
         said.append(_again(stated, candidate))
     said = [one for one in said if one.weight]
-    if said and (both := (set(stated.people) - {NOBODY}).intersection(candidate.people)):
-        said.append(Says(PEOPLE, "people", values=(len(both),)))
+    if said:
+        said += _people(stated, candidate)
     return said
 
 
-def _subject(stated: Stated, candidate: Stated, kind: str) -> Says:
+def _subject(stated: Stated, candidate: Stated, kinds: Mapping[str, Sequence[Ask]]) -> Says:
     assert stated.when is not None
     assert candidate.when is not None
+    kind = "subject" if kinds["subject"] else "replies"
+    weight = max(ask.weight for ask in kinds[kind])
     between = (stated.when - candidate.when) // MINUTE_MS
-    return Says(SUBJECT, kind, values=(int(stated.subject == candidate.subject), between))
+    return Says(SUBJECT * weight // 1000, kind, values=(int(stated.subject == candidate.subject), between))
+
+
+def _people(stated: Stated, candidate: Stated) -> Iterator[Says]:
+    """Somebody takes part in both, or neither names anybody but its sender: some archives leave the readers out. It counts for more
+    where the mail goes to whoever wrote the candidate, from a sender who may have read that: as a reader, or with others who read both.
+    """
+    one, two = {*stated.people} - {NOBODY}, {*candidate.people} - {NOBODY}
+    both = one & two
+    sender, author = stated.people[0], candidate.people[0]
+    if both or len(one) == len(two) == 1:
+        answers = author in stated.people[1:] and (sender in both or not both <= {author})
+        yield Says(PEOPLE + ADDRESSED * answers, "people", values=(len(both), int(answers)))
 
 
 def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> Says:
@@ -129,15 +157,19 @@ def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> Says:
     for ask in asks:
         off = ask.value - minute
         here, there = (0, 0) if ask.kind == "wrote" else (stated.zone or 0, candidate.zone or 0)
-        weight, clock = WROTE, WRITER
-        if off in (here, 0):
-            clock = WRITER if off == there else QUOTER
-        elif off != there:
-            weight, clock = WROTE_NEARLY, NOBODY_S
-            if off % QUARTER or not ZONES[0] <= off <= ZONES[1]:
-                continue
+        clocks = (there, here, 0)
+        if off in clocks:
+            weight, late = WROTE, 0
+        elif off - 1 in clocks:
+            weight, late = WROTE_BEFORE, 1
+        elif off % QUARTER <= 1 and ZONES[0] <= off <= ZONES[1] + 1:
+            weight, late = WROTE_NEARLY, off % QUARTER
+        else:
+            continue
+        clock = WRITER if off - late == there else QUOTER if off - late in clocks else NOBODY_S
         level = 1 if ask.weight >= WROTE else 2
-        best = max(best, Says(weight * ask.weight // 1000, "wrote", ask.detail, (ask.value, off, clock, level)))
+        values = (ask.value, off - late, late, clock, level)
+        best = max(best, Says(weight * ask.weight // 1000, "wrote", ask.detail, values))
     return best
 
 

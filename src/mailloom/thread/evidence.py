@@ -23,10 +23,13 @@ GUID_HEAD = 22  # [MS-OXOMSG] 2.2.1.3: 1 reserved byte, 5 of FILETIME, 16 of GUI
 def evidence(record: Record) -> Stated:
     """Everything that a message states. The same record states the same, wherever and whenever it is asked."""
     message = record.message
-    sender = message.from_[0].key if message.from_ else ""
+    author = message.author or message.from_
+    sender = author[0].key if author else ""
     named = (*message.from_, *message.author, *message.to, *message.cc)
     others = dict.fromkeys([a.key for a in named if a.key and a.key != sender])
-    people = (sender, *others)[:MAX_PEOPLE]
+    # Who reads a list is there whether or not the mail is addressed to it: it may be in Bcc, or go by another of the list's names.
+    lists = [f"list {message.list_id}"] if message.list_id else []
+    people = (sender, *lists, *others)[:MAX_PEOPLE]
     links = tuple(_hard(record))
     soft = clues(record, cites=any(not link.owns for link in links))
     return Stated(

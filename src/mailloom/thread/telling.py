@@ -17,12 +17,13 @@ class Says(NamedTuple):
 
     | kind | who | values |
     |---|---|---|
-    | wrote | the name in a quote's head | its minute; minutes that this is off from UTC; whose clock shows it; 1 for a quote, 2 for one inside it |
+    | wrote | the name in a quote's head | its minute; minutes that this is off from UTC; 1 if it is a minute late; whose clock shows it; 1 for a quote, 2 for one inside it |
     | siblings | the name in both quotes' heads | its minute |
     | text, again | | phrases found; of how many |
     | subject, replies | | 1 where base subjects are the same; minutes between both |
+    | ticket | | 1 from the same sender |
     | series | what the subject says of the part | |
-    | people | | how many take part in both |
+    | people | | how many take part in both; 1 if it goes to who wrote that mail |
     """
 
     weight: int
@@ -42,9 +43,10 @@ WRITER, QUOTER, NOBODY_S = range(3)
 
 def told(says: Says) -> str:
     match says.kind, says.values:
-        case "wrote", (minute, off, clock, level):
+        case "wrote", (minute, off, late, clock, level):
             quotes = "it quotes" if level == 1 else "its quote quotes"
-            return f"{quotes} what {says.who} wrote on {minute_of(minute)}{_clock(off, clock)}"
+            within = ", within a minute" if late else ""
+            return f"{quotes} what {says.who} wrote on {minute_of(minute)}{_clock(off, clock)}{within}"
         case "siblings", (minute,):
             return f"both quote what {says.who} wrote on {minute_of(minute)}"
         case "text", (found, of):
@@ -56,9 +58,17 @@ def told(says: Says) -> str:
             return f"{what}{'' if says.kind == 'subject' else ', both replies or forwards'}, {later(minutes)}"
         case "series", _:
             return f"parts of one series, of which it is {says.who}"
-        case "people", (count,):
-            return "one takes part in both" if count == 1 else f"{count} take part in both"
+        case "ticket", (same,):
+            return f"the same ticket{', from the same sender' if same else ''}"
+        case "people", (count, answers):
+            return f"{_both(count)}{', and it goes to the one who wrote that mail' if answers else ''}"
     return says.kind
+
+
+def _both(count: int) -> str:
+    if count == 0:
+        return "neither names anybody but its sender"
+    return "one takes part in both" if count == 1 else f"{count} take part in both"
 
 
 def _clock(off: int, clock: int) -> str:
