@@ -12,6 +12,7 @@ from mailloom.mail.mime import scan
 from mailloom.mail.parse import message, parse
 from mailloom.schema import dump_record, load_record
 from mailloom.thread.evidence import evidence
+from mailloom.thread.keys import short_hash
 
 LIST = "List-Id: Plans <plans.lists.example.org>\n"
 
@@ -78,7 +79,9 @@ def test_an_author_is_a_person_of_the_thread_and_stays_in_the_record() -> None:
     record = identify(mime, message(mime))
     again = load_record(dump_record(record))
     assert [one.key for one in again.message.author] == ["ann@example.org"]
-    assert len(evidence(record).people) == 2
+    people = evidence(record).people
+    assert people[0] == short_hash("person", "ann@example.org"), "who wrote it, not the list"
+    assert len(people) == len({"ann", "the list by its id", "the list by its address"})
     plain = raw.replace(b" via Plans", b"")
     mime = scan(plain)
     record = identify(mime, message(mime))

@@ -161,14 +161,16 @@ def _address(key: str) -> bytes:
 _NAME = re.compile(r"[^\W_]{2,}")
 
 
-# Exchange shows a department behind a name, "Doe, John (HR)", Lotus Notes where in the company one is: "John Doe/LON/ACME@ACME".
-_BEHIND = re.compile(r"(?<=[\w.]) ?[(\[][^()\[\]]*[)\]]$|(?<=\w)[/@](?=\w).*$")
+_DEPARTMENT = re.compile(r"(?<=[\w.]) ?[(\[][^()\[\]]{1,60}[)\]]$")
+"""That Exchange shows behind a name: "Doe, John (HR)"."""
+_PLACE = re.compile(r"(?<=\w)[/@](?=\w)")
+"""Before where in a company one is, in Lotus Notes: "John Doe/LON/ACME@ACME"."""
 
 
 @lru_cache(maxsize=2048)
 def _called(name: str) -> bytes:
     """A name in any order and case, without initials: "Doe, John F." is John Doe, and so is "John Doe via Pumps"."""
-    name = _BEHIND.sub("", written_by(name) or name)
+    name = _DEPARTMENT.sub("", _PLACE.split(written_by(name) or name, maxsplit=1)[0])
     words = sorted(_NAME.findall(name.casefold()))
     return short_hash("called", " ".join(words)) if len(words) > 1 or name.isascii() is False else b""
 

@@ -24,12 +24,12 @@ _COUNTER = re.compile(r"\[([a-z][\w.-]{0,40})([ :,])[ #]?\d{1,9}\]", re.IGNORECA
 _TRACKERS = "bug|ticket|issue|case|request|task|incident|ref|id|rt|pr|sr|order"
 _TICKET = re.compile(
     rf"[\[(](?i:[\w.-]{{1,40}} )?(?:(?i:{_TRACKERS})[ #:-]{{0,2}}(?i:id[: ]{{1,2}})?|#)#?\d[\d-]{{0,20}}[\])]"
-    rf"|[\[(]#?[A-Z][A-Z0-9]{{1,9}}-\d{{1,9}}(?:-\d{{1,9}})?[\])]|^\s*(?i:re: ?)?(?i:bug|ticket|issue) ?#\d{{1,9}}(?=:)"
+    rf"|[\[(]#?[A-Z][A-Z0-9]{{1,9}}-\d{{1,9}}(?:-\d{{1,9}})?[\])]|^\s{{0,4}}(?i:re: ?)?(?i:bug|ticket|issue) ?#\d{{1,9}}(?=:)"
 )
 """How trackers write which ticket a mail is about: Bugzilla "[Bug 12]", RT "[example.org #12]", OTRS "[Ticket#2024]", Jira "(PUMP-12)", GitHub
 "(#12)", "(Issue #12)", Debian "Bug#12:"."""
 _KEY = re.compile(
-    r"(?:[A-Z][A-Z0-9]+-)?\d[\d-]*"
+    r"(?:[A-Z][A-Z0-9]{1,9}-)?\d[\d-]{0,20}"
 )  # of a ticket, without words: GitHub writes (#12), (PR #12) and (Issue #12) of one
 _NO_TICKET = re.compile(r"\W*(?:covid|utf|iso|rfc|cve)-", re.IGNORECASE)
 _REPOSITORY = re.compile(r"\[[\w.-]{1,60}/[\w.-]{1,60}\]")  # of which the ticket is, on GitHub and the like
@@ -46,7 +46,7 @@ _AGAIN = re.compile(
     re.IGNORECASE,
 )
 """In a mark it says that this was sent before. What else marks hold (a date, a place, a week) tells mails of one kind apart."""
-_NUMBER = re.compile(r"\d(?!\d*(?:st|nd|rd|th|\.|ème|e|º|ª|:a)(?!\w))")
+_NUMBER = re.compile(r"\d(?!\d{0,2}(?:st|nd|rd|th|\.|ème|e|º|ª|:a)(?!\w))")
 
 
 class Topic(NamedTuple):
