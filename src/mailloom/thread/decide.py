@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, NodeName, Stated, Target
-from mailloom.thread.clues import DAY_MS, MINUTE_MS, QUARTER, SUBJECT_DAYS, ZONES
+from mailloom.thread.clues import DAY_MS, MINUTE_MS, OUTERMOST, QUARTER, SUBJECT_DAYS, ZONES, writer
 from mailloom.thread.keys import is_common, is_owned, short_hash
 from mailloom.thread.sketch import contained, unpack
 
@@ -90,6 +90,8 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
     for ask in asks:
         kinds[ask.kind].append(ask)
     said = [_wrote(stated, [*kinds["wrote"], *kinds["wrote there"]], candidate), _quotes(stated, candidate, common)]
+    if said[1].weight and not said[0].weight and _another(stated, candidate):
+        said[1] = said[1]._replace(weight=said[1].weight // 2)
     earlier = candidate.message < stated.message
     if not earlier and not said[0].weight:
         return []
@@ -152,6 +154,14 @@ def _quotes(stated: Stated, candidate: Stated, common: frozenset[int]) -> _Says:
     found, of = contained(unpack(stated.quoted), unpack(candidate.own), common)
     weight = QUOTES * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)
     return _Says(weight, "text", f"{found} of {of} sampled phrases that it quotes are its own words")
+
+
+def _another(stated: Stated, candidate: Stated) -> bool:
+    """Whether the outermost head names the candidate's sender at another time: it quotes another mail of theirs, made by one template."""
+    named = {
+        writer(ask.clue) for ask in stated.asks if ask.kind in ("wrote", "wrote there") and ask.weight == OUTERMOST
+    }
+    return not (named - {b""}).isdisjoint([writer(clue) for clue in candidate.owns])
 
 
 def _again(stated: Stated, candidate: Stated) -> _Says:
