@@ -240,7 +240,7 @@ def test_replies_whose_beginning_nobody_has_find_each_other() -> None:
     one, two = (mail(f"Body {n}.", who=ANN, subject="Re: Pump is here", at=day(n)) for n in (0, 2 * REPLY_SPAN))
     found = link(two, one)
     assert found is not None
-    assert found.kind == "subject"
+    assert found.kind == "replies"
 
 
 def test_a_busy_talk_without_its_beginning_holds_together() -> None:

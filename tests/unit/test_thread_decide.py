@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import Ask, ClueItem, Link, Stated, Target
+from mailloom.ports import Ask, ClueItem, Link, Stated
 from mailloom.thread.batch import clue_items, derive, key_items
 from mailloom.thread.clues import DAY_MS
 from mailloom.thread.decide import ADDRESSED, NOBODY, PEOPLE, SUBJECT, decide
@@ -40,10 +40,13 @@ def chosen(asker: Stated, owners: Sequence[Stated]) -> list[MessageId]:
 
 def test_a_reply_joins_the_mail_of_that_subject_among_the_same_people() -> None:
     owner = at(1, [ANN, BOB])
-    for people, weight in (([BOB, ANN], SUBJECT + PEOPLE + ADDRESSED), ([BOB], SUBJECT + PEOPLE)):
-        assert decide(at(3, people, asks=True), clue_items([owner]), {owner.message: owner}) == (
-            Target(owner.message, "subject", weight, "the same subject; people in common"),
-        )
+    for people, weight, both in (
+        ([BOB, ANN], SUBJECT + PEOPLE + ADDRESSED, "2 take part"),
+        ([BOB], SUBJECT + PEOPLE, "one takes part"),
+    ):
+        chosen_one = decide(at(3, people, asks=True), clue_items([owner]), {owner.message: owner})
+        assert [(t.target, t.kind, t.weight) for t in chosen_one] == [(owner.message, "subject", weight)]
+        assert chosen_one[0].detail == f"the same subject, 2 days later; {both} in both"
 
 
 @pytest.mark.parametrize(

@@ -1,269 +1,386 @@
-"""Why a mail is in its thread: each link that it states, what became of it, and what was looked for beyond, as values and in words."""
+"""Why a mail is in its thread, told: one small function for each part of the story (archive/story.py), and the story as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from mailloom.archive import Archive
+from mailloom.archive.story import Likely, Story, Tie
 from mailloom.cli import draw
+from mailloom.cli.explain_words import answer_line, sought_lines, step_words, tie_line, why_unused
 from mailloom.mail.model import MessageId
-from mailloom.ports import ClueItem, KeyItem, Link, NodeName, Place, Soft, Stated
+from mailloom.ports import Place
 from mailloom.schema import text_id
-from mailloom.thread.decide import is_asking
-from mailloom.thread.edits import HAND, JOIN, Hand
-from mailloom.thread.keys import MAX_CITERS, is_common, is_dead, nodes_of
-from mailloom.thread.tree import topics
+from mailloom.thread.decide import Candidate
+from mailloom.thread.edits import JOIN
+from mailloom.thread.keys import is_common
+from mailloom.thread.telling import Says
 
-LOOKED_AT = 1000  # messages of one key that are told apart into those that have it and those that cite it
-NAMED = 3  # others that a line names
-
-
-def facts(archive: Archive, message: MessageId) -> dict[str, Any]:
-    """Everything `explain --json` prints. A link's `state` is joins, alone, dead or apart; `why` says why a dead one
-    or one that a hand edit keeps apart isn't used.
-    """
-    threads = archive.stores.threads
-    conversation = archive.conversation(message)
-    members = archive.members(conversation)
-    stated = archive.stated([message])[0]
-    names = {link.key for link in stated.links}
-    items, nodes = dict(threads.keys(names)), threads.nodes(names)
-    linked = threads.linked(names)
-    asking = is_asking(stated, items)
-    clues = threads.clues({ask.clue for ask in stated.asks})
-    hand = archive.by_hand([stated])
-    walled = hand.walled(stated)
-    links = []
-    for link in stated.links:
-        item = items.get(link.key, KeyItem())
-        others = [other for other in linked.get(link.key, ()) if other != message]
-        if link.key in hand.at:
-            others = _used(archive, link.key, others[:LOOKED_AT])
-        settled = link.key not in nodes or nodes[link.key].dead == is_dead(item)
-        links.append(_link(archive, link, item, others, settled, walled.get(link.key)))
-    return {
-        "id": text_id(message),
-        "message_id": archive.summary(message).message_id,
-        "thread": text_id(conversation),
-        "messages": len(members),
-        "topic": text_id(_topic(archive, members, message)),
-        "links": links,
-        "soft": [_soft(row, message) for row in _drawn(archive, message)],
-        "edits": [_edit(stated, place) for place in _places(hand, stated)],
-        "asking": asking,
-        "asks": [_ask(stated, clues, number) for number in range(len(stated.asks))],
-    }
+NAMED = 3  # others that a line names, and candidates that are told of
+CHAIN = 4  # ids of References alone that are told of
+STEPS = 6  # of the way to the oldest
+_ID = re.compile(r"(?<![\w.@<>+=-])[0-9a-f]{8,31}(?![\w.@<>+=-])")
+"""An id as `Archive.short` gives it. Coloured last: columns are counted without colours."""
 
 
-def _topic(archive: Archive, members: Sequence[MessageId], message: MessageId) -> MessageId:
-    sql = "select id, base_subject from messages where scope = ? and id = ?"
-    rows = archive.connection.executemany(sql, [(archive.scope, member) for member in members])
-    return topics((MessageId(member), subject.encode()) for member, subject in rows).get(message, message)
+def lines(archive: Archive, story: Story, *, room: int) -> Iterator[str]:
+    """The story in `room` columns."""
+    for line in _plain(archive, story, room):
+        yield _ID.sub(_coloured, line)
 
 
-def _places(hand: Hand, stated: Stated) -> list[Place]:
-    """One place of each edit that names a message or, where none does, its keys."""
-    by_number: dict[int, Place] = {}
-    for name in reversed(nodes_of(stated)):
-        by_number.update((place.number, place) for place in hand.at.get(name, ()))
-    return [place for _, place in sorted(by_number.items())]
+def _coloured(found: re.Match[str]) -> str:
+    return draw.name_of(found[0])
 
 
-def _edit(stated: Stated, place: Place) -> dict[str, Any]:
-    other = place.message if place.message != stated.message else place.target
-    return {"number": place.number, "kind": place.kind, "inside": place.inside, "other": text_id(other)}
+def _plain(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    yield from _place(archive, story, room)
+    yield from _part("Joined by its ids", _joined(archive, story, room), room)
+    yield from _part("Edited by hand", _edited(archive, story, room), room)
+    yield from _part("Joined by what is likely", _likely(archive, story, room), room)
+    yield from _part(_considered_heading(story), _considered(archive, story, room), room)
+    yield from _part("Nearly the same text, which alone joins nobody", _near(archive, story, room), room)
+    yield from _part("The way to the oldest", _way(archive, story, room), room)
+    yield from _part("Stated, and joins nothing", _unused(archive, story, room), room)
+    yield from _looking(archive, story, room)
 
 
-def _used(archive: Archive, key: NodeName, others: Sequence[MessageId]) -> list[MessageId]:
-    """Those for whom a key counts that a hand edit names."""
-    stated = archive.stated(others)
-    hand = archive.by_hand(stated)
-    return [s.message for s in stated if key not in hand.walled(s)]
+def _part(heading: str, told: Iterator[str], room: int) -> Iterator[str]:
+    for number, line in enumerate(told):
+        if number == 0:
+            yield ""
+            yield from map(draw.bold, draw.wrap(heading, room))
+        yield line
 
 
-def _link(
-    archive: Archive, link: Link, item: KeyItem, others: Sequence[MessageId], settled: bool, wall: int | None
-) -> dict[str, Any]:
-    having = _having(archive, link.key, others[:LOOKED_AT])
-    citing = [other for other in others if other not in having]
-    why = ""
-    if is_dead(item):
-        more = " or more" if len(item.senders) >= MAX_CITERS else ""
-        if item.owners:
-            why = "it was given to mails with different subjects"
-        else:
-            why = (
-                f"{len(item.senders)}{more} senders with {len(item.subjects)}{more} subjects cite it and nobody has it"
-            )
-    return {
-        "kind": link.kind,
-        "relation": "has" if link.owns else "cites",
-        "value": link.detail,
-        "weight": link.weight,
-        "state": "dead" if why else "apart" if wall else "joins" if others else "alone",
-        "why": why or (f"kept apart by hand (edit {wall})" if wall else ""),
-        "settled": settled,
-        "had_by": [text_id(other) for other in sorted(having)],
-        "cited_by": [text_id(other) for other in sorted(citing)],
-    }
+# ------------------------------------------------------------------------------------------------ where it is
+def _place(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    yield from draw.title(archive.summary(story.message).subject, room)
+    yield from draw.wrap(f"from {_who(archive, story.message)}", room)
+    yield from draw.wrap(_thread(archive, story), room)
+    if story.topic not in (story.thread, story.message):
+        yield from draw.wrap(f"its subject came up in {_name(archive, story.topic)}", room)
+    elif story.topic != story.thread:
+        yield "it brings up a new subject there"
+    if story.copies > 1:
+        yield from draw.wrap(f"it came {story.copies:,} times: `mailloom where` tells from where", room)
 
 
-def _having(archive: Archive, key: NodeName, others: Sequence[MessageId]) -> set[MessageId]:
-    return {s.message for s in archive.stated(others) if any(link.owns and link.key == key for link in s.links)}
-
-
-def _drawn(archive: Archive, message: MessageId) -> list[Soft]:
-    return sorted(archive.stores.threads.drawn([message]))
-
-
-def _soft(row: Soft, message: MessageId) -> dict[str, Any]:
-    outward = row.source == message
-    return {
-        "direction": "to" if outward else "from",
-        "other": text_id(row.target if outward else row.source),
-        "kind": row.kind,
-        "weight": row.weight,
-        "detail": row.detail,
-        "live": row.live,
-    }
-
-
-def _ask(stated: Stated, clues: Mapping[bytes, ClueItem], number: int) -> dict[str, Any]:
-    ask = stated.asks[number]
-    item = clues.get(ask.clue, ClueItem())
-    return {
-        "kind": ask.kind,
-        "value": ask.detail,
-        "weight": ask.weight,
-        "candidates": [text_id(owner) for owner in sorted(item.owners)],
-        "common": is_common(item),
-    }
-
-
-# ------------------------------------------------------------------------------------------------ in words
-_SAYS = {
-    "message-id": "its Message-ID",
-    "in-reply-to": "it answers",
-    "references": "it refers to",
-    "alias": "it was also sent as",
-    "thread-index": "its Thread-Index",
-    "twin": "the same content under another id",
-}
-
-
-def lines(archive: Archive, known: dict[str, Any], *, room: int) -> Iterator[str]:
-    """The facts, told."""
-    summary = archive.summary(archive.find(known["id"]))
-    yield from draw.title(summary.subject, room)
-    thread, topic = archive.find(known["thread"]), archive.find(known["topic"])
-    yield (
-        f"is in thread {draw.name_of(archive.short(thread))}, {draw.several(known['messages'], 'message')}, the oldest of which names it"
-        + ("" if topic == thread else f"; its topic began with {draw.name_of(archive.short(topic))}")
+def _thread(archive: Archive, story: Story) -> str:
+    short = archive.short(story.thread)
+    if story.members == 1:
+        return f"is alone in its thread, {short}"
+    if story.thread == story.message:
+        return f"is the oldest of {story.members:,} messages, so it names their thread, {short}"
+    return (
+        f"is one of {story.members:,} messages in thread {short}, which is named by its oldest: "
+        f"{_subject(archive, story.thread)}, {_who(archive, story.thread)}"
     )
-    links = _together(known["links"])
-    used = [link for link in links if link["state"] == "joins"]
-    unused = [link for link in links if link["state"] != "joins" and link["kind"] != "twin"]
-    if used:
-        yield from ("", draw.bold("Joined by"))
-        for link in used:
-            yield from _told(archive, link, room)
-    if known["edits"]:
-        yield from ("", draw.bold("Edited by hand"))
-        for edit in known["edits"]:
-            yield from _indented(_edit_told(archive, edit, known["id"]), room)
-    likely = [row for row in known["soft"] if row["kind"] != HAND]
-    if likely:
-        yield from (
-            "",
-            draw.bold("Joined by what is likely" if any(row["live"] for row in likely) else "No longer joined by"),
-        )
-        for row in likely:
-            yield from _soft_told(archive, row, room)
-    if unused:
-        yield from ("", draw.bold("Stated, and joins nothing"))
-        for link in unused:
-            yield from _told(archive, link, room)
-    yield ""
-    yield from draw.wrap(_asking(known), room)
 
 
-def _together(links: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """In-Reply-To and References mostly name the same id: told once, with both kinds."""
-    told: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for link in links:
-        same = told.setdefault(("id", link["relation"], link["value"]), {**link, "kinds": []})
-        same["kinds"].append(link["kind"])
+def _way(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    """Where what is told of its own links isn't enough to see why it is with the oldest."""
+    if len(story.way) < 2:
+        return
+    for number, step in enumerate(story.way[:STEPS]):
+        words = f"{'which' if number else 'it'} {step_words(step.way, _name(archive, step.message), step.value)}"
+        yield from _indented(words, room, 2)
+    if len(story.way) > STEPS:
+        yield f"  and {draw.several(len(story.way) - STEPS, 'more step')} like these"
+
+
+# ------------------------------------------------------------------------------------------------ ids
+def _joined(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    yield from _ties(archive, [ties for ties in _together(story.ties) if ties[0].state == "joins"], room)
+
+
+def _unused(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    if not any(tie.link.kind == "message-id" for tie in story.ties):
+        yield from _indented("it has no id that can be used, so nobody can answer it by one", room, 2)
+    alone = [ties for ties in _together(story.ties) if ties[0].state != "joins" and ties[0].link.kind != "twin"]
+    yield from _ties(archive, alone, room)
+
+
+def _ties(archive: Archive, every: Sequence[Sequence[Tie]], room: int) -> Iterator[str]:
+    """A long chain of References is told by its ends: where the talk began, and what was before this mail."""
+    chain = [ties for ties in every if [tie.link.kind for tie in ties] == ["references"]]
+    between = chain[1 : 1 - CHAIN] if len(chain) > CHAIN + 1 else []
+    for ties in every:
+        if ties not in between:
+            yield from _tie(archive, ties, room)
+        elif ties is between[0]:
+            here = sum(bool(one[0].having) for one in between)
+            words = f"its References name {len(between):,} more, of which {here:,} {'is' if here == 1 else 'are'} here"
+            yield from _indented(words, room, 2)
+
+
+def _together(ties: Iterable[Tie]) -> list[list[Tie]]:
+    """In-Reply-To and References mostly name the same id: told once."""
+    told: dict[tuple[bytes, bool], list[Tie]] = {}
+    for tie in ties:
+        told.setdefault((tie.link.key, tie.link.owns), []).append(tie)
     return list(told.values())
 
 
-def _told(archive: Archive, link: dict[str, Any], room: int) -> Iterator[str]:
-    value = "" if link["kind"] == "twin" else f" {draw.safe(link['value'])}"
-    kinds = " and ".join(link["kinds"])
-    says = _SAYS.get(link["kind"], link["kind"])
-    yield f"  {draw.clip(says + value, room - len(kinds) - 20)} {draw.dim(_weight(kinds, link))}"
-    if link["why"]:
-        yield f"    not used: {link['why']}"
-    having, citing = link["had_by"], link["cited_by"]
-    if having:
-        one, many = ("which is", "which are") if link["relation"] == "cites" else ("shared by", "shared by")
-        yield from _indented(_others(archive, having, one, many), room)
-    elif link["relation"] == "cites":
-        yield "    nobody here has it"
-    if citing:
-        yield from _indented(_others(archive, citing, "cited by", "cited by"), room)
-    elif link["relation"] == "has" and link["kind"] != "twin" and not having:
-        yield "    nobody cites it"
-    if not link["settled"]:
-        yield "    its state changed since threads were last settled: the next ingest does that"
+def _tie(archive: Archive, ties: Sequence[Tie], room: int) -> Iterator[str]:
+    tie = ties[0]
+    yield f"  {draw.clip(tie_line(ties), room - 2)}"
+    if why := why_unused(tie):
+        yield from _indented(why, room, 4)
+    for line in _others(archive, tie):
+        yield from _indented(line, room, 4)
+    if not tie.settled:
+        yield from _indented("that changed since threads were last settled: the next ingest does it", room, 4)
 
 
-def _indented(text: str, room: int) -> Iterator[str]:
-    yield from (f"    {line}" for line in draw.wrap(text, room - 4))
+def _others(archive: Archive, tie: Tie) -> Iterator[str]:
+    """Who shares an id, in which way."""
+    having, citing = _names(archive, tie.having), _names(archive, tie.citing)
+    match tie.link.kind:
+        case "twin":
+            yield having
+        case "thread-index":
+            if tie.above is not None:
+                missing = f", {draw.several(tie.gap, 'answer')} between them not being here" if tie.gap else ""
+                yield f"it continues that of {_name(archive, tie.above)}{missing}"
+            if every := sorted({*tie.having, *tie.citing} - {tie.above}):
+                yield f"{'others of it are' if tie.above else 'shared with'} {_names(archive, every)}"
+            elif tie.above is None:
+                yield "no other mail here has it"
+        case _ if tie.link.owns:
+            if having:
+                yield f"{having} {'has' if len(tie.having) == 1 else 'have'} the same id, and other content"
+            if citing:
+                yield f"cited by {citing}"
+        case _:
+            if having:
+                yield f"which is {having}" if len(tie.having) == 1 else f"several mails have it: {having}"
+            elif tie.state == "dead":
+                yield f"cited by {citing} too"
+            elif citing:
+                yield f"that mail is not here; it is cited by {citing} too"
+            else:
+                yield "that mail is not here: if it comes, the two are joined"
 
 
-def _weight(kinds: str, link: dict[str, Any]) -> str:
-    return f"({kinds}, weight {link['weight'] / 1000:.2f})"
+# ------------------------------------------------------------------------------------------------ by hand
+def _edited(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    for place in story.edits:
+        yield from _indented(f"{_edit(archive, place, story.message)} (edit {place.number})", room, 2)
 
 
-def _others(archive: Archive, ids: Sequence[str], one: str, many: str) -> str:
-    named = []
-    for text in ids[:NAMED]:
-        other = archive.find(text)
-        summary = archive.summary(other)
-        named.append(
-            f"{draw.name_of(archive.short(other))} ({draw.safe(summary.sender)}, {draw.moment(summary.date).strip()})"
+def _edit(archive: Archive, place: Place, own: MessageId) -> str:
+    other = _other(place, own)
+    if place.kind == JOIN:
+        return f"joined by hand with {_name(archive, other)}"
+    if other == own:
+        return "split off by hand, with what answers it"
+    return f"{'kept by hand with' if place.inside else 'kept apart by hand from'} {_name(archive, other)}, which was split off"
+
+
+def _other(place: Place, own: MessageId) -> MessageId:
+    return place.message if place.message != own else place.target
+
+
+# ------------------------------------------------------------------------------------------------ what is likely
+def _likely(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    shown = [one for one in story.likely if one.outward] + [one for one in story.likely if not one.outward][:NAMED]
+    for one in shown:
+        yield from _indented(_link(archive, one, story.needs), room, 2)
+        if one.row.live:
+            yield from _says(one.says, room) if one.says else _indented(draw.safe(one.row.detail), room, 4)
+    if len(story.likely) > len(shown):
+        yield f"  and {len(story.likely) - len(shown):,} more follow it"
+    if not story.settled:
+        yield from _indented("more came since threads were last settled: the next ingest looks again", room, 2)
+
+
+def _link(archive: Archive, one: Likely, needs: int) -> str:
+    other = _name(archive, one.row.target if one.outward else one.row.source)
+    if not one.row.live:
+        once = f"it followed {other} once" if one.outward else f"{other} followed it once"
+        return f"{once}; better evidence came"
+    if one.outward:
+        return f"it follows {other}, by a weight of {_weight(one.row.weight)} where {_weight(needs)} is enough"
+    return f"{other} follows it, by a weight of {_weight(one.row.weight)}"
+
+
+def _says(says: Sequence[Says], room: int) -> Iterator[str]:
+    for one in says:
+        yield from _hanging(_weight(one.weight), draw.safe(one.detail), room, 4)
+
+
+def _considered_heading(story: Story) -> str:
+    if any(one.outward and one.row.live for one in story.likely):
+        return "Also considered, and weaker"
+    why = "for an answer" if story.reply else 'for mail that is no "Re:"'
+    return f"Considered, and too weak: {_weight(story.needs)} is needed {why}"
+
+
+def _considered(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    linked = {one.row.target for one in story.likely if one.outward and one.row.live}
+    rest = [one for one in story.considered if one.message not in linked]
+    weighed = [one for one in rest if one.weight]
+    best = story.considered[0].weight if linked else 0
+    for one in weighed[:NAMED]:
+        says = _candidate(archive, one) + ("; as strong, but older" if one.weight == best else "")
+        yield from _hanging(_weight(one.weight), says, room, 2)
+    if len(weighed) > NAMED:
+        yield f"  and {draw.several(len(weighed) - NAMED, 'weaker one')}"
+    if nothing := sum(not one.weight and one.message < story.message for one in rest):
+        yield from _indented(
+            f"{draw.several(nothing, 'mail')} looked alike at first, but not on a closer look", room, 2
         )
-    more = f" and {len(ids) - NAMED:,} more" if len(ids) > NAMED else ""
-    return f"{one if len(ids) == 1 else many} {', '.join(named)}{more}"
 
 
-def _soft_told(archive: Archive, row: dict[str, Any], room: int) -> Iterator[str]:
-    other = _others(archive, [row["other"]], "it follows" if row["direction"] == "to" else "it is followed by", "")
-    yield from (f"  {line}" for line in draw.wrap(other, room - 2))
-    weight = _weight(row["kind"], row)
-    state = "" if row["live"] else ", no longer used: better evidence came"
-    same = draw.clip(draw.safe(f"same {row['kind']}: {row['detail']}"), room - len(weight) - len(state) - 5)
-    yield f"    {same} {draw.dim(weight)}{state}"
+def _candidate(archive: Archive, one: Candidate) -> str:
+    return f"{_name(archive, one.message)}: {draw.safe('; '.join(says.detail for says in one.says))}"
 
 
-def _edit_told(archive: Archive, edit: dict[str, Any], own: str) -> str:
-    number = f" (edit {edit['number']})"
-    if edit["kind"] == JOIN:
-        return _others(archive, [edit["other"]], "joined by hand with", "") + number
-    if edit["other"] == own:
-        return f"split off by hand, with what answers it{number}"
-    side = "kept by hand with" if edit["inside"] else "kept apart by hand from"
-    return _others(archive, [edit["other"]], side, "") + ", which was split off" + number
+def _near(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    for other, share in story.near[:NAMED]:
+        yield from _hanging(f"{share:.0%}", _name(archive, other), room, 2)
+    if len(story.near) > NAMED:
+        yield f"  and {len(story.near) - NAMED:,} more: `mailloom duplicates` lists them"
 
 
-def _asking(known: dict[str, Any]) -> str:
-    if not known["asks"]:
-        return "It looks for nothing beyond its ids."
-    sought = ", ".join(f"{ask['kind']} {draw.safe(ask['value'])!r}" for ask in known["asks"])
-    if not known["asking"]:
-        return f"It has a parent by its ids, so likely ones are not looked for ({sought})."
-    common = any(ask["common"] for ask in known["asks"])
-    found = sum(len(ask["candidates"]) for ask in known["asks"])
-    end = ", which is too common to tell threads apart" if common else f": {draw.several(found, 'candidate')}"
-    return f"No parent is known by its ids, so a likely one is looked for by {sought}{end}."
+# ------------------------------------------------------------------------------------------------ what would change it
+def _looking(archive: Archive, story: Story, room: int) -> Iterator[str]:
+    if not story.asks or not story.asking:
+        why = "a mail that it answers by id is here" if story.asks else _silent(archive, story)
+        yield from ("", *draw.wrap(f"It looks for nothing more: {why}.", room))
+        return
+    linked = {one.row.target for one in story.likely if one.outward and one.row.live}
+    heading = "Would follow something better, if it came: it looks for" if linked else "Looks for what it may follow"
+    yield from _part(heading, _wanted(story, linked, room), room)
+
+
+def _wanted(story: Story, linked: Collection[MessageId], room: int) -> Iterator[str]:
+    for one, line in sought_lines(story.sought):
+        yield from _hanging("-", f"{line} ({answer_line(one, linked)})", room, 2)
+
+
+def _silent(archive: Archive, story: Story) -> str:
+    message = archive.record(story.message).message
+    if "automatic" in message.marks:
+        return "it is automatic, and such mail quotes and repeats subjects without taking part in a talk"
+    if message.date.ms is None:
+        return "it has no date, so nobody can tell what came before it"
+    return "it quotes nobody and answers no subject"
+
+
+# ------------------------------------------------------------------------------------------------ names and columns
+def _name(archive: Archive, message: MessageId) -> str:
+    return f"{archive.short(message)} ({_who(archive, message)})"
+
+
+def _who(archive: Archive, message: MessageId) -> str:
+    said = archive.record(message).message
+    return f"{draw.clip(draw.who((said.author or said.from_)[:1]), 40)}, {draw.moment(said.date.ms).strip()}"
+
+
+def _subject(archive: Archive, message: MessageId) -> str:
+    subject = draw.clip(draw.safe(archive.summary(message).subject), 60)
+    return f"'{subject}'" if subject else "no subject"
+
+
+def _names(archive: Archive, messages: Sequence[MessageId]) -> str:
+    named = ", ".join(_name(archive, message) for message in messages[:NAMED])
+    return named + (f" and {len(messages) - NAMED:,} more" if len(messages) > NAMED else "")
+
+
+def _weight(thousandths: int) -> str:
+    return f"{thousandths / 1000:.2f}"
+
+
+def _indented(text: str, room: int, margin: int) -> Iterator[str]:
+    yield from (" " * margin + line for line in draw.wrap(text, room - margin))
+
+
+def _hanging(mark: str, text: str, room: int, margin: int) -> Iterator[str]:
+    """A paragraph with a mark in front, the lines below it under its first letter."""
+    taken = margin + len(mark) + 1
+    for number, line in enumerate(draw.wrap(text, room - taken)):
+        yield (" " * margin + mark + " " if number == 0 else " " * taken) + line
+
+
+# ------------------------------------------------------------------------------------------------ as JSON
+def value(archive: Archive, story: Story) -> dict[str, Any]:
+    """Everything, as `explain --json` prints it: one entry for each header that states an id, each soft link and each ask."""
+    return {
+        "id": text_id(story.message),
+        "message_id": archive.summary(story.message).message_id,
+        "thread": text_id(story.thread),
+        "messages": story.members,
+        "topic": text_id(story.topic),
+        "way": [{**step._asdict(), "message": text_id(step.message)} for step in story.way],
+        "copies": story.copies,
+        "twins": _ids(story.twins),
+        "near": [{"id": text_id(other), "similarity": share} for other, share in story.near],
+        "links": [_tie_value(tie) for tie in story.ties],
+        "soft": [_soft_value(one) for one in story.likely],
+        "edits": [
+            {
+                "number": place.number,
+                "kind": place.kind,
+                "inside": place.inside,
+                "other": text_id(_other(place, story.message)),
+            }
+            for place in story.edits
+        ],
+        "candidates": [
+            {"id": text_id(one.message), "weight": one.weight, "says": _says_value(one.says)}
+            for one in story.considered
+        ],
+        "needed": story.needs,
+        "settled": story.settled,
+        "asking": story.asking,
+        "asks": [
+            {
+                "kind": ask.kind,
+                "value": ask.detail,
+                "weight": ask.weight,
+                "candidates": _ids(sorted(item.owners)),
+                "common": is_common(item),
+            }
+            for ask, item in story.asks
+        ],
+        "looks_for": [{**one._asdict(), "found": _ids(one.found)} for one in story.sought],
+    }
+
+
+def _tie_value(tie: Tie) -> dict[str, Any]:
+    return {
+        "kind": tie.link.kind,
+        "relation": "has" if tie.link.owns else "cites",
+        "value": tie.link.detail,
+        "weight": tie.link.weight,
+        "state": tie.state,
+        "why": why_unused(tie),
+        "settled": tie.settled,
+        "had_by": _ids(tie.having),
+        "cited_by": _ids(tie.citing),
+        "continues": text_id(tie.above) if tie.above else None,
+    }
+
+
+def _soft_value(one: Likely) -> dict[str, Any]:
+    return {
+        "direction": "to" if one.outward else "from",
+        "other": text_id(one.row.target if one.outward else one.row.source),
+        "kind": one.row.kind,
+        "weight": one.row.weight,
+        "detail": one.row.detail,
+        "live": one.row.live,
+        "says": _says_value(one.says),
+    }
+
+
+def _says_value(says: Iterable[Says]) -> list[dict[str, Any]]:
+    return [{**one._asdict(), "detail": one.detail} for one in says]
+
+
+def _ids(messages: Iterable[MessageId]) -> list[str]:
+    return [text_id(message) for message in messages]

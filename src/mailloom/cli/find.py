@@ -263,18 +263,20 @@ def _copy_value(copy: Any) -> dict[str, Any]:
 @archive_option
 @json_option
 def explain(id: str, archive: Path, as_json: bool) -> int:
-    """Tell why a mail is in its thread: each link with its weight, who shares it, and what was not used, and why.
+    """Tell why a mail is in its thread: its ids and who shares them, what else speaks for a link and how much, what was
+    considered or not used, and why, and what it still looks for.
 
     ID is the beginning of an id, as `search` prints it, or a Message-ID.
     """
+    from mailloom.archive.story import story
     from mailloom.cli import explain_view
 
-    with open_archive(archive) as opened, opened.snapshot():
-        known = explain_view.facts(opened, opened.find(id))
+    with open_archive(archive) as opened:
+        told = story(opened, opened.find(id))
         if as_json:
-            draw.say_json(known)
+            draw.say_json(explain_view.value(opened, told))
         else:
-            for line in explain_view.lines(opened, known, room=draw.width()):
+            for line in explain_view.lines(opened, told, room=draw.width()):
                 draw.say(line)
     return 0
 

@@ -15,6 +15,7 @@ from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, NodeName, Stated, T
 from mailloom.thread.clues import DAY_MS, MINUTE_MS, OUTERMOST, QUARTER, SUBJECT_DAYS, ZONES, writer
 from mailloom.thread.keys import is_common, is_owned, short_hash
 from mailloom.thread.sketch import contained, unpack
+from mailloom.thread.telling import NOBODY_S, QUOTER, WRITER, Says
 
 NOBODY = short_hash("person", "")  # the sender of mail without one: two such mails have nobody in common
 SKEW_MS = DAY_MS
@@ -45,18 +46,34 @@ def is_asking(stated: Stated, items: Mapping[NodeName, KeyItem]) -> bool:
     return not any(is_owned(items.get(link.key, KeyItem())) for link in stated.links if not link.owns)
 
 
-class _Says(NamedTuple):
-    """One piece of evidence for a candidate."""
+class Candidate(NamedTuple):
+    """A message that may be followed, and what speaks for it; `weight` is the sum."""
 
     weight: int
-    kind: str
-    detail: str
+    message: MessageId
+    says: tuple[Says, ...]
+
+
+def needed(stated: Stated) -> int:
+    """The weight that a message's candidate must reach."""
+    return REPLY_NEEDS if stated.reply else OTHER_NEEDS
 
 
 def decide(
     stated: Stated, items: Mapping[ClueName, ClueItem], owners: Mapping[MessageId, Stated]
 ) -> tuple[Target, ...]:
     """The best candidate that reaches the threshold, or none. Ties go to the latest, as people answer what came last."""
+    best = max(candidates(stated, items, owners), default=None)
+    if best is None or best.weight < needed(stated):
+        return ()
+    detail = "; ".join([one.detail for one in best.says])
+    return (Target(best.message, max(best.says).kind, best.weight, detail),)
+
+
+def candidates(
+    stated: Stated, items: Mapping[ClueName, ClueItem], owners: Mapping[MessageId, Stated]
+) -> list[Candidate]:
+    """Everybody who owns a clue that a message asks for and that is not common; weight 0 where nothing holds when looked at."""
     by_owner: dict[MessageId, list[Ask]] = defaultdict(list)
     common: set[int] = set()
     for ask in stated.asks:
@@ -66,23 +83,16 @@ def decide(
                 by_owner[owner].append(ask)
         elif ask.kind == "text":
             common.add(ask.value)
-    best: tuple[int, MessageId, list[_Says]] | None = None
+    found = []
     for owner, asks in by_owner.items():
         candidate = owners.get(owner)
-        if candidate is None or owner == stated.message:
-            continue
-        said = _said(stated, asks, candidate, frozenset(common))
-        weight = sum(one.weight for one in said)
-        if best is None or (weight, owner) > best[:2]:
-            best = (weight, owner, said)
-    if best is None or best[0] < (REPLY_NEEDS if stated.reply else OTHER_NEEDS):
-        return ()
-    weight, owner, said = best
-    detail = "; ".join(one.detail for one in said if one.detail)
-    return (Target(owner, max(said).kind, weight, detail),)
+        if candidate is not None and owner != stated.message:
+            said = _said(stated, asks, candidate, frozenset(common))
+            found.append(Candidate(sum([one.weight for one in said]), owner, tuple(said)))
+    return found
 
 
-def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozenset[int]) -> list[_Says]:
+def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozenset[int]) -> list[Says]:
     """What speaks for a candidate: of each kind the strongest."""
     if stated.when is None or candidate.when is None or candidate.when - stated.when > SKEW_MS:
         return []
@@ -96,20 +106,20 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
     if not earlier and not said[0].weight:
         return []
     if earlier and (siblings := kinds["siblings"]):
-        said.append(_Says(SIBLINGS, "siblings", f"both quote what {siblings[0].detail} wrote at the same time"))
+        said.append(Says(SIBLINGS, "siblings", siblings[0].detail, (siblings[0].value,)))
     if series := kinds["series"]:
-        said.append(_Says(SERIES, "series", f"parts of one series, {series[0].detail}"))
+        said.append(Says(SERIES, "series", series[0].detail))
     if earlier and stated.when - candidate.when <= SUBJECT_DAYS * DAY_MS and (kinds["subject"] or kinds["replies"]):
-        weight = max(ask.weight for kind in ("subject", "replies") for ask in kinds[kind])
-        said.append(_Says(SUBJECT * weight // 1000, "subject", "the same subject"))
+        said.append(_subject(stated, candidate, kinds["subject"] or kinds["replies"]))
     if earlier and kinds["ticket"]:
         same = stated.people[0] == candidate.people[0] != NOBODY
-        said.append(_Says(TICKET if same else TICKET_ALIKE, "ticket", "the same ticket"))
+        said.append(Says(TICKET if same else TICKET_ALIKE, "ticket"))
     if earlier and kinds["again"]:
         said.append(_again(stated, candidate))
     said = [one for one in said if one.weight]
     if said and _together(stated, candidate):
-        said.append(_Says(PEOPLE + ADDRESSED * _answers(stated, candidate), "people", "people in common"))
+        both = (set(stated.people) - {NOBODY}).intersection(candidate.people)
+        said.append(Says(PEOPLE + ADDRESSED * _answers(stated, candidate), "people", values=(len(both),)))
     return said
 
 
@@ -126,36 +136,6 @@ def _answers(stated: Stated, candidate: Stated) -> bool:
     return author in stated.people[1:] and (sender in both or not both <= {author})
 
 
-def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> _Says:
-    """The minute of a head without a zone is that of its writer's clock, or of the clock of whoever quoted it."""
-    assert candidate.when is not None
-    minute = candidate.when // MINUTE_MS
-    best = _Says(0, "wrote", "")
-    for ask in asks:
-        clocks = [0] if ask.kind == "wrote" else [candidate.zone or 0, stated.zone or 0, 0]
-        off = ask.value - minute
-        if off in clocks:
-            weight, how = WROTE, ""
-        elif off - 1 in clocks:
-            weight, how = WROTE_BEFORE, ", within a minute"
-        elif off % QUARTER <= 1 and ZONES[0] <= off <= ZONES[1] + 1:
-            weight, how = WROTE_NEARLY, ", by a clock of another zone"
-        else:
-            continue
-        best = max(
-            best, _Says(weight * ask.weight // 1000, "wrote", f"a quote's head says that {ask.detail} wrote then{how}")
-        )
-    return best
-
-
-def _quotes(stated: Stated, candidate: Stated, common: frozenset[int]) -> _Says:
-    if not stated.quoted or not candidate.own:
-        return _Says(0, "text", "")
-    found, of = contained(unpack(stated.quoted), unpack(candidate.own), common)
-    weight = QUOTES * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)
-    return _Says(weight, "text", f"{found} of {of} sampled phrases that it quotes are its own words")
-
-
 def _another(stated: Stated, candidate: Stated) -> bool:
     """Whether the outermost head names the candidate's sender at another time: it quotes another mail of theirs, made by one template."""
     named = {
@@ -164,9 +144,48 @@ def _another(stated: Stated, candidate: Stated) -> bool:
     return not (named - {b""}).isdisjoint([writer(clue) for clue in candidate.owns])
 
 
-def _again(stated: Stated, candidate: Stated) -> _Says:
+def _subject(stated: Stated, candidate: Stated, asks: Sequence[Ask]) -> Says:
+    assert stated.when is not None
+    assert candidate.when is not None
+    between = (stated.when - candidate.when) // MINUTE_MS
+    weight = SUBJECT * max(ask.weight for ask in asks) // 1000
+    return Says(weight, asks[0].kind, values=(int(stated.subject == candidate.subject), between))
+
+
+def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> Says:
+    """The minute of a head without a zone is that of its writer's clock, or of the clock of whoever quoted it."""
+    assert candidate.when is not None
+    minute = candidate.when // MINUTE_MS
+    best = Says(0, "wrote")
+    for ask in asks:
+        off = ask.value - minute
+        here, there = (0, 0) if ask.kind == "wrote" else (stated.zone or 0, candidate.zone or 0)
+        weight, clock = WROTE, WRITER
+        if off in (here, 0):
+            clock = WRITER if off == there else QUOTER
+        elif off - 1 in (here, 0, there):
+            off -= 1
+            weight, clock = WROTE_BEFORE, WRITER if off == there else QUOTER
+        elif off != there:
+            weight, clock = WROTE_NEARLY, NOBODY_S
+            if off % QUARTER > 1 or not ZONES[0] <= off <= ZONES[1] + 1:
+                continue
+        level = 1 if ask.weight >= WROTE else 2
+        best = max(best, Says(weight * ask.weight // 1000, "wrote", ask.detail, (ask.value, off, clock, level)))
+    return best
+
+
+def _quotes(stated: Stated, candidate: Stated, common: frozenset[int]) -> Says:
+    if not stated.quoted or not candidate.own:
+        return Says(0, "text")
+    found, of = contained(unpack(stated.quoted), unpack(candidate.own), common)
+    weight = QUOTES * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)
+    return Says(weight, "text", values=(found, of))
+
+
+def _again(stated: Stated, candidate: Stated) -> Says:
     if stated.people[0] != candidate.people[0] or stated.people[0] == NOBODY:
-        return _Says(0, "again", "")
+        return Says(0, "again")
     found, of = contained(unpack(candidate.own), unpack(stated.own))
     weight = AGAIN * found * min(found, FEW_RUNS) // (max(of, 1) * FEW_RUNS)
-    return _Says(weight, "again", f"its sender sent {found} of {of} sampled phrases again")
+    return Says(weight, "again", values=(found, of))
