@@ -126,7 +126,7 @@ def test_what_belongs_together_is_one_line() -> None:
     assert [line for _, line in told_of] == [
         "what Ann Archer wrote on 2024-06-04 at 09:15 by some clock, or others who quote it",
         "a mail in which 16 phrases stand that it quotes",
-        "mails titled 'pump' (60 days back) and answers to them (8 days back)",
+        "mails titled 'pump' (60 days back) and answers to them (16 days back)",
     ]
     assert [one.found for one, _ in told_of] == [(A, C), (), (B,)]
 
@@ -135,7 +135,7 @@ def test_what_has_no_partner_has_its_own_line() -> None:
     lines = [line for _, line in sought_lines([sought("siblings", "Ann", MINUTE), sought("replies", "pump")])]
     assert lines == [
         "who else quotes what Ann wrote on 2024-06-04 at 09:15",
-        "answers to mails titled 'pump' (8 days back)",
+        "answers to mails titled 'pump' (16 days back)",
     ]
 
 

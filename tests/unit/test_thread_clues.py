@@ -165,6 +165,18 @@ def test_a_forward_is_joined_with_what_it_forwards() -> None:
     assert found.target == ROOT.message
 
 
+def test_what_a_template_repeats_is_not_quoted_from_another_mail_of_the_same_sender() -> None:
+    """Two reports share most of their words; the quote's head names the second one, which nobody has."""
+    report = (
+        "The numbers of the yard are ready to be read in the book of the pumps, which lies where it lay last week: "
+    )
+    first = mail(f"{report}one two three four five six seven eight nine.", who=ANN, subject="Pumps north", at=day(0))
+    for at, joins in (("12:00 PM", True), ("5:37 PM", False)):
+        head = f"-----Original Message-----\nFrom: {ANN}\nSent: Tuesday, June 4, 2024 {at}\nSubject: Pumps south\n\n"
+        reply = mail(f"Look.\n\n{head}{report}red blue green.\n", subject="FW: Pumps south", at=day(1))
+        assert (link(reply, first) is not None) == joins
+
+
 # ------------------------------------------------------------------------------------------------ siblings, subject, series
 def test_two_replies_to_a_mail_that_nobody_has_belong_together() -> None:
     head = "On Tue, 4 Jun 2024 at 09:15, Ann Archer <ann@example.org> wrote:"

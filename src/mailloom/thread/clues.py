@@ -33,9 +33,8 @@ MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 SUBJECT_DAYS = 60
 """How long a subject is remembered: measured on five lists, replies that come later mostly begin something new."""
 SPAN = 30  # days that share the names of their subjects and phrases
-REPLY_SPAN = (
-    4  # days that share the name of a subject's replies, by which they find each other where the beginning is missing
-)
+REPLY_SPAN = 8
+"""Days that share the name of a subject's replies, by which they find each other where the beginning is missing."""
 BRIEF = 800  # in thousandths, what a subject of one word ("Test") tells of what a longer one does
 REPLY_HOURS = 8  # that share another one, as in a busy talk the days' name is common
 SERIES_MS = 2 * 3_600_000  # in which a numbered series is sent
@@ -44,6 +43,7 @@ OWN_ANCHORS, ASKED_ANCHORS = 4, 16
 whole quote shares all of them, and one third of a mail shares one with a probability of 1 - (2/3)^4 = .80. With 8 owned, nothing more
 was found on two lists (most quotes are found by their heads, too), and every mail pays for what it owns.
 """
+OUTERMOST, DEEPER = 1000, 900  # in thousandths, what the head of a quote tells, and that of one inside
 HEADS = 4  # of quotes: who is answered, and whom that answered
 MAX_INSIDE = 3  # mail with more attached or forwarded messages side by side is a digest: it answers none of them
 ZONES = (-12 * 60, 14 * 60)  # minutes east of UTC: all there are
@@ -115,6 +115,11 @@ def _at_minute(who: bytes, minute: int) -> bytes:
     return b"w" + who + (minute % QUARTER).to_bytes(1, "big")
 
 
+def writer(clue: ClueName) -> bytes:
+    """Whom a clue of the kind "wrote" names, b"" for another kind."""
+    return clue[3:-1] if clue[2:3] == b"w" else b""
+
+
 def _heads(nested: Sequence[Nested], sent: int) -> Iterator[_Head]:
     """Who wrote what is quoted, the outermost first. A time after the carrier's own was misread."""
     found = 0
@@ -141,7 +146,7 @@ def _written(heads: Iterable[_Head]) -> Iterator[Ask]:
         first, last = (head.minute, head.minute) if head.zoned else (head.minute - ZONES[1], head.minute - ZONES[0])
         days = range(first // 1440, last // 1440 + 1)
         kind = "wrote" if head.zoned else "wrote there"
-        weight, minutes = (1000, (head.minute, head.minute - 1)) if head.depth == 1 else (900, (head.minute,))
+        weight, minutes = (OUTERMOST, (head.minute, head.minute - 1)) if head.depth == 1 else (DEEPER, (head.minute,))
         for who in head.who:
             for minute in minutes:
                 at_minute = _at_minute(who, minute)

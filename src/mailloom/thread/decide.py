@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, NodeName, Stated, Target
-from mailloom.thread.clues import DAY_MS, MINUTE_MS, QUARTER, SUBJECT_DAYS, ZONES
+from mailloom.thread.clues import DAY_MS, MINUTE_MS, OUTERMOST, QUARTER, SUBJECT_DAYS, ZONES, writer
 from mailloom.thread.keys import is_common, is_owned, short_hash
 from mailloom.thread.sketch import contained, unpack
 from mailloom.thread.telling import NOBODY_S, QUOTER, WRITER, Says
@@ -20,6 +20,9 @@ from mailloom.thread.telling import NOBODY_S, QUOTER, WRITER, Says
 NOBODY = short_hash("person", "")  # the sender of mail without one: two such mails have nobody in common
 SKEW_MS = DAY_MS
 """A reply may be dated before what it answers, as clocks are wrong, mostly by hours: where a quote's head names it."""
+
+WROTE_KINDS = ("wrote", "wrote there")
+"""Of asks: what a head with a zone says, and one without."""
 
 # ------------------------------------------------------------------------------------------------ weights, in thousandths
 # Tuned on mail with its reply headers taken away (bench/masked.py). A wrong join is worse than a missed one.
@@ -107,7 +110,12 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
     kinds: dict[str, list[Ask]] = defaultdict(list)
     for ask in asks:
         kinds[ask.kind].append(ask)
-    said = [_wrote(stated, [*kinds["wrote"], *kinds["wrote there"]], candidate), _quotes(stated, candidate, common)]
+    said = [
+        _wrote(stated, [ask for kind in WROTE_KINDS for ask in kinds[kind]], candidate),
+        _quotes(stated, candidate, common),
+    ]
+    if said[1].weight and not said[0].weight and _another(stated, candidate):
+        said[1] = said[1]._replace(weight=said[1].weight // 2)
     earlier = candidate.message < stated.message
     if not earlier and not said[0].weight:
         return []
@@ -126,6 +134,12 @@ def _said(stated: Stated, asks: Sequence[Ask], candidate: Stated, common: frozen
     if said:
         said += _people(stated, candidate)
     return said
+
+
+def _another(stated: Stated, candidate: Stated) -> bool:
+    """Whether the outermost head names the candidate's sender at another time: it quotes another mail of theirs, made by one template."""
+    named = {writer(ask.clue) for ask in stated.asks if ask.kind in WROTE_KINDS and ask.weight == OUTERMOST}
+    return not (named - {b""}).isdisjoint([writer(clue) for clue in candidate.owns])
 
 
 def _subject(stated: Stated, candidate: Stated, kinds: Mapping[str, Sequence[Ask]]) -> Says:
@@ -167,7 +181,7 @@ def _wrote(stated: Stated, asks: Iterable[Ask], candidate: Stated) -> Says:
         else:
             continue
         clock = WRITER if off - late == there else QUOTER if off - late in clocks else NOBODY_S
-        level = 1 if ask.weight >= WROTE else 2
+        level = 1 if ask.weight == OUTERMOST else 2
         values = (ask.value, off - late, late, clock, level)
         best = max(best, Says(weight * ask.weight // 1000, "wrote", ask.detail, values))
     return best
