@@ -56,7 +56,10 @@ def main() -> None:
     share.add_argument("--most", type=int, default=4000)
     growth = commands.add_parser("growth")
     growth.add_argument("--mails", type=int, default=1_000_000)
-    growth.add_argument("--workers", type=int, default=2)
+    growth.add_argument("--workers", type=int, default=1)
+    growth.add_argument(
+        "--size", default="2KB", help="of a mail, in the mean: small ones, so that what grows isn't hidden"
+    )
     growth.add_argument("--out", type=Path, default=Path("build/growth.csv"))
     growth.add_argument("--svg", type=Path)
     given = parser.parse_args()
@@ -208,18 +211,18 @@ def work(job: tuple[int, list[bytes]]) -> tuple[list[Sealed], float]:
     return sealed(mails, first), time.process_time() - began
 
 
-def _jobs(mails: int) -> Iterator[tuple[int, list[bytes]]]:
-    stream = generate(mails, 7, shape_of("size=4KB"))
+def _jobs(mails: int, size: str) -> Iterator[tuple[int, list[bytes]]]:
+    stream = generate(mails, 7, shape_of(f"size={size}"))
     number = 0
     while some := [m.raw for m in islice(stream, BATCH)]:
         yield number, some
         number += len(some)
 
 
-def _results(mails: int, workers: int) -> Iterator[tuple[list[Sealed], float]]:
+def _results(mails: int, size: str, workers: int) -> Iterator[tuple[list[Sealed], float]]:
     pool: Pool[tuple[int, list[bytes]], tuple[list[Sealed], float]] = Pool(work, workers)
     try:
-        jobs = enumerate(_jobs(mails))
+        jobs = enumerate(_jobs(mails, size))
         more = True
         while more or pool.busy:
             while more and pool.room:
@@ -238,7 +241,7 @@ def _growth(given: argparse.Namespace) -> None:
     with archive() as stores:
         done = seen = 0
         reading = committing = 0.0
-        for some, took in _results(given.mails, given.workers):
+        for some, took in _results(given.mails, given.size, given.workers):
             reading += took
             committing += bring(stores, some)
             done += len(some)
