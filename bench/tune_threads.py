@@ -23,7 +23,8 @@ from mailloom.thread.batch import derive
 from mailloom.thread.evidence import evidence
 from masked import bcubed, masking
 
-WEIGHTS = ["WROTE", "WROTE_NEARLY", "QUOTES", "FEW_RUNS", "SIBLINGS", "SUBJECT", "PEOPLE", "AGAIN", "SERIES", "REPLY_NEEDS", "OTHER_NEEDS"]  # fmt: skip
+WEIGHTS = ["WROTE", "WROTE_BEFORE", "WROTE_NEARLY", "QUOTES", "FEW_RUNS", "SIBLINGS", "SUBJECT", "PEOPLE", "ADDRESSED", "TICKET",
+           "TICKET_ALIKE", "AGAIN", "SERIES", "REPLY_NEEDS", "OTHER_NEEDS"]  # fmt: skip
 Case = tuple[str, Sequence[Stated], Mapping[MessageId, str], Mapping[str, str]]
 
 
