@@ -238,8 +238,9 @@ class SqliteThreads:
 
     def drawn(self, messages: Collection[MessageId]) -> Sequence[Soft]:
         rows = {}
-        for column in ("source", "target"):
-            sql = f"select source, target, live, kind, weight, detail from soft where scope = ? and {column} = ?"  # noqa: S608  not from outside
+        # Left alone, SQLite looks for a target through all links of the scope: it knows no sizes.
+        for where in ("where scope = ? and source = ?", "indexed by soft_target where scope = ? and target = ?"):
+            sql = f"select source, target, live, kind, weight, detail from soft {where}"  # noqa: S608  constants
             for source, target, live, *what in self.connection.executemany(sql, [(self.scope, m) for m in messages]):
                 rows[source, target] = Soft(source, target, bool(live), *what)
         return list(rows.values())
