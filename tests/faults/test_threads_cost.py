@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
 
 import pytest
 from test_threads_sets import Mail, any_mails, best, low_thresholds, stated, wrong
 
-from mailloom.ports import Node, NodeName
+from mailloom.mail.model import MessageId
+from mailloom.ports import ClueItem, ClueName, Node, NodeName, Stated, Target
 from mailloom.stores.memory import MemoryThreads
+from mailloom.thread import settle as settling
 from mailloom.thread.batch import derive
 from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
@@ -98,3 +100,39 @@ def test_replies_before_their_parents_cost_as_much_as_after() -> None:
         assert set(derive(list(store.evidence.values()))[0].values()) == {min(store.evidence)}
         costs.append(store.read + store.written)
     assert costs[1] <= 1.3 * costs[0], costs
+
+
+class Deciding:
+    """Counts how often it is asked to decide."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(
+        self, asker: Stated, clues: Mapping[ClueName, ClueItem], owners: Mapping[MessageId, Stated]
+    ) -> tuple[Target, ...]:
+        self.count += 1
+        return best(asker, clues, owners)
+
+
+def test_a_flood_of_replies_under_one_subject_costs_as_much_as_its_mails_are() -> None:
+    """Their subject is common soon: who comes later finds nobody by it, and is no news to those before. Each pass decides once."""
+    store, decided = MemoryThreads(), Deciding()
+    for j in range(1, 201):
+        weave(store, [stated(Mail(j, f"i{j}", subject=1, sender=j, reply=True))])
+        settle(store, choose=decided)
+    assert decided.count <= 2 * sum(range(1, 14)) + 2 * 13
+    assert wrong(store, list(store.evidence.values()), best) == []
+
+
+def test_a_pass_decides_in_parts_and_ends_as_everything_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "PART", 2)
+    monkeypatch.setattr(settling, "OWNERS", 3)
+    r = Random(11)
+    for _ in range(100):
+        everything = [stated(mail) for mail in any_mails(r, 12)]
+        store = MemoryThreads()
+        for s in everything:
+            weave(store, [s])
+        settle(store, choose=best)
+        assert wrong(store, everything, best) == []

@@ -148,3 +148,22 @@ def test_a_wrong_file_is_told_from_a_right_one(tmp_path: Path) -> None:
     with store.session():
         store.mark([MessageId(id_of(1))])
     assert wrong(store, everything, best) == ["1 are marked"]
+
+
+def test_no_statement_walks_through_all_rows_of_a_scope(tmp_path: Path) -> None:
+    """By its plan, as SQLite makes it for an archive of any size: what a store is asked for by name is found by name."""
+    connection = connect(tmp_path / "archive.sqlite", write=True, create=True)
+    statements: set[str] = set()
+    connection.exec_trace = lambda _, sql, __: statements.add(sql) is None
+    store = SqliteThreads(connection, lambda: 0)
+    everything = [stated(mail) for mail in any_mails(Random(2), 30)]
+    with store.session():
+        weave(store, everything)
+    settle(store, choose=best)
+    connection.exec_trace = None
+    named = [sql for sql in statements if " where scope = ? and " in sql]
+    assert any("target = ?" in sql for sql in named)
+    for sql in named:
+        for *_, step in connection.execute(f"explain query plan {sql}", ("", *[b""] * (sql.count("?") - 1))):
+            assert not step.startswith("SCAN"), sql
+            assert not step.endswith("(scope=?)"), sql

@@ -9,8 +9,9 @@ marks. A crash between any two writes leaves the marks, and the next settle does
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, FeedEntry, KeyItem, KeyNote, Node, NodeName, Soft, Stamp, Stated, Target, Threads
@@ -19,11 +20,14 @@ from mailloom.thread.batch import Decide, components
 from mailloom.thread.decide import decide, is_asking
 from mailloom.thread.editing import whom
 from mailloom.thread.edits import JOIN, Hand, chosen
-from mailloom.thread.keys import is_dead, message_node, nodes_of
+from mailloom.thread.keys import is_common, is_dead, message_node, nodes_of
 from mailloom.thread.weave import keyed
 
 BATCH = 4000
 """Marks that one settle takes: what they touch is held in memory, so the number bounds that, not what is right."""
+PART = 128
+"""Messages that are decided for at a time: what they ask for, with all who own that, is most of what a pass reads, and need not stay."""
+OWNERS = 2000  # that stay from one part to the next: mails that come together mostly ask for the same ones
 CLEAR = b""
 
 
@@ -85,16 +89,20 @@ class _Pass:
         self.name()
 
     def learn(self, messages: Iterable[MessageId]) -> None:
-        missing = [m for m in messages if m not in self.stated]
-        if missing:
-            self.stated.update(self.threads.stated(missing))
+        """Read what these state, and keep the links, and what the dirty own: asks and sketches are read where they are needed."""
+        missing = {m for m in messages if m not in self.stated}
+        for some in _parts(missing):
+            for m, s in self.threads.stated(some).items():
+                owns = s.owns if m in self.dirty else ()
+                self.stated[m] = s._replace(owns=owns, asks=(), own=b"", quoted=b"")
 
     def affect(self) -> None:
-        """Whose decision may have changed."""
+        """Whose decision may have changed. Who came when a clue was common doesn't own it, and changes nothing for who asks for it."""
         self.learn(self.dirty)
         mine = [self.stated[m] for m in self.dirty if m in self.stated]
         owned = {clue for s in mine for clue in s.owns}
-        asked = [clue for clue, item in self.threads.clues(owned).items() if item.asked]
+        clues = self.threads.clues(owned).items()
+        asked = [clue for clue, item in clues if item.asked and not item.owners.isdisjoint(self.dirty)]
         self.affected = set(self.dirty)
         for askers in self.threads.asking(asked).values():
             self.affected.update(askers)
@@ -134,8 +142,15 @@ class _Pass:
         return Hand(places.union(self.threads.places(names)) if names else places)
 
     def judge(self) -> None:
-        """Decide for each affected message, from its own items. Asks are written first, so that nobody slips by between."""
-        mine = [self.stated[m] for m in sorted(self.affected)]
+        """Decide for each affected message, from its own items, some at a time."""
+        owners: dict[MessageId, Stated] = {}
+        for some in _parts(sorted(self.affected)):
+            if len(owners) > OWNERS:
+                owners.clear()
+            self.decided.update(self.choices(list(self.threads.stated(some).values()), owners))
+
+    def choices(self, mine: Sequence[Stated], owners: dict[MessageId, Stated]) -> dict[MessageId, tuple[Target, ...]]:
+        """What these choose. Their asks are written first, so that nobody slips by between. `owners` are known, and become more."""
         items = dict(self.threads.keys({link.key for s in mine for link in keyed(s)}))
         askers = [s for s in mine if is_asking(s, items)]
         notes = [KeyNote(link.key, asked=True) for s in askers for link in keyed(s) if not link.owns]
@@ -144,15 +159,15 @@ class _Pass:
         self.threads.ask([(ask.clue, s.message) for s in askers for ask in s.asks])
         hints = [ClueNote(ask.clue, asked=True) for s in askers for ask in s.asks]
         clues = {h.clue: after for h, (_, after) in zip(hints, self.threads.hint(hints), strict=True)}
-        owners = {owner for item in clues.values() for owner in item.owners}
-        self.learn(owners)
-        hand = self.by_hand([self.stated[m] for m in owners.union(self.affected) if m in self.stated])
+        wanted = {owner for item in clues.values() if not is_common(item) for owner in item.owners}
+        for some in _parts(wanted - owners.keys()):
+            owners.update((m, s._replace(asks=(), quoted=b"")) for m, s in self.threads.stated(some).items())
+        hand = self.by_hand([*mine, *(owners[m] for m in wanted if m in owners)])
+        known = {**self.stated, **owners} if hand else owners
         asking = {s.message for s in askers}
         rest = [s for s in mine if s.message not in asking]
         self.threads.ask([(ask.clue, s.message) for s in rest for ask in s.asks], withdraw=True)
-        self.decided = {
-            s.message: chosen(s, clues, self.stated, hand, self.choose if s.message in asking else None) for s in mine
-        }
+        return {s.message: chosen(s, clues, known, hand, self.choose if s.message in asking else None) for s in mine}
 
     def seed(self) -> None:
         """From whom to gather: who has or gets a soft link, who is linked to a key that flips, and the dirty that hang on a node
@@ -282,6 +297,12 @@ class _Pass:
         """
         bells = {name for m in self.dirty if m in self.stated for name in nodes_of(self.stated[m])}
         return sorted(stamps, key=lambda stamp: 1 if stamp.node not in bells else 2 if stamp.conv == CLEAR else 0)
+
+
+def _parts(messages: Iterable[MessageId]) -> Iterator[list[MessageId]]:
+    each = iter(messages)
+    while some := list(islice(each, PART)):
+        yield some
 
 
 def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Decide, why: str) -> Settled:

@@ -13,7 +13,7 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, KeyItem, KeyNote, Link, NodeName, Stated, Threads
 from mailloom.thread.assign import Joined, assign
 from mailloom.thread.decide import is_asking
-from mailloom.thread.keys import WITHOUT_ITEM, is_dead, nodes_of
+from mailloom.thread.keys import WITHOUT_ITEM, is_common, is_dead, nodes_of
 
 
 def weave(threads: Threads, batch: Sequence[Stated]) -> list[Joined]:
@@ -56,7 +56,7 @@ def _ask(threads: Threads, askers: Sequence[Stated], items: dict[NodeName, KeyIt
     threads.ask([(ask.clue, s.message) for s in askers for ask in s.asks])
     hints = [(s.message, ClueNote(ask.clue, asked=True)) for s in askers for ask in s.asks]
     for (message, _), (before, _) in zip(hints, threads.hint([h for _, h in hints]), strict=True):
-        if before.owners - {message}:
+        if before.owners - {message} and not is_common(before):
             dirty.add(message)
     return dirty
 
