@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise, permutations
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -116,6 +117,16 @@ def test_of_one_mail(archive: Path) -> None:
     assert of(archive, "other note") == []
     assert of(archive, "empty") == []
     assert set(of(archive, "edited")) == {("near", "first"), ("near", "twin"), ("near", "listed")}
+
+
+def test_a_threshold_that_is_no_number_is_refused(archive: Path) -> None:
+    with pytest.raises(click.BadParameter):
+        CliRunner().invoke(
+            group,
+            ["duplicates", "-a", str(archive), "--threshold", "nan"],
+            standalone_mode=False,
+            catch_exceptions=False,
+        )
 
 
 def test_likeness_is_what_it_says_and_the_threshold_is_kept(archive: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,12 @@ _ONE: dict[Kind, tuple[str, str]] = {
 }
 
 
+def _number(_: click.Context, __: click.Parameter, threshold: float) -> float:
+    if isnan(threshold):  # no range keeps nan out, as it is neither less nor more than any number
+        raise click.BadParameter("nan is not a number")
+    return threshold
+
+
 @click.command()
 @click.argument("id", metavar="[ID]", required=False)
 @click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
@@ -48,6 +55,7 @@ _ONE: dict[Kind, tuple[str, str]] = {
     type=click.FloatRange(0.5, 1.0),
     default=THRESHOLD,
     show_default=True,
+    callback=_number,
     help="How alike near duplicates are at least.",
 )
 @click.option(
