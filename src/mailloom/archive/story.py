@@ -101,7 +101,7 @@ def story(archive: Archive, message: MessageId) -> Story:
     with archive.snapshot():
         conversation = archive.conversation(message)
         members = archive.members(conversation)
-        topic = _topic(archive, members, message)
+        topic = topics((m, subject.encode()) for m, subject in archive.subjects(members).items()).get(message, message)
         stated = archive.stated([message])[0]
         items = dict(threads.keys({link.key for link in stated.links}))
         hand = archive.by_hand([stated])
@@ -137,12 +137,6 @@ def story(archive: Archive, message: MessageId) -> Story:
         near=near,
         copies=copies,
     )
-
-
-def _topic(archive: Archive, members: Sequence[MessageId], message: MessageId) -> MessageId:
-    sql = "select id, base_subject from messages where scope = ? and id = ?"
-    rows = archive.connection.executemany(sql, [(archive.scope, member) for member in members])
-    return topics((MessageId(member), subject.encode()) for member, subject in rows).get(message, message)
 
 
 def _way(archive: Archive, members: Sequence[MessageId], start: MessageId, end: MessageId) -> list[Step]:

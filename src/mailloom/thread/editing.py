@@ -7,13 +7,13 @@ either sees the edit or is seen. Doing it again after a crash is doing it once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Edit, Evidence, NodeName, Soft, Stated, Threads, UserError
 from mailloom.thread.edits import JOIN, SPLIT, Hand, seen
 from mailloom.thread.keys import key_name, message_node
-from mailloom.thread.tree import Twig, tree
+from mailloom.thread.tree import Twig, below, tree
 
 
 def whom(threads: Evidence, names: Iterable[NodeName]) -> set[MessageId]:
@@ -119,12 +119,3 @@ def _answers(
                 copies = [m for link in by_id[twig.message].links if link.owns for m in same.get(link.key, ())]
                 todo += [m for m in (*copies, *likely[twig.message]) if m not in inside]
     return inside, ghosts
-
-
-def below(top: Twig) -> Iterator[Twig]:
-    """A twig and all below it."""
-    work = [top]
-    while work:
-        twig = work.pop()
-        yield twig
-        work += twig.children

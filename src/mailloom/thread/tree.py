@@ -7,7 +7,7 @@ own parent. Cycles are broken at the edge that the latest message states. Childr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -199,6 +199,15 @@ def hang(twigs: Mapping[NodeName, Twig], parent: Mapping[NodeName, NodeName]) ->
         else:
             roots.append(twigs[name])
     return roots
+
+
+def below(*tops: Twig) -> Iterator[Twig]:
+    """Some twigs and all below them, a parent before its children."""
+    work = list(tops)
+    while work:
+        twig = work.pop()
+        yield twig
+        work += twig.children
 
 
 def topics(subjects: Iterable[tuple[MessageId, bytes]]) -> dict[MessageId, MessageId]:
