@@ -11,8 +11,8 @@ from mailloom.mail.mime import scan
 from mailloom.mail.parse import message
 from mailloom.ports import KeyItem, Link, Stated
 from mailloom.thread.decide import is_asking
-from mailloom.thread.evidence import FIRST_REFERENCES, LAST_REFERENCES, MAX_PEOPLE, clean_id, evidence, index_guid
-from mailloom.thread.keys import key_name, short_hash
+from mailloom.thread.evidence import FIRST_REFERENCES, LAST_REFERENCES, MAX_PEOPLE, evidence, index_guid
+from mailloom.thread.keys import clean_id, key_name, short_hash
 
 GUID = bytes(range(16, 32))
 HEAD = b"\x01" + b"\xd9\x12\x34\x56\x78" + GUID

@@ -7,13 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import ClueItem, ClueName, ClueNote, Edit, KeyItem, KeyNote, NodeName, Stated, Target
+from mailloom.ports import ClueItem, ClueName, ClueNote, Edit, KeyItem, NodeName, Stated, Target
 from mailloom.thread.decide import decide, is_asking
-from mailloom.thread.edits import Choose as Decide
-from mailloom.thread.edits import Hand, chosen, places_of
-from mailloom.thread.keys import WITHOUT_ITEM, hinted, is_dead, message_node, noted
-
-__all__ = ["Decide", "clue_items", "components", "derive", "key_items"]
+from mailloom.thread.edits import Choose, Hand, chosen, places_of
+from mailloom.thread.keys import WITHOUT_ITEM, hinted, is_dead, message_node, note_of, noted
 
 
 def components(links: Iterable[tuple[NodeName, NodeName]]) -> dict[NodeName, NodeName]:
@@ -36,12 +33,8 @@ def key_items(stated: Iterable[Stated]) -> dict[NodeName, KeyItem]:
     items: dict[NodeName, KeyItem] = {}
     for s in stated:
         for link in s.links:
-            if link.kind in WITHOUT_ITEM:
-                continue
-            note = (
-                KeyNote(link.key, owner=s.subject) if link.owns else KeyNote(link.key, citer=(s.people[0], s.subject))
-            )
-            items[link.key] = noted(items.get(link.key, KeyItem()), note)
+            if link.kind not in WITHOUT_ITEM:
+                items[link.key] = noted(items.get(link.key, KeyItem()), note_of(s, link))
     return items
 
 
@@ -54,7 +47,7 @@ def clue_items(stated: Iterable[Stated]) -> dict[ClueName, ClueItem]:
 
 
 def derive(
-    stated: Sequence[Stated], *, soft: bool = True, choose: Decide = decide, edits: Iterable[Edit] = ()
+    stated: Sequence[Stated], *, soft: bool = True, choose: Choose = decide, edits: Iterable[Edit] = ()
 ) -> tuple[dict[MessageId, MessageId], dict[MessageId, tuple[Target, ...]]]:
     """Each message -> its conversation, and each message's soft links, from everything that all of them state, and
     the hand edits.

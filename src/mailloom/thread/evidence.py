@@ -7,13 +7,13 @@ Thread-Index of Outlook and Exchange, and the content hash without ids. Hygiene 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
 from mailloom.mail.model import Record
 from mailloom.ports import Link, Stated
 from mailloom.thread.clues import clues
-from mailloom.thread.keys import MAX_ID, MIN_ID, key_name, short_hash
+from mailloom.thread.keys import clean_id, key_name, short_hash
 
 FIRST_REFERENCES, LAST_REFERENCES = 10, 90  # clients cut at 10-30; lists of 100,000 exist only to hurt
 MAX_PEOPLE = 50  # participants that are compared; more than that is an announcement
@@ -81,18 +81,6 @@ def _hard(record: Record) -> Iterator[Link]:
         owns = len(message.thread_index) == GUID_HEAD
         yield Link("thread-index", key_name("guid", guid), owns, message.thread_index.hex())
     yield Link("twin", key_name("twin", record.twin), True, record.twin.hex())
-
-
-def clean_id(stated: str, people: Iterable[str] = ()) -> str:
-    """The id as a key, or "" where it can't be one: blanks inside folded away by old gateways don't count, an address of the
-    mail's own people is no id (some clients put one into In-Reply-To).
-    """
-    if not stated:
-        return ""
-    cleaned = "".join(stated.split()).strip("<>")
-    if not MIN_ID <= len(cleaned) <= MAX_ID or cleaned.casefold() in people:
-        return ""
-    return cleaned
 
 
 def index_guid(thread_index: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from mailloom.mail.model import Address, Date, MessageId, Nested, Record
 from mailloom.ports import NodeName, Soft, Stated
-from mailloom.thread.keys import key_name, message_node
+from mailloom.thread.keys import clean_id, key_name, message_node
 from mailloom.thread.patchwork import patched
 from mailloom.thread.speaker import MINUTE, QUARTER, ZONES, names, same_person, same_time
 from mailloom.thread.tree import Ghost, Quote, Twig, edges, hang, parents, twigs_of
@@ -231,7 +231,7 @@ def _inline(record: Record) -> list[Copy]:
 def _named(record: Record, cited: str) -> Copy | None:
     """The message inside a mail that states the missing id itself."""
     for one in record.message.nested:
-        if one.message_id and "".join(one.message_id.split()).strip("<>") == cited:
+        if clean_id(one.message_id) == cited:
             return _copy(record, one)._replace(exact=True)
     return None
 
