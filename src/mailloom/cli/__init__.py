@@ -105,7 +105,7 @@ def policy_option(command: Any) -> Any:
         default="never",
         envvar="MAILLOOM_THREAD_POLICY",
         show_envvar=True,
-        help="Split conversations: never (default), where the subject changes, or as Gmail does.",
+        help="Split threads: never (default), where the subject changes, or as Gmail does.",
     )(command)
 
 

@@ -29,7 +29,9 @@ from mailloom.wire import Embedded, open_for_writing
 @click.option("--json", "as_json", is_flag=True, help="Print the books as one JSON object.")
 @quiet_option
 def ingest(sources: tuple[str, ...], archive: Path, jobs: int, mbox: str, as_json: bool, quiet: bool) -> int:
-    """Bring mail into the archive: files, folders, mboxes, Maildirs, .zip/.tar/.gz/.zst of those, or - for standard input.
+    """Bring mail into the archive.
+
+    SOURCE is a file, a folder, an mbox, a Maildir, a .zip/.tar/.gz/.zst of those, or - for standard input.
 
     Run it again at any time: what is in already is left alone, and a run that was stopped goes on where it was.
     """

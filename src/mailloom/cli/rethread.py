@@ -32,7 +32,9 @@ from mailloom.wire import open_for_writing
 @json_option
 @quiet_option
 def rethread(dry_run: bool, limit: int, jobs: int, archive: Path, as_json: bool, quiet: bool) -> int:
-    """Derive all threads again by the rules of this version, tell what changes and why, and switch to them at once.
+    """Derive all threads again by the rules of this version.
+
+    Tells what changes and why, and switches to them at once.
 
     Run it after an update that has better rules; `mailloom stats` and `doctor` say so. It reads the stored records, not the mail. Until
     the switch everybody sees the threads as they were, and where it is stopped they stay so. --json prints a line a change and
