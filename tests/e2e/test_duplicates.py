@@ -282,7 +282,9 @@ def test_export(archive: Path) -> None:
     assert {line["kind"] for line in lines} == set(KINDS) - {"copies"}
 
 
-@pytest.mark.parametrize("command", [["search", "Lunch"], ["show", "far@example.org"], ["where", "far@example.org"]])
+@pytest.mark.parametrize(
+    "command", [["search", "Lunch"], *([name, "far@example.org"] for name in ("show", "thread", "where"))]
+)
 def test_numpy_is_not_loaded_where_nothing_is_to_compare(archive: Path, command: list[str]) -> None:
     """It takes longer to load than a search takes."""
     script = "import sys; from mailloom.cli import group; group.main(sys.argv[1:], standalone_mode=False); print('numpy' in sys.modules)"

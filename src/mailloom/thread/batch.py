@@ -1,5 +1,5 @@
-"""Live links -> components, all at once. Pure: what one machine and a cluster run to derive every thread again, and the
-oracle that the incremental way is held against.
+"""Everything that messages state -> conversations, all at once. Pure: what one machine and a cluster run to derive every thread again,
+and the oracle that the incremental way is held against.
 """
 
 from __future__ import annotations
@@ -8,24 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueItem, ClueName, ClueNote, Edit, KeyItem, NodeName, Stated, Target
+from mailloom.thread.components import components
 from mailloom.thread.decide import decide, is_asking
 from mailloom.thread.edits import Choose, Hand, chosen, places_of
 from mailloom.thread.keys import WITHOUT_ITEM, hinted, is_dead, message_node, note_of, noted
-
-
-def components(links: Iterable[tuple[NodeName, NodeName]]) -> dict[NodeName, NodeName]:
-    """Each node -> the smallest node of its component, which is its oldest message where it has one."""
-    below: dict[NodeName, NodeName] = {}
-
-    def lowest(node: NodeName) -> NodeName:
-        while below.setdefault(node, node) != node:
-            below[node] = node = below[below[node]]
-        return node
-
-    for a, b in links:
-        low, high = sorted((lowest(a), lowest(b)))
-        below[high] = low
-    return {node: lowest(node) for node in below}
 
 
 def key_items(stated: Iterable[Stated]) -> dict[NodeName, KeyItem]:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import NodeName, Stated
-from mailloom.thread.batch import components
+from mailloom.thread.components import components
 from mailloom.thread.keys import message_node
 from mailloom.thread.tree import Twig, below, topics
 

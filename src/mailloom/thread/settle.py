@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, FeedEntry, KeyItem, KeyNote, Node, NodeName, Soft, Stamp, Stated, Target, Threads
 from mailloom.thread.assign import roots, union
-from mailloom.thread.batch import components
+from mailloom.thread.components import components
 from mailloom.thread.decide import decide, is_asking
 from mailloom.thread.editing import whom
 from mailloom.thread.edits import JOIN, Choose, Hand, chosen
