@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from mailloom.archive.story import Sought, Tie
 from mailloom.cli import draw
 from mailloom.mail.model import MessageId
-from mailloom.thread.clues import REPLY_SPAN, SUBJECT_DAYS
+from mailloom.thread.clues import REPLY_DAYS, SUBJECT_DAYS
 from mailloom.thread.keys import MAX_CITERS
 from mailloom.thread.path import Way
 from mailloom.thread.telling import minute_of
@@ -110,13 +110,13 @@ def _sought_line(one: Sought) -> str:
             stand = "a phrase stands" if one.values == 1 else f"{one.values} phrases stand"
             return f"a mail in which {stand} that it quotes"
         case "subject":
-            return f"mails titled '{what}' ({SUBJECT_DAYS} days back) and answers to them ({2 * REPLY_SPAN} days back)"
+            return f"mails titled '{what}' ({SUBJECT_DAYS} days back) and answers to them ({REPLY_DAYS} days back)"
         case "replies":
-            return f"answers to mails titled '{what}' ({2 * REPLY_SPAN} days back)"
+            return f"answers to mails titled '{what}' ({REPLY_DAYS} days back)"
         case "again":
-            return f"mails titled '{what}' ({SUBJECT_DAYS} days back), with or without the mark at the end"
+            return f"mails titled '{what}' ({SUBJECT_DAYS} days back), with or without the mark"
         case "ticket":
-            return f"mails of the same ticket as '{what}' ({2 * REPLY_SPAN} days back)"
+            return f"mails of the same ticket as '{what}' ({REPLY_DAYS} days back)"
         case "series":
             return f"other parts of the series, of which it is {what}"
         case _:

@@ -106,6 +106,7 @@ _LINKS = {
     "text": "quoted words",
     "siblings": "quotes of the same missing mail",
     "again": "the same words sent again",
+    "ticket": "the same ticket",
     "series": "a numbered series",
 }
 """What a kind of link is to a person; a kind that is not here is named as it is."""

@@ -17,7 +17,7 @@ from mailloom.mail.model import Address, Date, MessageId, Nested, Record
 from mailloom.ports import NodeName, Soft, Stated
 from mailloom.thread.keys import clean_id, key_name, message_node
 from mailloom.thread.patchwork import patched
-from mailloom.thread.speaker import MINUTE, QUARTER, ZONES, names, same_person, same_time
+from mailloom.thread.speaker import MINUTE_MS, QUARTER_MS, ZONE_MS, names, same_person, same_time
 from mailloom.thread.tree import Ghost, Quote, Twig, edges, hang, parents, twigs_of
 from mailloom.thread.wording import own_words, run_set, wording
 
@@ -67,7 +67,7 @@ class _Recovery:
         self.minutes: dict[int, list[MessageId]] = defaultdict(list)
         for s in self.stated:
             if (ms := _ms(s.message)) != UNDATED:
-                self.minutes[ms // MINUTE].append(s.message)
+                self.minutes[ms // MINUTE_MS].append(s.message)
 
     def run(self) -> list[Twig]:
         self.of_cited()
@@ -192,8 +192,8 @@ class _Recovery:
         ms = ghost.date.ms
         if ms is None or not ghost.from_:
             return None
-        offsets = [0] if ghost.date.zone is not None else range(-ZONES, ZONES + 1, QUARTER)
-        near = (message for offset in offsets for message in self.minutes.get((ms + offset) // MINUTE, ()))
+        offsets = [0] if ghost.date.zone is not None else range(-ZONE_MS, ZONE_MS + 1, QUARTER_MS)
+        near = (message for offset in offsets for message in self.minutes.get((ms + offset) // MINUTE_MS, ()))
         for message in islice(near, MAX_ALIKE):
             mail = self.load(message).message
             if same_person(ghost.from_, (*mail.from_, *mail.author)) and (
@@ -215,7 +215,7 @@ def _inline(record: Record) -> list[Copy]:
         if one.kind == "attached" or not one.path.startswith(trail):
             continue
         copy = _copy(record, one)
-        if one.date.ms is not None and message.date.ms is not None and one.date.ms > message.date.ms + ZONES:
+        if one.date.ms is not None and message.date.ms is not None and one.date.ms > message.date.ms + ZONE_MS:
             copy = copy._replace(date=Date(None, None, one.date.text))  # nobody answers what was not written yet
         found.append(copy)
         trail = one.path + "."
@@ -295,7 +295,7 @@ def _share_words(a: str, b: str) -> bool:
 
 def _likeness(ghost: Ghost) -> list[tuple[int, str]]:
     """Under what a ghost is looked up: minute of the quarter hour (zones differ by quarters), and each name of its author."""
-    minute = (ghost.date.ms or 0) % QUARTER // MINUTE
+    minute = (ghost.date.ms or 0) % QUARTER_MS // MINUTE_MS
     return [(minute, part) for part in sorted(names(ghost.from_))]
 
 
