@@ -8,6 +8,7 @@ from mailloom.archive.story import Sought, Tie
 from mailloom.cli import draw
 from mailloom.mail.model import MessageId
 from mailloom.thread.clues import REPLY_DAYS, SUBJECT_DAYS
+from mailloom.thread.index import shared
 from mailloom.thread.keys import MAX_CITERS
 from mailloom.thread.path import Way
 from mailloom.thread.telling import minute_of
@@ -19,7 +20,6 @@ _HEADERS = {
     "alias": "other id",
     "thread-index": "Thread-Index",
 }
-GUID = slice(12, 44)  # hex digits of a Thread-Index that all mails of a conversation share
 
 
 def tie_line(ties: Sequence[Tie]) -> str:
@@ -29,7 +29,7 @@ def tie_line(ties: Sequence[Tie]) -> str:
         return "the same mail came under another id"
     headers = " and ".join(_HEADERS.get(kind, kind) for kind in kinds)
     if tie.link.kind == "thread-index":
-        return f"its {headers} says {index_level(tie)} conversation {tie.link.detail[GUID]}"
+        return f"its {headers} says {index_level(tie)} conversation {shared(tie.link.detail)}"
     if tie.link.owns and tie.state == "alone":
         return f"its {headers}, which nobody here cites: {draw.safe(tie.link.detail)}"
     says = "is" if tie.link.owns else "name" if len(kinds) > 1 or kinds[0] == "references" else "names"

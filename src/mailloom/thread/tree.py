@@ -13,10 +13,8 @@ from typing import NamedTuple
 
 from mailloom.mail.model import Address, Date, MessageId
 from mailloom.ports import Link, NodeName, Soft, Stated
+from mailloom.thread import index
 from mailloom.thread.keys import message_node
-
-INDEX_HEAD, INDEX_STEP = 44, 10
-"""Hex digits of a Thread-Index's head, and of what each reply adds."""
 
 
 class Quote(NamedTuple):
@@ -141,18 +139,13 @@ def _chain(stated: Stated) -> list[Link]:
 
 
 def _by_index(by_age: Sequence[Stated]) -> dict[MessageId, NodeName]:
-    """Thread-Index: each reply adds 5 bytes to its parent's ([MS-OXOMSG] 2.2.1.3), so the longest prefix here is the parent."""
-    index = {m.message: link.detail for m in by_age for link in m.links if link.kind == "thread-index"}
+    """The nearest above each message by Thread-Index that is here."""
+    values = {m.message: link.detail for m in by_age for link in m.links if link.kind == "thread-index"}
     owner: dict[str, MessageId] = {}
-    for message, value in index.items():
+    for message, value in values.items():
         owner.setdefault(value, message)
-    parents = {}
-    for message, value in index.items():
-        for end in range(len(value) - INDEX_STEP, INDEX_HEAD - 1, -INDEX_STEP):
-            if (parent := owner.get(value[:end])) is not None:
-                parents[message] = message_node(parent)
-                break
-    return parents
+    nearest = {m: next((owner[one] for one in index.above(value) if one in owner), None) for m, value in values.items()}
+    return {message: message_node(parent) for message, parent in nearest.items() if parent is not None}
 
 
 def _strongest(soft: Iterable[Soft], here: set[MessageId]) -> dict[MessageId, MessageId]:
