@@ -9,14 +9,15 @@ from mailloom.ports import NodeName
 
 def components(links: Iterable[tuple[NodeName, NodeName]]) -> dict[NodeName, NodeName]:
     """Each node -> the smallest node of its component, which is its oldest message where it has one."""
-    below: dict[NodeName, NodeName] = {}
-
-    def lowest(node: NodeName) -> NodeName:
-        while below.setdefault(node, node) != node:
-            below[node] = node = below[below[node]]
-        return node
-
+    above: dict[NodeName, NodeName] = {}
     for a, b in links:
-        low, high = sorted((lowest(a), lowest(b)))
-        below[high] = low
-    return {node: lowest(node) for node in below}
+        low, high = sorted((top(above, a), top(above, b)))
+        above[high] = low
+    return {node: top(above, node) for node in above}
+
+
+def top(above: dict[NodeName, NodeName], node: NodeName) -> NodeName:
+    """The end of a node's way up, itself where it is new. The way is halved as it is gone (Tarjan and van Leeuwen 1984)."""
+    while above.setdefault(node, node) != node:
+        above[node] = node = above[above[node]]
+    return node

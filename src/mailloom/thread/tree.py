@@ -14,6 +14,7 @@ from typing import NamedTuple
 from mailloom.mail.model import Address, Date, MessageId
 from mailloom.ports import Link, NodeName, Soft, Stated
 from mailloom.thread import index
+from mailloom.thread.components import top
 from mailloom.thread.keys import message_node
 
 
@@ -163,17 +164,11 @@ def parents(stated: Iterable[tuple[NodeName, NodeName]]) -> dict[NodeName, NodeN
     of its messages' age, so the edge that closes a cycle is the latest.
     """
     parent: dict[NodeName, NodeName] = {}
-    top: dict[NodeName, NodeName] = {}
-
-    def root(node: NodeName) -> NodeName:
-        while top.setdefault(node, node) != node:
-            top[node] = node = top[top[node]]
-        return node
-
+    tops: dict[NodeName, NodeName] = {}
     for child, above in stated:
-        if child not in parent and root(child) != root(above):
+        if child not in parent and top(tops, child) != top(tops, above):
             parent[child] = above
-            top[root(child)] = root(above)
+            tops[top(tops, child)] = top(tops, above)
     return parent
 
 
