@@ -9,8 +9,8 @@ from collections import defaultdict
 
 from mailloom.mail.model import MessageId
 from mailloom.stores.sqlite import Connection
+from mailloom.thread.components import topics
 from mailloom.thread.keys import message_node
-from mailloom.thread.tree import topics
 
 _UP = """with recursive up (name, parent) as (
     select name, parent from nodes where scope = ?1 and name = ?2

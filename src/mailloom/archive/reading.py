@@ -26,7 +26,6 @@ from mailloom.stores.sqlite import epochs, told
 from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.edits import Hand, seen
 from mailloom.thread.keys import key_name, nodes_of
-from mailloom.thread.tree import Ghost, Twig, below, tree
 from mailloom.wire import Embedded, open_for_reading
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from mailloom.archive.duplicates import Duplicate
     from mailloom.thread.policy import Policy
+    from mailloom.thread.tree import Twig
 
 
 class NotFoundError(UserError):
@@ -269,6 +269,8 @@ class Archive:
 
     def _locate(self, roots: Sequence[Twig]) -> None:
         """Tell of each ghost whose id other conversations' mails have: those are here, so nothing is recovered of them."""
+        from mailloom.thread.tree import below
+
         sql = "select id from messages where scope = ? and message_id = ? order by id limit 6"
         for twig in below(*roots):
             if twig.cited:
@@ -279,6 +281,7 @@ class Archive:
     def held(self, message: MessageId, policy: Policy = "never") -> dict[MessageId, MessageId]:
         """Each mail of a message's view that need not be read -> the later one in which all of it stands (thread/inclusive.py)."""
         from mailloom.thread.inclusive import held
+        from mailloom.thread.tree import tree
 
         with self.snapshot():
             members = self.view(message, policy)
@@ -364,6 +367,3 @@ class Archive:
 def open_archive(path: str | Path, scope: str = "") -> Archive:
     """Open an archive folder for reading. Raises stores.sqlite.ArchiveError where there is none, or it is damaged or newer."""
     return Archive(open_for_reading(Path(path), scope))
-
-
-__all__ = ["Archive", "Copy", "Ghost", "NotFoundError", "Summary", "open_archive"]

@@ -12,13 +12,13 @@ from typing import Literal, NamedTuple
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, Link, NodeName, Place, Soft, Stated
+from mailloom.thread.components import topics
 from mailloom.thread.decide import Candidate, candidates, is_asking, needed
 from mailloom.thread.edits import HAND, Hand, seen
 from mailloom.thread.index import level
 from mailloom.thread.keys import is_common, is_dead, nodes_of
 from mailloom.thread.path import Step, path
 from mailloom.thread.telling import Says
-from mailloom.thread.tree import topics
 
 AT_A_MINUTE = frozenset({"wrote", "wrote there", "siblings"})  # asks whose value is a minute
 WALKED = 5000  # messages of a thread up to which the way to its oldest is looked for: a fifth of a second

@@ -1,9 +1,10 @@
-"""Links -> what hangs together. Pure, and loads nothing: readers use it, too."""
+"""What hangs together, by links or by subject. Pure, and loads nothing: readers use it, too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mailloom.mail.model import MessageId
 from mailloom.ports import NodeName
 
 
@@ -21,3 +22,12 @@ def top(above: dict[NodeName, NodeName], node: NodeName) -> NodeName:
     while above.setdefault(node, node) != node:
         above[node] = node = above[above[node]]
     return node
+
+
+def topics(subjects: Iterable[tuple[MessageId, bytes]]) -> dict[MessageId, MessageId]:
+    """(message, base subject's hash) of one conversation -> each message's topic: the oldest message with that subject."""
+    oldest: dict[bytes, MessageId] = {}
+    entries = sorted(subjects)
+    for message, subject in entries:
+        oldest.setdefault(subject, message)
+    return {message: oldest[subject] for message, subject in entries}

@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import NodeName, Stated
-from mailloom.thread.components import components
+from mailloom.thread.components import components, topics
 from mailloom.thread.keys import message_node
-from mailloom.thread.tree import Twig, below, topics
+from mailloom.thread.tree import Twig, below
 
 Policy: TypeAlias = Literal["never", "subject", "gmail"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)

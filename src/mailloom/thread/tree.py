@@ -196,12 +196,3 @@ def below(*tops: Twig) -> Iterator[Twig]:
         twig = work.pop()
         yield twig
         work += twig.children
-
-
-def topics(subjects: Iterable[tuple[MessageId, bytes]]) -> dict[MessageId, MessageId]:
-    """(message, base subject's hash) of one conversation -> each message's topic: the oldest message with that subject."""
-    oldest: dict[bytes, MessageId] = {}
-    entries = sorted(subjects)
-    for message, subject in entries:
-        oldest.setdefault(subject, message)
-    return {message: oldest[subject] for message, subject in entries}
