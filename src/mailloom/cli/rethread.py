@@ -58,10 +58,8 @@ def rethread(dry_run: bool, limit: int, jobs: int, archive: Path, as_json: bool,
                 _report_json(changes, dry_run)
             else:
                 _report(opened, changes, limit)
-        except (
-            BrokenPipeError
-        ) as error:  # `mailloom rethread | head` has seen enough; the switch was asked for all the same
-            stopped = error
+        except BrokenPipeError as error:
+            stopped = error  # `mailloom rethread | head` has seen enough; the switch was asked for all the same
     if stopped is not None:
         raise stopped
     if not as_json:

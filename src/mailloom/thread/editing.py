@@ -60,9 +60,7 @@ def split(message: MessageId, members: Sequence[Stated], soft: Collection[Soft],
     """
     inside, ghosts = _answers(message, [seen(s, hand) for s in members], soft)
     if len(inside) == len(members):
-        raise UserError(
-            f"{message.hex()} begins its thread, all the rest answers it: split off one of the answers"
-        )
+        raise UserError(f"{message.hex()} begins its thread, all the rest answers it: split off one of the answers")
     for place in (place for s in members for place in hand.own(s.message) if place.kind == JOIN):
         if (place.message in inside) != (place.target in inside):
             raise UserError(

@@ -24,12 +24,10 @@ from mailloom.thread.wording import own_words, run_set, wording
 Load = Callable[[MessageId], Record]
 
 MAX_LEVELS = 12  # messages inside messages: mail/nested.py reads no deeper
-MAX_COPIES = (
-    32  # of one ghost, from its oldest carriers: the text of a mail that a thousand people answered is in the first few
-)
-MAX_ALIKE = (
-    20  # ghosts without an id, of one person in one minute of the quarter hour, that a further quote is held against
-)
+MAX_COPIES = 32
+"""Of one ghost, from its oldest carriers: the text of a mail that a thousand people answered is in the first few."""
+MAX_ALIKE = 20
+"""Ghosts without an id, of one person in one minute of the quarter hour, that a further quote is held against."""
 UNDATED = (1 << 48) - 1  # what an id begins with where its mail has no date
 
 
