@@ -28,7 +28,6 @@ MAX_COPIES = 32
 """Of one ghost, from its oldest carriers: the text of a mail that a thousand people answered is in the first few."""
 MAX_ALIKE = 20
 """Ghosts without an id, of one person in one minute of the quarter hour, that a further quote is held against."""
-UNDATED = (1 << 48) - 1  # what an id begins with where its mail has no date
 
 
 class Copy(NamedTuple):
@@ -62,10 +61,11 @@ class _Recovery:
         self.fuller: set[NodeName] = set()
         self.alias: dict[NodeName, NodeName] = {}
         self.alike: dict[tuple[int, str], list[NodeName]] = defaultdict(list)
+        self.when = {message_node(s.message): s.when for s in self.stated}
         self.minutes: dict[int, list[MessageId]] = defaultdict(list)
         for s in self.stated:
-            if (ms := _ms(s.message)) != UNDATED:
-                self.minutes[ms // MINUTE_MS].append(s.message)
+            if s.when is not None:
+                self.minutes[s.when // MINUTE_MS].append(s.message)
 
     def run(self) -> list[Twig]:
         self.of_cited()
@@ -159,8 +159,10 @@ class _Recovery:
                 told.append((at, place))
                 at = place
             above = softly.get(node)
-            if at != node and above is not None and (ms := self.known[at].date.ms) and _ms(above[1:]) < ms:
-                told.append((at, above))
+            if at != node and above is not None:
+                when, asked = self.when[above], self.known[at].date.ms
+                if when is not None and asked is not None and when < asked:
+                    told.append((at, above))
         for node in self.fuller:
             self.known[node] = merged([copy for copy in self.copies[node] if copy.text or copy.from_])
         return told
@@ -295,10 +297,6 @@ def _likeness(ghost: Ghost) -> list[tuple[int, str]]:
     """Under what a ghost is looked up: minute of the quarter hour (zones differ by quarters), and each name of its author."""
     minute = (ghost.date.ms or 0) % QUARTER_MS // MINUTE_MS
     return [(minute, part) for part in sorted(names(ghost.from_))]
-
-
-def _ms(message: bytes) -> int:
-    return int.from_bytes(message[:6], "big")
 
 
 __all__ = ["recover"]
