@@ -149,12 +149,14 @@ class Archive:
         return MessageId(found[0][0])
 
     def summary(self, message: MessageId) -> Summary:
+        """A message as lists show it. Raises NotFoundError."""
         row = self.connection.execute(f"select {_SUMMARY} where scope = ? and id = ?", (self.scope, message)).get
         if row is None:
             raise NotFoundError(f"no message has the id {message.hex()}")
         return Summary(*row)
 
     def record(self, message: MessageId) -> Record:
+        """All that a message says. Raises NotFoundError."""
         sql = "select body from messages join bodies using (seq) where scope = ? and id = ?"
         body = self.connection.execute(sql, (self.scope, message)).get
         if body is None:
@@ -162,6 +164,7 @@ class Archive:
         return load_record(unpack(body))
 
     def copies(self, message: MessageId) -> list[Copy]:
+        """Each delivery of a message, in the order of storing."""
         sql = f"select {COPY} {_COPIES} where deliveries.scope = ? and message = ? order by stored_at, source, path, start"
         return [Copy(*row) for row in self.connection.execute(sql, (self.scope, message))]
 
@@ -208,6 +211,7 @@ class Archive:
         return dict(self.connection.executemany(sql, [(self.scope, message) for message in messages]))
 
     def stated(self, messages: Sequence[MessageId]) -> list[Stated]:
+        """What these messages state of their threads, in their order; who is absent is left out."""
         sql = "select message, body from stated where scope = ? and message = ?"
         with self.snapshot() as scope:
             found = self.connection.executemany(sql, [(scope, m) for m in messages])

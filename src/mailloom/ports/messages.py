@@ -87,13 +87,17 @@ class Messages(Protocol):
         """Store each message with its words and people (key, name, role). Writing twice is writing once."""
         ...
 
-    def finish(self, ids: Collection[MessageId]) -> None: ...
+    def finish(self, ids: Collection[MessageId]) -> None:
+        """Say that the processing of these ran to its end."""
+        ...
 
 
 class Ledger(Protocol):
     """Deliveries: what came, from where, and what became of it."""
 
-    def deliver(self, deliveries: Sequence[Delivery]) -> None: ...
+    def deliver(self, deliveries: Sequence[Delivery]) -> None:
+        """Store a row each. One that is there is brought up to date; what was stored stays so."""
+        ...
 
 
 class Raws(Protocol):

@@ -195,7 +195,9 @@ class Evidence(Protocol):
         """Store each message's evidence and, by key, the way back to it. Writing twice is writing once."""
         ...
 
-    def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]: ...
+    def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]:
+        """What these messages stated; who is absent is left out."""
+        ...
 
     def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
         """The messages that own or cite each key."""
@@ -209,21 +211,29 @@ class Keys(Protocol):
         """Apply the notes one after the other, each atomically; the item before and after each."""
         ...
 
-    def keys(self, names: Collection[NodeName]) -> Mapping[NodeName, KeyItem]: ...
+    def keys(self, names: Collection[NodeName]) -> Mapping[NodeName, KeyItem]:
+        """The items of these keys; one that nobody noted is empty or left out."""
+        ...
 
 
 class Clues(Protocol):
     """Clue items and the rows of those who ask."""
 
-    def ask(self, asks: Iterable[tuple[ClueName, MessageId]], *, withdraw: bool = False) -> None: ...
+    def ask(self, asks: Iterable[tuple[ClueName, MessageId]], *, withdraw: bool = False) -> None:
+        """Put a row for each (clue, who asks for it), or take it away."""
+        ...
 
-    def asking(self, clues: Collection[ClueName]) -> Mapping[ClueName, Collection[MessageId]]: ...
+    def asking(self, clues: Collection[ClueName]) -> Mapping[ClueName, Collection[MessageId]]:
+        """Who asks for each of these clues."""
+        ...
 
     def hint(self, notes: Sequence[ClueNote]) -> Sequence[tuple[ClueItem, ClueItem]]:
         """Apply the notes one after the other, each atomically; the item before and after each."""
         ...
 
-    def clues(self, names: Collection[ClueName]) -> Mapping[ClueName, ClueItem]: ...
+    def clues(self, names: Collection[ClueName]) -> Mapping[ClueName, ClueItem]:
+        """The items of these clues; one that nobody noted is left out."""
+        ...
 
 
 class SoftLinks(Protocol):
@@ -241,7 +251,9 @@ class SoftLinks(Protocol):
 class Marks(Protocol):
     """Which messages settle must look at, and the feed of what became of conversations."""
 
-    def mark(self, messages: Collection[MessageId]) -> None: ...
+    def mark(self, messages: Collection[MessageId]) -> None:
+        """Mark each, again where it is marked: its version is then another one."""
+        ...
 
     def dirty(self, limit: int) -> Mapping[MessageId, int]:
         """Marked messages, each with its mark's version, oldest mark first."""
@@ -251,7 +263,9 @@ class Marks(Protocol):
         """Take away the marks whose version is unchanged."""
         ...
 
-    def tell(self, entries: Sequence[FeedEntry]) -> None: ...
+    def tell(self, entries: Sequence[FeedEntry]) -> None:
+        """Put these at the end of the feed."""
+        ...
 
 
 class Edits(Protocol):
