@@ -272,6 +272,14 @@ def test_an_archive_without_sketches_still_tells_the_rest(archive: Path, tmp_pat
     assert ("twins", "twin") in of(old, "first")
 
 
+def test_who_is_just_as_alike_as_was_asked_is_a_near_duplicate(archive: Path) -> None:
+    with open_archive(archive) as opened:
+        shares = [one.similarity for group in groups(opened, "near") for one in group.others]
+        least = min(share for share in shares if share < 1)
+        again = [one.similarity for group in groups(opened, "near", least) for one in group.others]
+    assert min(again) == least
+
+
 def test_export(archive: Path) -> None:
     with open_archive(archive) as opened:
         file = io.BytesIO()
