@@ -242,7 +242,7 @@ _CALL = """The club meets on the last Thursday of the month in the room above th
 slides sends them to Kim until the Monday before, as the projector needs them on a card."""
 AGAIN = Scene(
     "Sent again",
-    "The same sender sends the same words again, under the same subject with another mark at its end.",
+    "The same sender sends the same words again, under the same subject with a mark that says so.",
     [
         mail("a1", "Kim Keeper", "3 Oct 2022 09:00 +0000", "Club meeting", _CALL),
         mail("a2", "Kim Keeper", "17 Oct 2022 09:00 +0000", "Club meeting (reminder)", _CALL),
@@ -256,6 +256,25 @@ AGAIN = Scene(
         ("a3", "The last call, with a line more."),
         ("a4", "Another sender: a mail of its own."),
         ("a5", "The same sender with other words."),
+    ],
+)  # fmt: skip
+
+TICKET = Scene(
+    "The same ticket",
+    "A tracker writes into each subject which ticket a mail is about. Its own mails of a ticket belong together whatever else the subject says; mail of others needs more than the ticket.",
+    [
+        mail("k1", "Desk Tracker", "14 Nov 2022 09:00 +0000", "[Bug 4711] Printer eats cards", "Reported by Petra: it takes two at once."),
+        mail("k2", "Desk Tracker", "15 Nov 2022 09:00 +0000", "[Bug 4711] Printer eats cards and envelopes", "Title changed by Quentin."),
+        mail("k3", "Desk Tracker", "16 Nov 2022 09:00 +0000", "[Bug 4711] Resolved: rollers were worn", "Closed by Quentin."),
+        mail("k4", "Petra Pine", "16 Nov 2022 10:00 +0000", "Re: [Bug 4711] still broken", "It did it once more this morning."),
+        mail("k5", "Desk Tracker", "16 Nov 2022 11:00 +0000", "[Bug 4712] Printer hums", "Reported by Petra."),
+    ],
+    [
+        ("k1", "The first mail of a ticket."),
+        ("k2", "The ticket got another title."),
+        ("k3", "A subject that has only the ticket in common."),
+        ("k4", "A person's answer under another subject."),
+        ("k5", "Another ticket: a mail of its own."),
     ],
 )  # fmt: skip
 
@@ -365,5 +384,5 @@ NOTHING = Scene(
 )  # fmt: skip
 
 SCENES = (
-    IDS, ALIAS, INDEX, TWIN, WROTE, TEXT, SIBLINGS, SUBJECT, REPLIES, AGAIN, SERIES, DEAD, REUSED, COMMON, NOTHING,
+    IDS, ALIAS, INDEX, TWIN, WROTE, TEXT, SIBLINGS, SUBJECT, REPLIES, AGAIN, TICKET, SERIES, DEAD, REUSED, COMMON, NOTHING,
 )  # fmt: skip

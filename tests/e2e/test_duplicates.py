@@ -283,6 +283,14 @@ def test_an_archive_without_sketches_still_tells_the_rest(archive: Path, tmp_pat
     assert ("twins", "twin") in of(old, "first")
 
 
+def test_who_is_just_as_alike_as_was_asked_is_a_near_duplicate(archive: Path) -> None:
+    with open_archive(archive) as opened:
+        shares = [one.similarity for group in groups(opened, "near") for one in group.others]
+        least = min(share for share in shares if share < 1)
+        again = [one.similarity for group in groups(opened, "near", least) for one in group.others]
+    assert min(again) == least
+
+
 def test_export(archive: Path) -> None:
     with open_archive(archive) as opened:
         file = io.BytesIO()
@@ -293,7 +301,9 @@ def test_export(archive: Path) -> None:
     assert {line["kind"] for line in lines} == set(KINDS) - {"copies"}
 
 
-@pytest.mark.parametrize("command", [["search", "Lunch"], ["show", "far@example.org"], ["where", "far@example.org"]])
+@pytest.mark.parametrize(
+    "command", [["search", "Lunch"], *([name, "far@example.org"] for name in ("show", "thread", "where"))]
+)
 def test_numpy_is_not_loaded_where_nothing_is_to_compare(archive: Path, command: list[str]) -> None:
     """It takes longer to load than a search takes."""
     script = "import sys; from mailloom.cli import group; group.main(sys.argv[1:], standalone_mode=False); print('numpy' in sys.modules)"

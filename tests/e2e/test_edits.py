@@ -179,9 +179,9 @@ def test_json_tells_the_edit_and_the_threads(run: Callable[..., Result]) -> None
 @pytest.mark.parametrize(
     ("args", "error", "said"),
     [
-        ([of(1), "--split"], UserError, "begins its conversation"),
-        ([of(1), "--join", of(3)], UserError, "in one conversation already"),
-        ([of(1), "--join", of(1)], UserError, "in one conversation already"),
+        ([of(1), "--split"], UserError, "begins its thread"),
+        ([of(1), "--join", of(3)], UserError, "in one thread already"),
+        ([of(1), "--join", of(1)], UserError, "in one thread already"),
         ([of(1), "--join", of(99)], UserError, "no message is called"),
         (["--undo", "7"], UserError, "there is no edit 7"),
         (["--split"], click.UsageError, "need a mail's ID"),

@@ -74,7 +74,7 @@ def test_it_fits_any_width(archive: Archive, width: int) -> None:
 
 def test_the_kinds_in_the_scenes_are_all_there_are(archive: Archive) -> None:
     kinds = {kind for (kind,) in archive.connection.execute("select distinct kind from soft where live")}
-    assert kinds == {"wrote", "text", "siblings", "subject", "replies", "again", "series"}
+    assert kinds == {"wrote", "text", "siblings", "subject", "replies", "again", "ticket", "series"}
 
 
 def test_asks_are_never_listed_one_by_one(archive: Archive) -> None:

@@ -15,8 +15,7 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from mailloom.archive import Archive, open_archive
-from mailloom.archive import reading as archive_module
+from mailloom.archive import Archive, conversations, open_archive
 from mailloom.cli import draw, group, thread_view
 from mailloom.flow.transform import refuse
 from mailloom.mail.model import MessageId
@@ -319,7 +318,7 @@ def test_placing_is_linear_in_the_tree(shape: str) -> None:
 
 def test_a_thread_costs_its_own_size_and_not_the_archives(opened: Archive) -> None:
     """Left to itself, SQLite looks through all nodes for each node of a pool."""
-    plan = [row[3] for row in opened.connection.execute(f"explain query plan {archive_module._DOWN}", ("", bytes(17)))]
+    plan = [row[3] for row in opened.connection.execute(f"explain query plan {conversations._DOWN}", ("", bytes(17)))]
     assert any("nodes_parent (scope=? AND parent=?)" in step for step in plan), plan
     assert any("PRIMARY KEY (scope=? AND name=?)" in step for step in plan), plan
 

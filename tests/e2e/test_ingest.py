@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -336,11 +337,11 @@ def test_what_came_before_a_source_that_is_not_there_is_stored(archive: Path, tm
 
 def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(archive: Path, tmp_path: Path) -> None:
     file = tmp_path / "box"
-    file.write_bytes(box(*range(4000)))
+    file.write_bytes(box(*range(2000)))
     command = [sys.executable, "-m", "mailloom", "ingest", str(file), "--jobs", "2", "--archive", str(archive)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     while process.poll() is None and not (archive / "raw" / "000001.zst").exists():
-        pass
+        time.sleep(0.005)  # it needs the processor more
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert b"Traceback" not in said, said
@@ -349,7 +350,7 @@ def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(archive: Path, tmp_pa
         assert said.strip() == b"stopped; what was stored stays, the same command goes on from there"
     assert mailloom(*command[3:]).returncode == 0
     sound(archive)
-    assert len(rows(archive)) == 4000
+    assert len(rows(archive)) == 2000
 
 
 # ------------------------------------------------------------------------------------------------ what a mail may do

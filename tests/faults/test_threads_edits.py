@@ -30,9 +30,8 @@ from test_threads_sets import (
 from mailloom.mail.model import MessageId
 from mailloom.ports import Edit, Stated, Threads, UserError
 from mailloom.stores.memory import MemoryThreads
-from mailloom.thread.batch import Decide
 from mailloom.thread.editing import join, make, split, take_back
-from mailloom.thread.edits import SPLIT, Hand
+from mailloom.thread.edits import SPLIT, Choose, Hand
 from mailloom.thread.keys import message_node, nodes_of
 from mailloom.thread.weave import weave
 
@@ -195,12 +194,12 @@ def few_preemptions(r: Random, sets: int, plays: int) -> Counter[str]:
 
 def two_actors(
     r: Random,
-) -> tuple[list[Mail], Callable[[], tuple[MemoryThreads, Actor, Actor]], Sequence[Stated], Decide, Work]:
+) -> tuple[list[Mail], Callable[[], tuple[MemoryThreads, Actor, Actor]], Sequence[Stated], Choose, Work]:
     """Most of the mail is there; an editor, and beside it a worker with the rest or a settle. And what the editor does."""
     mails = a_set(r, 6)
     everything = [stated(mail) for mail in mails]
     late = everything[-1:]
-    choose: Decide = r.choice(WAYS)
+    choose: Choose = r.choice(WAYS)
     settled, fine, beside = r.random() < 0.7, r.random() < 0.5, r.random() < 0.6
     first = MemoryThreads()
     weave(first, everything[:-1])

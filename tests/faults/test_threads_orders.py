@@ -11,7 +11,7 @@ from test_threads_sets import Mail, any_mails, best, drain, focused, low_thresho
 
 from mailloom.ports import Stated
 from mailloom.stores.memory import MemoryThreads
-from mailloom.thread.batch import Decide
+from mailloom.thread.edits import Choose
 from mailloom.thread.weave import weave
 
 WAYS = [best, several]
@@ -23,7 +23,7 @@ def _low() -> Iterator[None]:
         yield
 
 
-def deliver(batches: Sequence[Sequence[Stated]], settles: int, choose: Decide, limit: int = 1000) -> MemoryThreads:
+def deliver(batches: Sequence[Sequence[Stated]], settles: int, choose: Choose, limit: int = 1000) -> MemoryThreads:
     """Bring in the batches; bit j of `settles` says whether settle runs after batch j. It runs at the end in any case."""
     store = MemoryThreads()
     for j, batch in enumerate(batches):

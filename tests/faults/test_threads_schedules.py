@@ -17,7 +17,7 @@ from test_threads_sets import Mail, any_mails, best, drain, focused, low_thresho
 
 from mailloom.ports import Stated, Threads
 from mailloom.stores.memory import MemoryThreads
-from mailloom.thread.batch import Decide
+from mailloom.thread.edits import Choose
 from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
 
@@ -39,14 +39,14 @@ def weaving(batch: Sequence[Stated]) -> Callable[[Threads], object]:
     return lambda threads: weave(threads, batch)
 
 
-def settling(choose: Decide, limit: int = 1000) -> Callable[[Threads], object]:
+def settling(choose: Choose, limit: int = 1000) -> Callable[[Threads], object]:
     return lambda threads: settle(threads, choose=choose, limit=limit)
 
 
 # ------------------------------------------------------------------------------------------------ two switches, and crashes
 def two_actors(
     r: Random,
-) -> tuple[list[Mail], Callable[[], tuple[MemoryThreads, Actor, Actor]], Sequence[Stated], Decide]:
+) -> tuple[list[Mail], Callable[[], tuple[MemoryThreads, Actor, Actor]], Sequence[Stated], Choose]:
     """A set of which most has arrived, with a way to make the same state again: the store, a settle, and a worker with the rest.
     Sometimes another worker brings one of the rest in just before the settle.
     """

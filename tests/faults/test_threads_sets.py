@@ -19,9 +19,9 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, Link, NodeName, Soft, Stated, Target
 from mailloom.stores.memory import MemoryThreads
 from mailloom.thread import keys
-from mailloom.thread.batch import Decide, derive, key_items
+from mailloom.thread.batch import derive, key_items
 from mailloom.thread.decide import is_asking
-from mailloom.thread.edits import Hand, places_of
+from mailloom.thread.edits import Choose, Hand, places_of
 from mailloom.thread.keys import clue_name, is_common, is_dead, key_name, message_node, short_hash
 from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
@@ -129,7 +129,7 @@ def _targets(scores: Counter[MessageId], chosen: list[MessageId]) -> tuple[Targe
 
 
 # ------------------------------------------------------------------------------------------------ is it right?
-def drain(store: MemoryThreads, choose: Decide, limit: int = 1000) -> None:
+def drain(store: MemoryThreads, choose: Choose, limit: int = 1000) -> None:
     settle(store, choose=choose, limit=limit)
     assert not store.marks, "settle ended with marks left"
 
@@ -145,7 +145,7 @@ def named(store: MemoryThreads, name: NodeName) -> NodeName:
     return store.pool[name].conv or root_of(store, name)
 
 
-def wrong(store: MemoryThreads, everything: Sequence[Stated], choose: Decide) -> list[str]:
+def wrong(store: MemoryThreads, everything: Sequence[Stated], choose: Choose) -> list[str]:
     """What a settled store says that everything at once would not, and what it has not got ready for mail that comes later."""
     by_id = {s.message: s for s in everything}
     items = key_items(by_id.values())
@@ -362,7 +362,7 @@ _DAMAGE: list[Callable[[MemoryThreads], object]] = [
 
 
 @pytest.mark.parametrize("choose", [best, several])
-def test_a_decision_reads_only_clues_and_their_owners(choose: Decide) -> None:
+def test_a_decision_reads_only_clues_and_their_owners(choose: Choose) -> None:
     """The ways to decide used here are pure: else a difference would be theirs."""
     r = Random(2)
     with low_thresholds():

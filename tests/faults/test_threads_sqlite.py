@@ -19,8 +19,9 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import Fenced, Stated, Target
 from mailloom.stores.sqlite import SqliteThreads, connect
 from mailloom.thread.assign import roots
-from mailloom.thread.batch import Decide, derive
+from mailloom.thread.batch import derive
 from mailloom.thread.editing import make, take_back
+from mailloom.thread.edits import Choose
 from mailloom.thread.keys import message_node
 from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
@@ -70,7 +71,7 @@ def weaving(batches: Sequence[Sequence[Stated]]) -> Callable[[SqliteThreads], ob
     return work
 
 
-def settling(stop: Event, choose: Decide) -> Callable[[SqliteThreads], object]:
+def settling(stop: Event, choose: Choose) -> Callable[[SqliteThreads], object]:
     """Two of these overtake each other: who lost the lease begins again."""
 
     def work(threads: SqliteThreads) -> None:
@@ -98,7 +99,7 @@ def editing(r: Random, everything: Sequence[Stated], count: int) -> Callable[[Sq
 @pytest.mark.parametrize("seed", range(6))
 def test_workers_settles_and_an_editor_on_one_file_end_as_everything_at_once(seed: int, tmp_path: Path) -> None:
     r = Random(seed)
-    choose: Decide = r.choice([best, several])
+    choose: Choose = r.choice([best, several])
     everything = [stated(mail) for mail in any_mails(r, 30)]
     arriving = everything + r.sample(everything, 8)
     r.shuffle(arriving)
@@ -121,7 +122,7 @@ def test_workers_settles_and_an_editor_on_one_file_end_as_everything_at_once(see
     assert wrong(store, everything, choose) == []
 
 
-def wrong(store: SqliteThreads, everything: Sequence[Stated], choose: Decide) -> list[str]:
+def wrong(store: SqliteThreads, everything: Sequence[Stated], choose: Choose) -> list[str]:
     with store.session():
         conversations, targets = derive(everything, choose=choose, edits=store.edits())
         nodes = {message_node(s.message) for s in everything}

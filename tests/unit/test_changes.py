@@ -19,7 +19,7 @@ from mailloom.ports import Link, Soft, Stated
 from mailloom.stores.sqlite import SqliteThreads, connect
 from mailloom.stores.sqlite.connection import transaction
 from mailloom.thread.assign import union
-from mailloom.thread.batch import components
+from mailloom.thread.components import components
 from mailloom.thread.keys import key_name, message_node, short_hash
 from mailloom.wire import Embedded
 

@@ -16,7 +16,7 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import Link, Node, NodeName, Stamp, Stated
 from mailloom.stores.memory import MemoryThreads
 from mailloom.thread.assign import assign, roots, union
-from mailloom.thread.batch import components
+from mailloom.thread.components import components
 from mailloom.thread.keys import nodes_of
 
 COUNT = 30

@@ -19,9 +19,9 @@ from mailloom.mail.model import MessageId, Origin, Record
 from mailloom.ports import Stated
 from mailloom.stores.memory import MemoryThreads
 from mailloom.thread.batch import derive
+from mailloom.thread.components import topics
 from mailloom.thread.keys import MAX_CITERS, message_node
 from mailloom.thread.settle import settle
-from mailloom.thread.tree import topics
 from mailloom.thread.weave import weave
 
 ALL_ORDERS = 6  # mails up to which every order is tried; of more, some

@@ -143,7 +143,7 @@ def test_what_likely_answers_it_goes_along() -> None:
 
 
 def test_the_first_of_a_conversation_cannot_be_split_off() -> None:
-    with pytest.raises(UserError, match="begins its conversation"):
+    with pytest.raises(UserError, match="begins its thread"):
         cut(1, TALK)
 
 

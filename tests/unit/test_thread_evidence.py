@@ -11,8 +11,9 @@ from mailloom.mail.mime import scan
 from mailloom.mail.parse import message
 from mailloom.ports import KeyItem, Link, Stated
 from mailloom.thread.decide import is_asking
-from mailloom.thread.evidence import FIRST_REFERENCES, LAST_REFERENCES, MAX_PEOPLE, clean_id, evidence, index_guid
-from mailloom.thread.keys import key_name, short_hash
+from mailloom.thread.evidence import FIRST_REFERENCES, LAST_REFERENCES, MAX_PEOPLE, evidence
+from mailloom.thread.index import guid as guid_of
+from mailloom.thread.keys import clean_id, key_name, short_hash
 
 GUID = bytes(range(16, 32))
 HEAD = b"\x01" + b"\xd9\x12\x34\x56\x78" + GUID
@@ -125,7 +126,7 @@ def test_a_mail_without_any_id_still_states_its_content() -> None:
     ],
 )
 def test_a_thread_index_names_a_guid_or_nothing(index: bytes, guid: bytes) -> None:
-    assert index_guid(index) == guid
+    assert guid_of(index) == guid
 
 
 @pytest.mark.parametrize(("more", "owns"), [(b"", True), (b"12345", False), (b"1234567890", False)])

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Link, Soft, Stated
+from mailloom.thread.components import topics
 from mailloom.thread.keys import key_name
-from mailloom.thread.tree import Twig, topics, tree
+from mailloom.thread.tree import Twig, tree
 
 
 def name(number: int) -> MessageId:

@@ -18,9 +18,8 @@ from mailloom.ports import Link, NodeName
 from mailloom.stores.sqlite import Connection
 from mailloom.stores.sqlite.threads import load_stated
 
-LOOKED_AT = (
-    2000  # messages of one change that are looked at: bounds memory and time where rules gone wrong join everything
-)
+LOOKED_AT = 2000
+"""Messages of one change that are looked at: bounds memory and time where rules gone wrong join everything."""
 NAMED = 8  # conversations of one change that are named
 
 

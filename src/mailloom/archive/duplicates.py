@@ -158,7 +158,7 @@ def _group(kind: Kind, first: MessageId, others: Sequence[tuple[MessageId, float
 def _near_groups(archive: Archive, threshold: float) -> Iterator[Group]:
     """Twins and variants count once, as their oldest: also the variant of a twin."""
     from mailloom.archive.alike import cluster
-    from mailloom.thread.batch import components
+    from mailloom.thread.components import components
 
     same = [group for kind in _SAME for group in _equal(archive, kind)]
     oldest = components((group.first, other.other) for group in same for other in group.others)

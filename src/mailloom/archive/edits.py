@@ -46,7 +46,7 @@ def join(folder: Path, name: str, other: str, scope: str = "") -> Edited:
     with _writing(folder, scope) as archive:
         if archive.conversation(one) == archive.conversation(two):
             raise UserError(
-                f"{name} and {other} are in one conversation already, {archive.short(archive.conversation(one))}: nothing was done"
+                f"{name} and {other} are in one thread already, {archive.short(archive.conversation(one))}: nothing was done"
             )
         return _made(archive, editing.join(one, two, now_ms()))
 

@@ -23,8 +23,8 @@ from mailloom.mail.model import Address, MessageId, Record
 from mailloom.schema import arrow_line, arrow_schema, load_record, text_id, unpack
 from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.batch import derive
+from mailloom.thread.components import topics
 from mailloom.thread.policy import Policy
-from mailloom.thread.tree import topics
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,6 @@ with open_archive("archive") as archive:
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import apsw
 
+from mailloom.archive.conversations import conversation_of, members_of, membership
 from mailloom.mail.model import MessageId, Record
 from mailloom.ports import Edit, Soft, Stated, UserError
 from mailloom.schema import load_record, unpack
@@ -26,7 +26,6 @@ from mailloom.stores.sqlite import epochs, told
 from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.edits import Hand, seen
 from mailloom.thread.keys import key_name, nodes_of
-from mailloom.thread.tree import Ghost, Twig, topics, tree
 from mailloom.wire import Embedded, open_for_reading
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from mailloom.archive.duplicates import Duplicate
     from mailloom.thread.policy import Policy
+    from mailloom.thread.tree import Twig
 
 
 class NotFoundError(UserError):
@@ -94,16 +94,6 @@ COPY = """sources.name, path, start, generation, length, state, message, raw_sha
 """The columns of a Copy; what follows is `deliveries` and its join with sources."""
 _COPIES = "deliveries indexed by deliveries_message join sources on sources.id = deliveries.source"
 _SUMMARY = "id, date, subject, sender, message_id, attachments, nested, problems from messages"
-_UP = """with recursive up (name, parent) as (
-    select name, parent from nodes where scope = ?1 and name = ?2
-    union all select n.name, n.parent from nodes n join up on n.scope = ?1 and n.name = up.parent where up.parent <> up.name)
-  select name from up where name = parent"""
-# "cross join" keeps SQLite from looking through all nodes for each one (it knows no sizes): a pool's cost is then its own size.
-_DOWN = """with recursive down (name) as (
-    select ?2
-    union all select n.name from down cross join nodes n on n.scope = ?1 and n.parent = down.name where n.parent <> n.name)
-  select d.name from down d cross join nodes n on n.scope = ?1 and n.name = d.name and n.conv is null
-  where d.name < x'01' order by d.name"""
 
 
 class Archive:
@@ -159,12 +149,14 @@ class Archive:
         return MessageId(found[0][0])
 
     def summary(self, message: MessageId) -> Summary:
+        """A message as lists show it. Raises NotFoundError."""
         row = self.connection.execute(f"select {_SUMMARY} where scope = ? and id = ?", (self.scope, message)).get
         if row is None:
             raise NotFoundError(f"no message has the id {message.hex()}")
         return Summary(*row)
 
     def record(self, message: MessageId) -> Record:
+        """All that a message says. Raises NotFoundError."""
         sql = "select body from messages join bodies using (seq) where scope = ? and id = ?"
         body = self.connection.execute(sql, (self.scope, message)).get
         if body is None:
@@ -172,6 +164,7 @@ class Archive:
         return load_record(unpack(body))
 
     def copies(self, message: MessageId) -> list[Copy]:
+        """Each delivery of a message, in the order of storing."""
         sql = f"select {COPY} {_COPIES} where deliveries.scope = ? and message = ? order by stored_at, source, path, start"
         return [Copy(*row) for row in self.connection.execute(sql, (self.scope, message))]
 
@@ -200,25 +193,25 @@ class Archive:
 
     # -------------------------------------------------------------------------------------------- threads
     def conversation(self, message: MessageId) -> MessageId:
-        """The conversation that a message is in now: the id of its oldest message."""
-        node = b"\x00" + message
-        with self.snapshot() as scope:
-            row = self.connection.execute(
-                "select conv from nodes where scope = ? and name = ?", (scope, node)
-            ).fetchone()
-            if row is None:
-                raise NotFoundError(f"no message has the id {message.hex()}")
-            return MessageId((row[0] or self.connection.execute(_UP, (scope, node)).get)[1:])
+        """The conversation that a message is in now: the id of its oldest message. Raises NotFoundError."""
+        with self.snapshot() as epoch:
+            conversation = conversation_of(self.connection, epoch, message)
+        if conversation is None:
+            raise NotFoundError(f"no message has the id {message.hex()}")
+        return conversation
 
     def members(self, conversation: MessageId) -> list[MessageId]:
         """The messages of a conversation, oldest first."""
-        node = b"\x00" + conversation
-        sql = "select name from nodes where scope = ? and conv = ? and name < x'01' order by name"
-        with self.snapshot() as scope:
-            named = list(self.connection.execute(sql, (scope, node)))
-            return [MessageId(row[0][1:]) for row in named or self.connection.execute(_DOWN, (scope, node))]
+        with self.snapshot() as epoch:
+            return members_of(self.connection, epoch, conversation)
+
+    def subjects(self, messages: Sequence[MessageId]) -> dict[MessageId, str]:
+        """Each message's base subject; those of one conversation that share it are a topic."""
+        sql = "select id, base_subject from messages where scope = ? and id = ?"
+        return dict(self.connection.executemany(sql, [(self.scope, message) for message in messages]))
 
     def stated(self, messages: Sequence[MessageId]) -> list[Stated]:
+        """What these messages state of their threads, in their order; who is absent is left out."""
         sql = "select message, body from stated where scope = ? and message = ?"
         with self.snapshot() as scope:
             found = self.connection.executemany(sql, [(scope, m) for m in messages])
@@ -280,11 +273,10 @@ class Archive:
 
     def _locate(self, roots: Sequence[Twig]) -> None:
         """Tell of each ghost whose id other conversations' mails have: those are here, so nothing is recovered of them."""
+        from mailloom.thread.tree import below
+
         sql = "select id from messages where scope = ? and message_id = ? order by id limit 6"
-        work = list(roots)
-        while work:
-            twig = work.pop()
-            work += twig.children
+        for twig in below(*roots):
             if twig.cited:
                 found = self.connection.execute(sql, (self.scope, twig.cited))
                 twig.elsewhere = tuple(MessageId(row[0]) for row in found)
@@ -293,6 +285,7 @@ class Archive:
     def held(self, message: MessageId, policy: Policy = "never") -> dict[MessageId, MessageId]:
         """Each mail of a message's view that need not be read -> the later one in which all of it stands (thread/inclusive.py)."""
         from mailloom.thread.inclusive import held
+        from mailloom.thread.tree import tree
 
         with self.snapshot():
             members = self.view(message, policy)
@@ -300,8 +293,8 @@ class Archive:
 
     def threads(self) -> Iterator[tuple[MessageId, MessageId, MessageId]]:
         """(message, conversation, topic) of every message, in the order of conversations."""
-        with self.snapshot():
-            entries = membership(self)
+        with self.snapshot() as epoch:
+            entries = membership(self.connection, self.scope, epoch)
         yield from entries
 
     # -------------------------------------------------------------------------------------------- search
@@ -375,36 +368,6 @@ class Archive:
         return table(lines) if lines else arrow_schema().empty_table()
 
 
-def membership(archive: Archive) -> list[tuple[MessageId, MessageId, MessageId]]:
-    """(message, conversation, topic) of every message, ordered by conversation and message: one pass over all nodes,
-    in the caller's snapshot.
-    """
-    parent: dict[bytes, bytes] = {}
-    conv: dict[bytes, bytes] = {}
-    scope = epochs.current_key(archive.connection, archive.scope)
-    rows = archive.connection.execute(
-        "select name, parent, conv from nodes where scope = ? and name < x'01' order by name", (scope,)
-    )
-    for name, above, override in rows:
-        # In the order of names a parent comes before its children, so its root is known already.
-        parent[name] = parent.get(above, above)
-        if override is not None:
-            conv[name] = override
-    groups: dict[bytes, list[tuple[MessageId, bytes]]] = defaultdict(list)
-    sql = "select id, base_subject from messages where scope = ?"
-    for message, subject in archive.connection.execute(sql, (archive.scope,)):
-        node = b"\x00" + message
-        groups[conv.get(node) or parent[node]].append((MessageId(message), subject.encode()))
-    entries = []
-    for node, members in sorted(groups.items()):
-        topic = topics(members)
-        entries += [(message, MessageId(node[1:]), topic[message]) for message, _ in sorted(members)]
-    return entries
-
-
 def open_archive(path: str | Path, scope: str = "") -> Archive:
     """Open an archive folder for reading. Raises stores.sqlite.ArchiveError where there is none, or it is damaged or newer."""
     return Archive(open_for_reading(Path(path), scope))
-
-
-__all__ = ["Archive", "Copy", "Ghost", "NotFoundError", "Summary", "open_archive"]

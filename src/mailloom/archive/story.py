@@ -12,12 +12,13 @@ from typing import Literal, NamedTuple
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, Link, NodeName, Place, Soft, Stated
+from mailloom.thread.components import topics
 from mailloom.thread.decide import Candidate, candidates, is_asking, needed
 from mailloom.thread.edits import HAND, Hand, seen
+from mailloom.thread.index import level
 from mailloom.thread.keys import is_common, is_dead, nodes_of
 from mailloom.thread.path import Step, path
 from mailloom.thread.telling import Says
-from mailloom.thread.tree import INDEX_HEAD, INDEX_STEP, topics
 
 AT_A_MINUTE = frozenset({"wrote", "wrote there", "siblings"})  # asks whose value is a minute
 WALKED = 5000  # messages of a thread up to which the way to its oldest is looked for: a fifth of a second
@@ -101,7 +102,7 @@ def story(archive: Archive, message: MessageId) -> Story:
     with archive.snapshot():
         conversation = archive.conversation(message)
         members = archive.members(conversation)
-        topic = _topic(archive, members, message)
+        topic = topics((m, subject.encode()) for m, subject in archive.subjects(members).items()).get(message, message)
         stated = archive.stated([message])[0]
         items = dict(threads.keys({link.key for link in stated.links}))
         hand = archive.by_hand([stated])
@@ -137,12 +138,6 @@ def story(archive: Archive, message: MessageId) -> Story:
         near=near,
         copies=copies,
     )
-
-
-def _topic(archive: Archive, members: Sequence[MessageId], message: MessageId) -> MessageId:
-    sql = "select id, base_subject from messages where scope = ? and id = ?"
-    rows = archive.connection.executemany(sql, [(archive.scope, member) for member in members])
-    return topics((MessageId(member), subject.encode()) for member, subject in rows).get(message, message)
 
 
 def _way(archive: Archive, members: Sequence[MessageId], start: MessageId, end: MessageId) -> list[Step]:
@@ -186,7 +181,6 @@ def _ties(archive: Archive, stated: Stated, items: Mapping[NodeName, KeyItem], h
         dead = is_dead(item)
         why: Literal["", "shared", "reused"] = "" if not dead else "reused" if item.owners else "shared"
         index = link.detail if link.kind == "thread-index" else ""
-        level = max(0, len(index) - INDEX_HEAD) // INDEX_STEP
         above, reached = _above(index, near.values()) if index else (None, 0)
         yield Tie(
             link,
@@ -197,22 +191,22 @@ def _ties(archive: Archive, stated: Stated, items: Mapping[NodeName, KeyItem], h
             settled=link.key not in nodes or nodes[link.key].dead == dead,
             having=tuple(sorted(having)),
             citing=tuple(sorted(set(others) - having)),
-            level=level,
+            level=level(index),
             above=above,
-            gap=level - 1 - (reached - INDEX_HEAD) // INDEX_STEP if above else 0,
+            gap=level(index) - 1 - reached if above else 0,
             wall=walled.get(link.key, 0),
         )
 
 
 def _above(index: str, others: Iterable[Stated]) -> tuple[MessageId | None, int]:
-    """The mail whose Thread-Index, in hex, is the longest beginning of this one, the oldest of those that have it; its length."""
-    best: tuple[MessageId | None, int] = (None, 0)
+    """The mail whose Thread-Index, in hex, is the longest beginning of this one, the oldest of those that have it; how deep that is."""
+    best: tuple[MessageId | None, str] = (None, "")
     for other in sorted(others, key=lambda s: s.message):
         for link in other.links:
             shorter = link.kind == "thread-index" and len(link.detail) < len(index) and index.startswith(link.detail)
-            if shorter and len(link.detail) > best[1]:
-                best = (other.message, len(link.detail))
-    return best
+            if shorter and len(link.detail) > len(best[1]):
+                best = (other.message, link.detail)
+    return best[0], level(best[1])
 
 
 # ------------------------------------------------------------------------------------------------ soft links

@@ -83,6 +83,20 @@ def json_option(command: Any) -> Any:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(command)
 
 
+def jobs_option(command: Any) -> Any:
+    return click.option(
+        "--jobs",
+        "-j",
+        type=click.IntRange(1, 256),
+        default=os.cpu_count() or 1,
+        help="Worker processes (default: one a CPU).",
+    )(command)
+
+
+def quiet_option(command: Any) -> Any:
+    return click.option("--quiet", "-q", is_flag=True, help="No progress bar.")(command)
+
+
 def policy_option(command: Any) -> Any:
     """--policy, or MAILLOOM_THREAD_POLICY."""
     return click.option(
@@ -91,7 +105,7 @@ def policy_option(command: Any) -> Any:
         default="never",
         envvar="MAILLOOM_THREAD_POLICY",
         show_envvar=True,
-        help="Split conversations: never (default), where the subject changes, or as Gmail does.",
+        help="Split threads: never (default), where the subject changes, or as Gmail does.",
     )(command)
 
 

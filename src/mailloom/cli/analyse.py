@@ -36,7 +36,10 @@ ROWS = 1000
 @json_option
 @click.option("--top", type=click.IntRange(1, 1000), default=10, help="How many domains, charsets, ... (default: 10).")
 def stats(archive: Path, as_json: bool, top: int) -> None:
-    """Figures: messages by month, sender, size, charset and problem; threads; attachments."""
+    """Print figures of the whole archive.
+
+    Messages by month, sender, size, charset and problem; threads; attachments.
+    """
     with open_archive(archive) as opened:
         counted, disk, outdated = count(opened, top), opened.stores.disk(), opened.stores.outdated()
     if as_json:
@@ -59,7 +62,9 @@ def stats(archive: Path, as_json: bool, top: int) -> None:
     "--raw", is_flag=True, help="Also the raw bytes' hashes, which differ between an mbox and the files of one."
 )
 def digest(archive: Path, as_json: bool, raw: bool) -> None:
-    """One hash a table over everything the archive says.
+    """Print a hash of everything that the archive says.
+
+    One a table, and one of them all.
 
     Two archives of the same mail have the same digest, in whatever order, by however many jobs and from whatever kind of
     container it came. Sources, times of arrival and the ledger are not in it.
@@ -191,7 +196,9 @@ def fitted(wanted: list[int], room: int, least: int = 6) -> list[int]:
 )
 @policy_option
 def export(what: What, archive: Path, form: Format, out: Path | None, evidence: Evidence, policy: Policy) -> None:
-    """Write all messages, threads, people or duplicates as JSON lines, Parquet or CSV.
+    """Write all messages, threads, people or duplicates.
+
+    As JSON lines, Parquet or CSV.
 
     `threads` is a line a message: its Message-ID (id), its conversation (thread), its id here (message), its topic. `duplicates` is a
     line a message of each group: kind (twins, variants, reused, near), message, group (its oldest message), similarity to that.
@@ -230,7 +237,9 @@ def _written(out: Path | None) -> Iterator[BinaryIO]:
 @click.option("--deep", is_flag=True, help="Read all raw mail, records and Parquet columns, not a sample.")
 @click.option("--repair", is_flag=True, help="Mend what can be mended from what is still there.")
 def doctor(archive: Path, as_json: bool, deep: bool, repair: bool) -> int:
-    """Check everything that an archive promises, and say how to mend what is broken.
+    """Check everything that an archive promises.
+
+    Says how to mend what is broken.
 
     Ends with 1 where a fault is left. --repair makes records again from raw mail, and search, threads and Parquet again from
     records; it removes no mail.

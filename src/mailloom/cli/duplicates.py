@@ -64,7 +64,9 @@ def _number(_: click.Context, __: click.Parameter, threshold: float) -> float:
 @archive_option
 @json_option
 def duplicates(id: str | None, kind: Kind | None, threshold: float, limit: int, archive: Path, as_json: bool) -> int:
-    """List mail that says the same as other mail: groups of the whole archive, the largest first, or what is like the mail ID.
+    """List mail that says the same as other mail.
+
+    Groups of the whole archive, the largest first, or what is like the mail ID.
 
     \b
     copies     one message that came more than once

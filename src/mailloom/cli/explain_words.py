@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from mailloom.archive.story import Sought, Tie
 from mailloom.cli import draw
 from mailloom.mail.model import MessageId
-from mailloom.thread.clues import REPLY_SPAN, SUBJECT_DAYS
+from mailloom.thread.clues import REPLY_DAYS, SUBJECT_DAYS
+from mailloom.thread.index import shared
 from mailloom.thread.keys import MAX_CITERS
 from mailloom.thread.path import Way
 from mailloom.thread.telling import minute_of
@@ -19,7 +20,6 @@ _HEADERS = {
     "alias": "other id",
     "thread-index": "Thread-Index",
 }
-GUID = slice(12, 44)  # hex digits of a Thread-Index that all mails of a conversation share
 
 
 def tie_line(ties: Sequence[Tie]) -> str:
@@ -29,7 +29,7 @@ def tie_line(ties: Sequence[Tie]) -> str:
         return "the same mail came under another id"
     headers = " and ".join(_HEADERS.get(kind, kind) for kind in kinds)
     if tie.link.kind == "thread-index":
-        return f"its {headers} says {index_level(tie)} conversation {tie.link.detail[GUID]}"
+        return f"its {headers} says {index_level(tie)} conversation {shared(tie.link.detail)}"
     if tie.link.owns and tie.state == "alone":
         return f"its {headers}, which nobody here cites: {draw.safe(tie.link.detail)}"
     says = "is" if tie.link.owns else "name" if len(kinds) > 1 or kinds[0] == "references" else "names"
@@ -110,13 +110,13 @@ def _sought_line(one: Sought) -> str:
             stand = "a phrase stands" if one.values == 1 else f"{one.values} phrases stand"
             return f"a mail in which {stand} that it quotes"
         case "subject":
-            return f"mails titled '{what}' ({SUBJECT_DAYS} days back) and answers to them ({2 * REPLY_SPAN} days back)"
+            return f"mails titled '{what}' ({SUBJECT_DAYS} days back) and answers to them ({REPLY_DAYS} days back)"
         case "replies":
-            return f"answers to mails titled '{what}' ({2 * REPLY_SPAN} days back)"
+            return f"answers to mails titled '{what}' ({REPLY_DAYS} days back)"
         case "again":
-            return f"mails titled '{what}' ({SUBJECT_DAYS} days back), with or without the mark at the end"
+            return f"mails titled '{what}' ({SUBJECT_DAYS} days back), with or without the mark"
         case "ticket":
-            return f"mails of the same ticket as '{what}' ({2 * REPLY_SPAN} days back)"
+            return f"mails of the same ticket as '{what}' ({REPLY_DAYS} days back)"
         case "series":
             return f"other parts of the series, of which it is {what}"
         case _:

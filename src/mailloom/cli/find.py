@@ -44,7 +44,9 @@ class _Query(click.Command):
 @archive_option
 @json_option
 def search(query: tuple[str, ...], limit: int, counting: bool, policy: Policy, archive: Path, as_json: bool) -> int:
-    """Find mail: best first where QUERY has words, else newest first.
+    """Find mail by words, people, dates, lists and more.
+
+    Best first where QUERY has words, else newest first.
 
     \b
     invoice "purchase order" -draft     all of these words, and not that one
@@ -55,7 +57,7 @@ def search(query: tuple[str, ...], limit: int, counting: bool, policy: Policy, a
     date:2024-01..2024-03  date:2024    sent then (UTC; open ends: date:2024..)
     after:2024-01-15 before:2025        from that day on; before it
     has:attachment has:nested has:problem    problem:"uncut quote"
-    list:dev  id:018f  thread:018f      a list, a message, a conversation
+    list:dev  id:018f  thread:018f      a list, a mail, a thread
 
     A shell takes quotes away: give phrases as '"purchase order"'.
     """  # noqa: D301  \b is click's mark for lines to be left as they are
@@ -127,7 +129,7 @@ def _hit_value(hit: Hit) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("id", metavar="ID", required=False)
+@click.argument("id", metavar="[ID]", required=False)
 @click.option("--full", is_flag=True, help="Print the new text of each mail whole.")
 @click.option("--inclusive", is_flag=True, help="List only the mails to read: all others stand in them, word for word.")
 @click.option("--split", "splitting", is_flag=True, help="Make this mail and what answers it a thread of their own.")
@@ -149,8 +151,9 @@ def thread(
     archive: Path,
     as_json: bool,
 ) -> int:
-    """Draw the conversation of a mail as a tree: who, when, what each one wrote anew; what is missing is shown as such, with what
-    others quote of it.
+    """Draw the thread of a mail as a tree.
+
+    Who, when, what each one wrote anew; what is missing is shown as such, with what others quote of it.
 
     ID is the beginning of an id, as `search` prints it, or a Message-ID. --json prints a line a mail, parents before children.
 
@@ -189,7 +192,9 @@ def thread(
 @archive_option
 @json_option
 def show(id: str, raw: bool, folder: Path | None, full: bool, archive: Path, as_json: bool) -> int:
-    """Print one mail: headers, people, its text by spans, messages inside, attachments, copies, problems.
+    """Print one mail.
+
+    Headers, people, its text by spans, messages inside, attachments, copies, problems.
 
     ID is the beginning of an id, as `search` prints it, or a Message-ID.
     """
@@ -263,8 +268,10 @@ def _copy_value(copy: Any) -> dict[str, Any]:
 @archive_option
 @json_option
 def explain(id: str, archive: Path, as_json: bool) -> int:
-    """Tell why a mail is in its thread: its ids and who shares them, what else speaks for a link and how much, what was
-    considered or not used, and why, and what it still looks for.
+    """Tell why a mail is in its thread.
+
+    Its ids and who shares them, what else speaks for a link and how much, what was considered or not used, and why, and what it
+    still looks for.
 
     ID is the beginning of an id, as `search` prints it, or a Message-ID.
     """
@@ -286,7 +293,9 @@ def explain(id: str, archive: Path, as_json: bool) -> int:
 @archive_option
 @json_option
 def where(name: str, archive: Path, as_json: bool) -> int:
-    """Tell each step of a mail's processing with its time: read, stored or not, where its bytes, its row and its thread are.
+    """Tell what became of a mail, each step with its time.
+
+    Read, stored or not, where its bytes, its row and its thread are.
 
     Give an id or its beginning, a Message-ID, or a path as it was ingested (a file, or what is inside one behind a "!").
     """
@@ -309,7 +318,10 @@ def where(name: str, archive: Path, as_json: bool) -> int:
 @archive_option
 @json_option
 def rejected(retry: bool, foreign: bool, archive: Path, as_json: bool) -> int:
-    """List what was rejected, by reason, with what to do about it; --retry runs it again."""
+    """List what was rejected, by reason; --retry runs it again.
+
+    With each reason comes what to do about it.
+    """
     from mailloom.cli import rejected_view
 
     if retry:

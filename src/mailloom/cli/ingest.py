@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from pathlib import Path
 
 import click
 import orjson
 
-from mailloom.cli import archive_option
+from mailloom.cli import archive_option, jobs_option, quiet_option
+from mailloom.cli.bar import bar
 from mailloom.run.ingest import Books
 from mailloom.run.ingest import ingest as run
 from mailloom.sources import Options, survey
@@ -20,13 +19,7 @@ from mailloom.wire import Embedded, open_for_writing
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @archive_option
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(1, 256),
-    default=os.cpu_count() or 1,
-    help="Worker processes (default: one a CPU).",
-)
+@jobs_option
 @click.option(
     "--mbox",
     type=click.Choice(["auto", "mboxo", "mboxrd", "mboxcl", "mboxcl2"]),
@@ -34,20 +27,23 @@ from mailloom.wire import Embedded, open_for_writing
     help="How an mbox quotes its From_ lines, where you know it (default: told by the file itself).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the books as one JSON object.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@quiet_option
 def ingest(sources: tuple[str, ...], archive: Path, jobs: int, mbox: str, as_json: bool, quiet: bool) -> int:
-    """Bring mail into the archive: files, folders, mboxes, Maildirs, .zip/.tar/.gz/.zst of those, or - for standard input.
+    """Bring mail into the archive.
+
+    SOURCE is a file, a folder, an mbox, a Maildir, a .zip/.tar/.gz/.zst of those, or - for standard input.
 
     Run it again at any time: what is in already is left alone, and a run that was stopped goes on where it was.
     """
     began = time.monotonic()
     with open_for_writing(archive) as stores:
-        show = _Bar(began, sources) if sys.stderr.isatty() and not quiet else None
-        try:
-            books = run(sources, stores, jobs=jobs, options=Options(mbox=mbox), progress=show)  # type: ignore[arg-type]
-        finally:
-            if show:
-                show.stop()
+        with bar(lambda: sum(survey(source)[1] for source in sources), quiet=quiet) as show:
+
+            def progress(books: Books) -> None:
+                if show:
+                    show(_far(books, began), books.bytes + books.unchanged_bytes)
+
+            books = run(sources, stores, jobs=jobs, options=Options(mbox=mbox), progress=progress)  # type: ignore[arg-type]
         threads = stores.conversations()
         if as_json:
             click.echo(orjson.dumps(_summary(books, threads, stores, time.monotonic() - began)))
@@ -99,26 +95,10 @@ def _print(books: Books, threads: int, stores: Embedded, seconds: float) -> None
         click.echo(f"{books.rejected:,} rejected: `mailloom rejected` says which and why")
 
 
-class _Bar:
-    """The live line on standard error: how far, mails, rates, problems, time left (as far as sizes on disk tell)."""
-
-    def __init__(self, began: float, sources: tuple[str, ...]) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        self.began = began
-        total = sum(survey(source)[1] for source in sources)
-        bar = (BarColumn(24), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn(compact=True))
-        self.progress = Progress(*bar, console=Console(stderr=True), transient=True, refresh_per_second=5)
-        self.task = self.progress.add_task("reading ...", total=total or None)
-        self.progress.start()
-
-    def __call__(self, books: Books) -> None:
-        seconds = time.monotonic() - self.began
-        done = [f"{books.received:,} mails, {books.received / seconds:,.0f}/s, {books.bytes / 1e6 / seconds:,.1f} MB/s"]
-        done += [f"{books.rejected:,} rejected"] if books.rejected else []
-        done += [f"problems {books.problems.total():,}"] if books.problems else []
-        self.progress.update(self.task, description=", ".join(done), completed=books.bytes + books.unchanged_bytes)
-
-    def stop(self) -> None:
-        self.progress.stop()
+def _far(books: Books, began: float) -> str:
+    """How far it is, in words."""
+    seconds = time.monotonic() - began
+    done = [f"{books.received:,} mails, {books.received / seconds:,.0f}/s, {books.bytes / 1e6 / seconds:,.1f} MB/s"]
+    done += [f"{books.rejected:,} rejected"] if books.rejected else []
+    done += [f"problems {books.problems.total():,}"] if books.problems else []
+    return ", ".join(done)

@@ -26,7 +26,9 @@ from mailloom.sources.place import MAX_MAIL
 @click.option("--full", is_flag=True, help="Print long quotes whole.")
 @json_option
 def parse(file: str, full: bool, as_json: bool) -> int:
-    """Print what Mailloom sees in one mail: its fields, the spans of its text, the messages inside, attachments, problems.
+    """Print what Mailloom sees in one mail.
+
+    Its fields, the spans of its text, the messages inside, attachments, problems.
 
     FILE is one mail; - reads it from standard input.
     """

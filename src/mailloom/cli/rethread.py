@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,9 +10,10 @@ import click
 
 from mailloom.archive import Archive, open_archive
 from mailloom.archive.changes import Change, Changes, Part
-from mailloom.archive.rethread import Progress, preview
+from mailloom.archive.rethread import preview
 from mailloom.archive.rethread import rethread as derive_again
-from mailloom.cli import archive_option, draw, json_option
+from mailloom.cli import archive_option, draw, jobs_option, json_option, quiet_option
+from mailloom.cli.bar import bar
 from mailloom.run.pool import spread
 from mailloom.schema import text_id
 from mailloom.thread.keys import RULES
@@ -28,18 +27,14 @@ from mailloom.wire import open_for_writing
 @click.option(
     "--limit", "-n", type=click.IntRange(0), default=10, show_default=True, help="Print at most so many changes."
 )
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(1, 256),
-    default=os.cpu_count() or 1,
-    help="Worker processes (default: one a CPU).",
-)
+@jobs_option
 @archive_option
 @json_option
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@quiet_option
 def rethread(dry_run: bool, limit: int, jobs: int, archive: Path, as_json: bool, quiet: bool) -> int:
-    """Derive all threads again by the rules of this version, tell what changes and why, and switch to them at once.
+    """Derive all threads again by the rules of this version.
+
+    Tells what changes and why, and switches to them at once.
 
     Run it after an update that has better rules; `mailloom stats` and `doctor` say so. It reads the stored records, not the mail. Until
     the switch everybody sees the threads as they were, and where it is stopped they stay so. --json prints a line a change and
@@ -47,7 +42,13 @@ def rethread(dry_run: bool, limit: int, jobs: int, archive: Path, as_json: bool,
     """
     stopped: BrokenPipeError | None = None
     with _opened(archive, dry_run=dry_run) as opened, ExitStack() as stack:
-        with _progress(opened, quiet=quiet) as progress:
+        total = len(opened)
+        with bar(lambda: total, quiet=quiet) as show:
+
+            def progress(messages: int) -> None:
+                if show:
+                    show(f"{messages:,} messages" if messages < total else "settling ...", messages)
+
             if dry_run:
                 changes = stack.enter_context(preview(opened, spread=spread(jobs), progress=progress))
             else:
@@ -57,10 +58,8 @@ def rethread(dry_run: bool, limit: int, jobs: int, archive: Path, as_json: bool,
                 _report_json(changes, dry_run)
             else:
                 _report(opened, changes, limit)
-        except (
-            BrokenPipeError
-        ) as error:  # `mailloom rethread | head` has seen enough; the switch was asked for all the same
-            stopped = error
+        except BrokenPipeError as error:
+            stopped = error  # `mailloom rethread | head` has seen enough; the switch was asked for all the same
     if stopped is not None:
         raise stopped
     if not as_json:
@@ -81,28 +80,6 @@ def _opened(folder: Path, *, dry_run: bool) -> Iterator[Archive]:
             return
     with open_for_writing(folder) as stores:
         yield Archive(stores)
-
-
-@contextmanager
-def _progress(archive: Archive, *, quiet: bool) -> Iterator[Progress | None]:
-    """A bar on standard error, gone before the report begins."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    total = len(archive)
-    columns = (BarColumn(24), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn(compact=True))
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5)
-    task = bar.add_task("reading ...", total=total or None)
-
-    def show(messages: int) -> None:
-        what = f"{messages:,} messages" if messages < total else "settling ..."
-        bar.update(task, description=what, completed=messages)
-
-    with bar:
-        yield show
 
 
 def _report_json(changes: Changes, dry_run: bool) -> None:
@@ -127,6 +104,7 @@ _LINKS = {
     "text": "quoted words",
     "siblings": "quotes of the same missing mail",
     "again": "the same words sent again",
+    "ticket": "the same ticket",
     "series": "a numbered series",
 }
 """What a kind of link is to a person; a kind that is not here is named as it is."""

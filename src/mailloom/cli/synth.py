@@ -40,7 +40,9 @@ def _shapes() -> str:
     help="A folder of files (default), one mbox, or an mbox to standard output.",
 )
 def synth(out: Path, mails: int, seed: int, shape: str, form: Form) -> None:
-    """Make up realistic mail at OUT, and what is true of it: threads, reply texts, nested messages, copies.
+    """Make up realistic mail at OUT, and what is true of it.
+
+    Threads, reply texts, nested messages, copies.
 
     Mails go to OUT/mail, the truth to OUT/truth.jsonl; an mbox's truth stands beside it in OUT.truth.jsonl.
     """

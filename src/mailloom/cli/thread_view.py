@@ -64,7 +64,7 @@ def lines(view: View, *, full: bool, room: int) -> Iterator[str]:
     """The tree, drawn in `room` columns."""
     archive, members = view.archive, view.members()
     roots, held = view.tree(), view.held()
-    subjects = _subjects(archive, members)
+    subjects = archive.subjects(members)
     yield from _heading(view, members, roots, room)
     deepest = max(1, (room - MIN_TEXT) // 2)
     before = subjects[members[0]]
@@ -203,11 +203,6 @@ def _folded(text: str, room: int) -> list[str]:
     """Safe lines of a text, runs of empty ones drawn together."""
     lines = list(draw.wrap(draw.safe(text.strip(), lines=True), room))
     return [line for number, line in enumerate(lines) if line or (number and lines[number - 1])]
-
-
-def _subjects(archive: Archive, members: list[MessageId]) -> dict[MessageId, str]:
-    sql = "select id, base_subject from messages where scope = ? and id = ?"
-    return dict(archive.connection.executemany(sql, [(archive.scope, member) for member in members]))
 
 
 def _topic(subjects: dict[MessageId, str], twig: Twig) -> str:

@@ -107,7 +107,7 @@ def _message_steps(archive: Archive, message: MessageId) -> Iterator[tuple[str, 
     for at, new, why in archive.connection.execute(
         "select at, new, why from feed where scope = ? and old = ? order by seq", (archive.scope, message)
     ):
-        yield "thread renamed", at, f"{why}: the conversation it named is in {new[:16].hex()} now"
+        yield "thread renamed", at, f"{why}: the thread it named is in {new[:16].hex()} now"
     with archive.snapshot() as scope:
         marked = archive.connection.execute("select 1 from marks where scope = ? and message = ?", (scope, message)).get
     state = "waits for settle (the next ingest does it)" if marked else "settled"

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from mailloom.ports import NodeName, Pools, Stated
-from mailloom.thread.batch import components
+from mailloom.thread.components import components
 from mailloom.thread.keys import message_node
 
 

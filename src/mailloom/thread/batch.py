@@ -1,5 +1,5 @@
-"""Live links -> components, all at once. Pure: what one machine and a cluster run to derive every thread again, and the
-oracle that the incremental way is held against.
+"""Everything that messages state -> conversations, all at once. Pure: what one machine and a cluster run to derive every thread again,
+and the oracle that the incremental way is held against.
 """
 
 from __future__ import annotations
@@ -7,28 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import ClueItem, ClueName, ClueNote, Edit, KeyItem, KeyNote, NodeName, Stated, Target
+from mailloom.ports import ClueItem, ClueName, ClueNote, Edit, KeyItem, NodeName, Stated, Target
+from mailloom.thread.components import components
 from mailloom.thread.decide import decide, is_asking
-from mailloom.thread.edits import Choose as Decide
-from mailloom.thread.edits import Hand, chosen, places_of
-from mailloom.thread.keys import WITHOUT_ITEM, hinted, is_dead, message_node, noted
-
-__all__ = ["Decide", "clue_items", "components", "derive", "key_items"]
-
-
-def components(links: Iterable[tuple[NodeName, NodeName]]) -> dict[NodeName, NodeName]:
-    """Each node -> the smallest node of its component, which is its oldest message where it has one."""
-    below: dict[NodeName, NodeName] = {}
-
-    def lowest(node: NodeName) -> NodeName:
-        while below.setdefault(node, node) != node:
-            below[node] = node = below[below[node]]
-        return node
-
-    for a, b in links:
-        low, high = sorted((lowest(a), lowest(b)))
-        below[high] = low
-    return {node: lowest(node) for node in below}
+from mailloom.thread.edits import Choose, Hand, chosen, places_of
+from mailloom.thread.keys import WITHOUT_ITEM, hinted, is_dead, message_node, note_of, noted
 
 
 def key_items(stated: Iterable[Stated]) -> dict[NodeName, KeyItem]:
@@ -36,12 +19,8 @@ def key_items(stated: Iterable[Stated]) -> dict[NodeName, KeyItem]:
     items: dict[NodeName, KeyItem] = {}
     for s in stated:
         for link in s.links:
-            if link.kind in WITHOUT_ITEM:
-                continue
-            note = (
-                KeyNote(link.key, owner=s.subject) if link.owns else KeyNote(link.key, citer=(s.people[0], s.subject))
-            )
-            items[link.key] = noted(items.get(link.key, KeyItem()), note)
+            if link.kind not in WITHOUT_ITEM:
+                items[link.key] = noted(items.get(link.key, KeyItem()), note_of(s, link))
     return items
 
 
@@ -54,7 +33,7 @@ def clue_items(stated: Iterable[Stated]) -> dict[ClueName, ClueItem]:
 
 
 def derive(
-    stated: Sequence[Stated], *, soft: bool = True, choose: Decide = decide, edits: Iterable[Edit] = ()
+    stated: Sequence[Stated], *, soft: bool = True, choose: Choose = decide, edits: Iterable[Edit] = ()
 ) -> tuple[dict[MessageId, MessageId], dict[MessageId, tuple[Target, ...]]]:
     """Each message -> its conversation, and each message's soft links, from everything that all of them state, and
     the hand edits.

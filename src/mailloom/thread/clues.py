@@ -22,22 +22,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from mailloom.mail.author import written_by
-from mailloom.mail.model import Address, Message, Nested, Record
+from mailloom.mail.model import Message, Nested, Record
 from mailloom.ports import Ask, ClueName
 from mailloom.thread.keys import short_hash
 from mailloom.thread.sketch import Hashes, pack, runs
+from mailloom.thread.speaker import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER, ZONES, author
 from mailloom.thread.topic import SERIES, Topic, topic
 
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 SUBJECT_DAYS = 60
 """How long a subject is remembered: measured on five lists, replies that come later mostly begin something new."""
 SPAN = 30  # days that share the names of their subjects and phrases
 REPLY_SPAN = 8
 """Days that share the name of a subject's replies, by which they find each other where the beginning is missing."""
+REPLY_DAYS = 2 * REPLY_SPAN
+"""How far back other answers are looked for."""
 BRIEF = 800  # in thousandths, what a subject of one word ("Test") tells of what a longer one does
 REPLY_HOURS = 8  # that share another one, as in a busy talk the days' name is common
-SERIES_MS = 2 * 3_600_000  # in which a numbered series is sent
+SERIES_MS = 2 * HOUR_MS  # in which a numbered series is sent
 OWN_ANCHORS, ASKED_ANCHORS = 4, 16
 """Runs of a mail's own words that it can be found by, and of quoted words that are looked up: the smallest hashes of each, so that a
 whole quote shares all of them, and one third of a mail shares one with a probability of 1 - (2/3)^4 = .80. With 8 owned, nothing more
@@ -46,8 +47,6 @@ was found on two lists (most quotes are found by their heads, too), and every ma
 OUTERMOST, DEEPER = 1000, 900  # in thousandths, what the head of a quote tells, and that of one inside
 HEADS = 4  # of quotes: who is answered, and whom that answered
 MAX_INSIDE = 3  # mail with more attached or forwarded messages side by side is a digest: it answers none of them
-ZONES = (-12 * 60, 14 * 60)  # minutes east of UTC: all there are
-QUARTER = 15  # minutes: zones differ by whole quarters of an hour
 FAR = 1 << 16  # days since 1970 that two bytes hold: up to 2149
 
 
@@ -82,7 +81,7 @@ def clues(record: Record, *, cites: bool) -> Clues:
     heads = [] if digest else list(_heads(message.nested, ms))
     own = runs(_own_text(message))
     quoted = runs("" if digest else _quoted_text(message))
-    sender = _persons(message.author or message.from_)
+    sender = author(message.author or message.from_)
     owns = [*_wrote(sender, ms), *_anchors(own, ms), *_begun(about, ms)]
     asks = [
         *_written(heads),
@@ -124,7 +123,7 @@ def _heads(nested: Sequence[Nested], sent: int) -> Iterator[_Head]:
     """Who wrote what is quoted, the outermost first. A time after the carrier's own was misread."""
     found = 0
     for inner in sorted(nested, key=_depth):
-        who = _persons(inner.from_)
+        who = author(inner.from_)
         ms = inner.date.ms
         if who and ms is not None and DAY_MS <= ms < min(sent + 2 * DAY_MS, (FAR - 1) * DAY_MS):
             shown = inner.from_[0].name or inner.from_[0].address
@@ -156,43 +155,6 @@ def _written(heads: Iterable[_Head]) -> Iterator[Ask]:
 
 def _sibling(head: _Head) -> ClueName:
     return _name(b"q", head.minute * MINUTE_MS, 1, head.who[0] + (head.minute % 1440).to_bytes(2, "big"))
-
-
-@lru_cache(maxsize=2048)
-def _address(key: str) -> bytes:
-    return short_hash("address", key)
-
-
-_NAME = re.compile(r"[^\W_]{2,}")
-
-
-_DEPARTMENT = re.compile(r"(?<=[\w.]) ?[(\[][^()\[\]]{1,60}[)\]]$")
-"""That Exchange shows behind a name: "Doe, John (HR)"."""
-_PLACE = re.compile(r"(?<=\w)[/@](?=\w)")
-"""Before where in a company one is, in Lotus Notes: "John Doe/LON/ACME@ACME"."""
-
-
-@lru_cache(maxsize=2048)
-def _called(name: str) -> bytes:
-    """A name in any order and case, without initials: "Doe, John F." is John Doe, and so is "John Doe via Pumps"."""
-    name = _DEPARTMENT.sub("", _PLACE.split(written_by(name) or name, maxsplit=1)[0])
-    words = sorted(_NAME.findall(name.casefold()))
-    return short_hash("called", " ".join(words)) if len(words) > 1 or name.isascii() is False else b""
-
-
-def _persons(addresses: Sequence[Address]) -> tuple[bytes, ...]:
-    """By address, and by name; who has no name is called as their address begins: Exchange shows john.doe@ as John Doe."""
-    if not addresses:
-        return ()
-    one = addresses[0]
-    local, _, domain = one.address.partition("@")
-    name = one.name or local
-    if (
-        domain.isupper() and "." not in domain
-    ):  # "John Doe@ACME", of Lotus Notes, reads like an address with the name John
-        name = f"{one.name} {local}"
-    by_name = _called(name)
-    return tuple([who for who in (_address(one.key) if one.key else b"", by_name) if who])
 
 
 # ------------------------------------------------------------------------------------------------ words
@@ -263,7 +225,7 @@ def _near(kind: bytes, value: bytes, ms: int) -> Iterator[ClueName]:
 
 
 def _before(kind: bytes, value: bytes, ms: int) -> Iterator[ClueName]:
-    for at in _back(ms, 2 * REPLY_SPAN, REPLY_SPAN):
+    for at in _back(ms, REPLY_DAYS, REPLY_SPAN):
         yield _name(kind, at, REPLY_SPAN, value)
     for at in range(ms, max(-1, ms - DAY_MS), -REPLY_HOURS * HOUR_MS):
         yield _hours(kind, value, at)

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, ClueName, KeyItem, NodeName, Stated, Target
-from mailloom.thread.clues import DAY_MS, MINUTE_MS, OUTERMOST, QUARTER, SUBJECT_DAYS, ZONES, writer
+from mailloom.thread.clues import OUTERMOST, SUBJECT_DAYS, writer
 from mailloom.thread.keys import is_common, is_owned, short_hash
 from mailloom.thread.sketch import contained, unpack
+from mailloom.thread.speaker import DAY_MS, MINUTE_MS, QUARTER, ZONES
 from mailloom.thread.telling import NOBODY_S, QUOTER, WRITER, Says
 
 NOBODY = short_hash("person", "")  # the sender of mail without one: two such mails have nobody in common

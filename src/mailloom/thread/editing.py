@@ -7,13 +7,13 @@ either sees the edit or is seen. Doing it again after a crash is doing it once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Edit, Evidence, NodeName, Soft, Stated, Threads, UserError
 from mailloom.thread.edits import JOIN, SPLIT, Hand, seen
 from mailloom.thread.keys import key_name, message_node
-from mailloom.thread.tree import Twig, tree
+from mailloom.thread.tree import Twig, below, tree
 
 
 def whom(threads: Evidence, names: Iterable[NodeName]) -> set[MessageId]:
@@ -60,9 +60,7 @@ def split(message: MessageId, members: Sequence[Stated], soft: Collection[Soft],
     """
     inside, ghosts = _answers(message, [seen(s, hand) for s in members], soft)
     if len(inside) == len(members):
-        raise UserError(
-            f"{message.hex()} begins its conversation, all the rest answers it: split off one of the answers"
-        )
+        raise UserError(f"{message.hex()} begins its thread, all the rest answers it: split off one of the answers")
     for place in (place for s in members for place in hand.own(s.message) if place.kind == JOIN):
         if (place.message in inside) != (place.target in inside):
             raise UserError(
@@ -119,12 +117,3 @@ def _answers(
                 copies = [m for link in by_id[twig.message].links if link.owns for m in same.get(link.key, ())]
                 todo += [m for m in (*copies, *likely[twig.message]) if m not in inside]
     return inside, ghosts
-
-
-def below(top: Twig) -> Iterator[Twig]:
-    """A twig and all below it."""
-    work = [top]
-    while work:
-        twig = work.pop()
-        yield twig
-        work += twig.children

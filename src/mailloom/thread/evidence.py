@@ -7,17 +7,17 @@ Thread-Index of Outlook and Exchange, and the content hash without ids. Hygiene 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
 from mailloom.mail.model import Record
 from mailloom.ports import Link, Stated
+from mailloom.thread import index
 from mailloom.thread.clues import clues
-from mailloom.thread.keys import MAX_ID, MIN_ID, key_name, short_hash
+from mailloom.thread.keys import clean_id, key_name, short_hash
 
 FIRST_REFERENCES, LAST_REFERENCES = 10, 90  # clients cut at 10-30; lists of 100,000 exist only to hurt
 MAX_PEOPLE = 50  # participants that are compared; more than that is an announcement
-GUID_HEAD = 22  # [MS-OXOMSG] 2.2.1.3: 1 reserved byte, 5 of FILETIME, 16 of GUID; each reply adds 5
 
 
 def evidence(record: Record) -> Stated:
@@ -77,29 +77,10 @@ def _hard(record: Record) -> Iterator[Link]:
         for cited in dict.fromkeys([clean_id(stated, people) for stated in _ends(ids)]):
             if cited and cited not in owned:
                 yield _id_link(kind, cited, False)
-    if guid := index_guid(message.thread_index):
-        owns = len(message.thread_index) == GUID_HEAD
+    if guid := index.guid(message.thread_index):
+        owns = index.begins(message.thread_index)
         yield Link("thread-index", key_name("guid", guid), owns, message.thread_index.hex())
     yield Link("twin", key_name("twin", record.twin), True, record.twin.hex())
-
-
-def clean_id(stated: str, people: Iterable[str] = ()) -> str:
-    """The id as a key, or "" where it can't be one: blanks inside folded away by old gateways don't count, an address of the
-    mail's own people is no id (some clients put one into In-Reply-To).
-    """
-    if not stated:
-        return ""
-    cleaned = "".join(stated.split()).strip("<>")
-    if not MIN_ID <= len(cleaned) <= MAX_ID or cleaned.casefold() in people:
-        return ""
-    return cleaned
-
-
-def index_guid(thread_index: bytes) -> bytes:
-    """Bytes 6-21 of a Thread-Index that can be one, else b""."""
-    if len(thread_index) >= GUID_HEAD and thread_index[0] == 1 and any(thread_index[6:GUID_HEAD]):
-        return thread_index[6:GUID_HEAD]
-    return b""
 
 
 def _ends(ids: tuple[str, ...]) -> tuple[str, ...]:

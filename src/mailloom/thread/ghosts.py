@@ -15,22 +15,19 @@ from typing import NamedTuple
 
 from mailloom.mail.model import Address, Date, MessageId, Nested, Record
 from mailloom.ports import NodeName, Soft, Stated
-from mailloom.thread.keys import key_name, message_node
+from mailloom.thread.keys import clean_id, key_name, message_node
 from mailloom.thread.patchwork import patched
-from mailloom.thread.speaker import MINUTE, QUARTER, ZONES, names, same_person, same_time
+from mailloom.thread.speaker import MINUTE_MS, QUARTER_MS, ZONE_MS, names, same_person, same_time
 from mailloom.thread.tree import Ghost, Quote, Twig, edges, hang, parents, twigs_of
 from mailloom.thread.wording import own_words, run_set, wording
 
 Load = Callable[[MessageId], Record]
 
 MAX_LEVELS = 12  # messages inside messages: mail/nested.py reads no deeper
-MAX_COPIES = (
-    32  # of one ghost, from its oldest carriers: the text of a mail that a thousand people answered is in the first few
-)
-MAX_ALIKE = (
-    20  # ghosts without an id, of one person in one minute of the quarter hour, that a further quote is held against
-)
-UNDATED = (1 << 48) - 1  # what an id begins with where its mail has no date
+MAX_COPIES = 32
+"""Of one ghost, from its oldest carriers: the text of a mail that a thousand people answered is in the first few."""
+MAX_ALIKE = 20
+"""Ghosts without an id, of one person in one minute of the quarter hour, that a further quote is held against."""
 
 
 class Copy(NamedTuple):
@@ -64,10 +61,11 @@ class _Recovery:
         self.fuller: set[NodeName] = set()
         self.alias: dict[NodeName, NodeName] = {}
         self.alike: dict[tuple[int, str], list[NodeName]] = defaultdict(list)
+        self.when = {message_node(s.message): s.when for s in self.stated}
         self.minutes: dict[int, list[MessageId]] = defaultdict(list)
         for s in self.stated:
-            if (ms := _ms(s.message)) != UNDATED:
-                self.minutes[ms // MINUTE].append(s.message)
+            if s.when is not None:
+                self.minutes[s.when // MINUTE_MS].append(s.message)
 
     def run(self) -> list[Twig]:
         self.of_cited()
@@ -161,8 +159,10 @@ class _Recovery:
                 told.append((at, place))
                 at = place
             above = softly.get(node)
-            if at != node and above is not None and (ms := self.known[at].date.ms) and _ms(above[1:]) < ms:
-                told.append((at, above))
+            if at != node and above is not None:
+                when, asked = self.when[above], self.known[at].date.ms
+                if when is not None and asked is not None and when < asked:
+                    told.append((at, above))
         for node in self.fuller:
             self.known[node] = merged([copy for copy in self.copies[node] if copy.text or copy.from_])
         return told
@@ -192,8 +192,8 @@ class _Recovery:
         ms = ghost.date.ms
         if ms is None or not ghost.from_:
             return None
-        offsets = [0] if ghost.date.zone is not None else range(-ZONES, ZONES + 1, QUARTER)
-        near = (message for offset in offsets for message in self.minutes.get((ms + offset) // MINUTE, ()))
+        offsets = [0] if ghost.date.zone is not None else range(-ZONE_MS, ZONE_MS + 1, QUARTER_MS)
+        near = (message for offset in offsets for message in self.minutes.get((ms + offset) // MINUTE_MS, ()))
         for message in islice(near, MAX_ALIKE):
             mail = self.load(message).message
             if same_person(ghost.from_, (*mail.from_, *mail.author)) and (
@@ -215,7 +215,7 @@ def _inline(record: Record) -> list[Copy]:
         if one.kind == "attached" or not one.path.startswith(trail):
             continue
         copy = _copy(record, one)
-        if one.date.ms is not None and message.date.ms is not None and one.date.ms > message.date.ms + ZONES:
+        if one.date.ms is not None and message.date.ms is not None and one.date.ms > message.date.ms + ZONE_MS:
             copy = copy._replace(date=Date(None, None, one.date.text))  # nobody answers what was not written yet
         found.append(copy)
         trail = one.path + "."
@@ -231,7 +231,7 @@ def _inline(record: Record) -> list[Copy]:
 def _named(record: Record, cited: str) -> Copy | None:
     """The message inside a mail that states the missing id itself."""
     for one in record.message.nested:
-        if one.message_id and "".join(one.message_id.split()).strip("<>") == cited:
+        if clean_id(one.message_id) == cited:
             return _copy(record, one)._replace(exact=True)
     return None
 
@@ -295,12 +295,8 @@ def _share_words(a: str, b: str) -> bool:
 
 def _likeness(ghost: Ghost) -> list[tuple[int, str]]:
     """Under what a ghost is looked up: minute of the quarter hour (zones differ by quarters), and each name of its author."""
-    minute = (ghost.date.ms or 0) % QUARTER // MINUTE
+    minute = (ghost.date.ms or 0) % QUARTER_MS // MINUTE_MS
     return [(minute, part) for part in sorted(names(ghost.from_))]
-
-
-def _ms(message: bytes) -> int:
-    return int.from_bytes(message[:6], "big")
 
 
 __all__ = ["recover"]

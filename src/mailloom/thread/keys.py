@@ -6,9 +6,10 @@ automatic mail of many senders and subjects cites though nobody has it, and one 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 
-from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, Node, NodeName, Stamp, Stated
+from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, Link, Node, NodeName, Stamp, Stated
 
 RULES = "1"
 """The version of the rules: raised whenever the same mail may state other evidence, or the same evidence give other threads. Each
@@ -26,6 +27,18 @@ MAX_OWNERS = 13
 
 WITHOUT_ITEM = frozenset({"twin"})
 """Kinds of links whose keys can't die: their name is a hash of the whole content, so nobody else can state it by chance."""
+
+
+def clean_id(stated: str, people: Iterable[str] = ()) -> str:
+    """The id as a key, or "" where it can't be one: blanks inside folded away by old gateways don't count, an address of the
+    mail's own people is no id (some clients put one into In-Reply-To).
+    """
+    if not stated:
+        return ""
+    cleaned = "".join(stated.split()).strip("<>")
+    if not MIN_ID <= len(cleaned) <= MAX_ID or cleaned.casefold() in people:
+        return ""
+    return cleaned
 
 
 def message_node(message: bytes) -> NodeName:
@@ -73,6 +86,13 @@ def is_owned(item: KeyItem) -> bool:
 
 def is_common(item: ClueItem) -> bool:
     return len(item.owners) >= MAX_OWNERS
+
+
+def note_of(stated: Stated, link: Link) -> KeyNote:
+    """What a message's link says to its key's item."""
+    if link.owns:
+        return KeyNote(link.key, owner=stated.subject)
+    return KeyNote(link.key, citer=(stated.people[0], stated.subject))
 
 
 def capped(values: frozenset[bytes], value: bytes, most: int) -> frozenset[bytes]:

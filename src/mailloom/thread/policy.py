@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import NodeName, Stated
-from mailloom.thread.batch import components
+from mailloom.thread.components import components, topics
 from mailloom.thread.keys import message_node
-from mailloom.thread.tree import Twig, topics
+from mailloom.thread.tree import Twig, below
 
 Policy: TypeAlias = Literal["never", "subject", "gmail"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
@@ -73,11 +73,8 @@ def _gmail(by_age: Sequence[Member]) -> dict[MessageId, MessageId]:
 
 def pruned(roots: Sequence[Twig], keep: Collection[MessageId]) -> list[Twig]:
     """A tree with only some of its messages, and the ghosts that these answer; what hung below another hangs below what that hung on."""
-    every = list(roots)
-    for twig in every:  # grows: a parent before its children
-        every += twig.children
     wanted: set[int] = set()
-    for twig in reversed(every):
+    for twig in reversed(list(below(*roots))):
         answers = (id(child) in wanted for child in twig.children)
         if twig.message in keep if twig.message is not None else any(answers):
             wanted.add(id(twig))

@@ -16,10 +16,10 @@ from itertools import islice
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, FeedEntry, KeyItem, KeyNote, Node, NodeName, Soft, Stamp, Stated, Target, Threads
 from mailloom.thread.assign import roots, union
-from mailloom.thread.batch import Decide, components
+from mailloom.thread.components import components
 from mailloom.thread.decide import decide, is_asking
 from mailloom.thread.editing import whom
-from mailloom.thread.edits import JOIN, Hand, chosen
+from mailloom.thread.edits import JOIN, Choose, Hand, chosen
 from mailloom.thread.keys import is_common, is_dead, message_node, nodes_of
 from mailloom.thread.weave import keyed
 
@@ -40,7 +40,7 @@ class Settled:
     changed: int = 0
 
 
-def settle(threads: Threads, *, choose: Decide = decide, limit: int = BATCH, why: str = "") -> Settled:
+def settle(threads: Threads, *, choose: Choose = decide, limit: int = BATCH, why: str = "") -> Settled:
     """Look at the marked messages until none is left; the feed says `why`, where that is known. Raises Fenced where another settle
     takes over.
     """
@@ -64,7 +64,7 @@ class _Pass:
 
     threads: Threads
     dirty: set[MessageId]
-    choose: Decide
+    choose: Choose
     before: dict[MessageId, MessageId]
     stated: dict[MessageId, Stated]
     seeds: set[MessageId]
@@ -305,7 +305,7 @@ def _parts(messages: Iterable[MessageId]) -> Iterator[list[MessageId]]:
         yield some
 
 
-def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Decide, why: str) -> Settled:
+def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Choose, why: str) -> Settled:
     before: dict[MessageId, MessageId] = {}
     stated: dict[MessageId, Stated] = {}  # what a message states never changes
     seeds: set[MessageId] = set()

@@ -28,9 +28,8 @@ _TICKET = re.compile(
 )
 """How trackers write which ticket a mail is about: Bugzilla "[Bug 12]", RT "[example.org #12]", OTRS "[Ticket#2024]", Jira "(PUMP-12)", GitHub
 "(#12)", "(Issue #12)", Debian "Bug#12:"."""
-_KEY = re.compile(
-    r"(?:[A-Z][A-Z0-9]{1,9}-)?\d[\d-]{0,20}"
-)  # of a ticket, without words: GitHub writes (#12), (PR #12) and (Issue #12) of one
+_KEY = re.compile(r"(?:[A-Z][A-Z0-9]{1,9}-)?\d[\d-]{0,20}")
+"""Of a ticket, without words: GitHub writes (#12), (PR #12) and (Issue #12) of one."""
 _NO_TICKET = re.compile(r"\W*(?:covid|utf|iso|rfc|cve)-", re.IGNORECASE)
 _REPOSITORY = re.compile(r"\[[\w.-]{1,60}/[\w.-]{1,60}\]")  # of which the ticket is, on GitHub and the like
 _WAS = re.compile(

@@ -7,16 +7,15 @@ own parent. Cycles are broken at the edge that the latest message states. Childr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mailloom.mail.model import Address, Date, MessageId
 from mailloom.ports import Link, NodeName, Soft, Stated
+from mailloom.thread import index
+from mailloom.thread.components import top
 from mailloom.thread.keys import message_node
-
-INDEX_HEAD, INDEX_STEP = 44, 10
-"""Hex digits of a Thread-Index's head, and of what each reply adds."""
 
 
 class Quote(NamedTuple):
@@ -141,18 +140,13 @@ def _chain(stated: Stated) -> list[Link]:
 
 
 def _by_index(by_age: Sequence[Stated]) -> dict[MessageId, NodeName]:
-    """Thread-Index: each reply adds 5 bytes to its parent's ([MS-OXOMSG] 2.2.1.3), so the longest prefix here is the parent."""
-    index = {m.message: link.detail for m in by_age for link in m.links if link.kind == "thread-index"}
+    """The nearest above each message by Thread-Index that is here."""
+    values = {m.message: link.detail for m in by_age for link in m.links if link.kind == "thread-index"}
     owner: dict[str, MessageId] = {}
-    for message, value in index.items():
+    for message, value in values.items():
         owner.setdefault(value, message)
-    parents = {}
-    for message, value in index.items():
-        for end in range(len(value) - INDEX_STEP, INDEX_HEAD - 1, -INDEX_STEP):
-            if (parent := owner.get(value[:end])) is not None:
-                parents[message] = message_node(parent)
-                break
-    return parents
+    nearest = {m: next((owner[one] for one in index.above(value) if one in owner), None) for m, value in values.items()}
+    return {message: message_node(parent) for message, parent in nearest.items() if parent is not None}
 
 
 def _strongest(soft: Iterable[Soft], here: set[MessageId]) -> dict[MessageId, MessageId]:
@@ -170,17 +164,11 @@ def parents(stated: Iterable[tuple[NodeName, NodeName]]) -> dict[NodeName, NodeN
     of its messages' age, so the edge that closes a cycle is the latest.
     """
     parent: dict[NodeName, NodeName] = {}
-    top: dict[NodeName, NodeName] = {}
-
-    def root(node: NodeName) -> NodeName:
-        while top.setdefault(node, node) != node:
-            top[node] = node = top[top[node]]
-        return node
-
+    tops: dict[NodeName, NodeName] = {}
     for child, above in stated:
-        if child not in parent and root(child) != root(above):
+        if child not in parent and top(tops, child) != top(tops, above):
             parent[child] = above
-            top[root(child)] = root(above)
+            tops[top(tops, child)] = top(tops, above)
     return parent
 
 
@@ -201,10 +189,10 @@ def hang(twigs: Mapping[NodeName, Twig], parent: Mapping[NodeName, NodeName]) ->
     return roots
 
 
-def topics(subjects: Iterable[tuple[MessageId, bytes]]) -> dict[MessageId, MessageId]:
-    """(message, base subject's hash) of one conversation -> each message's topic: the oldest message with that subject."""
-    oldest: dict[bytes, MessageId] = {}
-    entries = sorted(subjects)
-    for message, subject in entries:
-        oldest.setdefault(subject, message)
-    return {message: oldest[subject] for message, subject in entries}
+def below(*tops: Twig) -> Iterator[Twig]:
+    """Some twigs and all below them, a parent before its children."""
+    work = list(tops)
+    while work:
+        twig = work.pop()
+        yield twig
+        work += twig.children

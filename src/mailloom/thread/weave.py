@@ -13,7 +13,7 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, KeyItem, KeyNote, Link, NodeName, Stated, Threads
 from mailloom.thread.assign import Joined, assign
 from mailloom.thread.decide import is_asking
-from mailloom.thread.keys import WITHOUT_ITEM, is_common, is_dead, nodes_of
+from mailloom.thread.keys import WITHOUT_ITEM, is_common, is_dead, nodes_of, note_of
 
 
 def weave(threads: Threads, batch: Sequence[Stated]) -> list[Joined]:
@@ -37,11 +37,7 @@ def keyed(stated: Stated) -> Iterable[Link]:
 
 
 def _note(threads: Threads, batch: Sequence[Stated]) -> dict[NodeName, KeyItem]:
-    notes = [
-        KeyNote(link.key, owner=s.subject) if link.owns else KeyNote(link.key, citer=(s.people[0], s.subject))
-        for s in batch
-        for link in keyed(s)
-    ]
+    notes = [note_of(s, link) for s in batch for link in keyed(s)]
     return {note.key: after for note, (_, after) in zip(notes, threads.note(notes), strict=True)}
 
 

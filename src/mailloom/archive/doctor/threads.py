@@ -14,10 +14,10 @@ from mailloom.ports import KeyItem, Link, Stated, Target
 from mailloom.schema import load_record, unpack
 from mailloom.stores.sqlite.threads import dump_stated, load_stated
 from mailloom.thread.batch import derive, key_items
+from mailloom.thread.components import topics
 from mailloom.thread.decide import is_asking
 from mailloom.thread.evidence import evidence
 from mailloom.thread.keys import MAX_OWNERS, is_dead
-from mailloom.thread.tree import topics
 from mailloom.thread.weave import keyed
 
 _ANEW = f"{REPAIR}: threads are derived anew from the evidence"

@@ -13,9 +13,8 @@ from typing import Any
 from mailloom.ports import UserError
 from mailloom.stores.sqlite.connection import Connection, transaction
 
-SEPARATOR = (
-    "\x1f"  # ASCII's unit separator: no scope may hold a control character, so no scope looks like another's epoch
-)
+SEPARATOR = "\x1f"
+"""ASCII's unit separator: no scope may hold a control character, so no scope looks like another's epoch."""
 CHUNK = 20_000  # rows that one transaction sweeps: bounds how long others wait, and what a kill undoes
 TABLES = {
     "nodes": "name",

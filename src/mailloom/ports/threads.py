@@ -1,11 +1,6 @@
-"""What a store must do: small protocols, each method taking a batch.
-
-The threads store is seven of them because seven things change at different speeds; every store implements them all over
-one connection. Each *item* of a batch is atomic by itself; a batch as a whole need not be. Reads are strong: they see every
-write that has returned. Names are bytes: a message node is 0x00 + its 16-byte id, a key node 0x01 + 16 bytes of a hash, so that
-the smallest name in a pool is its oldest message.
-
-A store is bound to one *scope* (a customer, a case) when it is made; nothing crosses scopes.
+"""The threads store: seven protocols, because seven things change at different speeds; every store implements them all over one
+connection. Names are bytes: a message node is 0x00 + its 16-byte id, a key node 0x01 + 16 bytes of a hash, so that the smallest name in a
+pool is its oldest message.
 """
 
 from __future__ import annotations
@@ -14,28 +9,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from mailloom.mail.model import MessageId, Origin
+from mailloom.mail.model import MessageId
 
 NodeName = bytes
 """17 bytes: see the module's docstring."""
 ClueName = bytes
 """At most 16 bytes: see thread/clues.py."""
-
-
-class UserError(Exception):
-    """Something about an input or an archive that its owner can mend: the message says what happened, to which, and what to do."""
-
-
-class Fenced(Exception):
-    """Another settle has taken the lease; nothing more may be written under this one."""
-
-
-class Transient(UserError):
-    """A store is slow, busy or away: the same call may succeed later."""
-
-
-class Poison(Exception):
-    """This input can't be worked on, now or later, by this version: put it aside with the reason."""
 
 
 # ------------------------------------------------------------------------------------------------ values
@@ -216,7 +195,9 @@ class Evidence(Protocol):
         """Store each message's evidence and, by key, the way back to it. Writing twice is writing once."""
         ...
 
-    def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]: ...
+    def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]:
+        """What these messages stated; who is absent is left out."""
+        ...
 
     def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
         """The messages that own or cite each key."""
@@ -230,21 +211,29 @@ class Keys(Protocol):
         """Apply the notes one after the other, each atomically; the item before and after each."""
         ...
 
-    def keys(self, names: Collection[NodeName]) -> Mapping[NodeName, KeyItem]: ...
+    def keys(self, names: Collection[NodeName]) -> Mapping[NodeName, KeyItem]:
+        """The items of these keys; one that nobody noted is empty or left out."""
+        ...
 
 
 class Clues(Protocol):
     """Clue items and the rows of those who ask."""
 
-    def ask(self, asks: Iterable[tuple[ClueName, MessageId]], *, withdraw: bool = False) -> None: ...
+    def ask(self, asks: Iterable[tuple[ClueName, MessageId]], *, withdraw: bool = False) -> None:
+        """Put a row for each (clue, who asks for it), or take it away."""
+        ...
 
-    def asking(self, clues: Collection[ClueName]) -> Mapping[ClueName, Collection[MessageId]]: ...
+    def asking(self, clues: Collection[ClueName]) -> Mapping[ClueName, Collection[MessageId]]:
+        """Who asks for each of these clues."""
+        ...
 
     def hint(self, notes: Sequence[ClueNote]) -> Sequence[tuple[ClueItem, ClueItem]]:
         """Apply the notes one after the other, each atomically; the item before and after each."""
         ...
 
-    def clues(self, names: Collection[ClueName]) -> Mapping[ClueName, ClueItem]: ...
+    def clues(self, names: Collection[ClueName]) -> Mapping[ClueName, ClueItem]:
+        """The items of these clues; one that nobody noted is left out."""
+        ...
 
 
 class SoftLinks(Protocol):
@@ -262,7 +251,9 @@ class SoftLinks(Protocol):
 class Marks(Protocol):
     """Which messages settle must look at, and the feed of what became of conversations."""
 
-    def mark(self, messages: Collection[MessageId]) -> None: ...
+    def mark(self, messages: Collection[MessageId]) -> None:
+        """Mark each, again where it is marked: its version is then another one."""
+        ...
 
     def dirty(self, limit: int) -> Mapping[MessageId, int]:
         """Marked messages, each with its mark's version, oldest mark first."""
@@ -272,7 +263,9 @@ class Marks(Protocol):
         """Take away the marks whose version is unchanged."""
         ...
 
-    def tell(self, entries: Sequence[FeedEntry]) -> None: ...
+    def tell(self, entries: Sequence[FeedEntry]) -> None:
+        """Put these at the end of the feed."""
+        ...
 
 
 class Edits(Protocol):
@@ -306,101 +299,4 @@ class Threads(Pools, Evidence, Keys, Clues, SoftLinks, Marks, Edits, Protocol):
 
     def lease(self) -> Threads:
         """Take the lease: a view on this store whose writes raise Fenced once somebody else has taken it."""
-        ...
-
-
-# ------------------------------------------------------------------------------------------------ messages, ledger, raw mail
-class Located(NamedTuple):
-    """Where raw bytes are: `frame` and `size` are the bytes of a compressed frame in a pack, start and length inside it."""
-
-    pack: int
-    frame: int
-    size: int
-    start: int
-    length: int
-
-
-class Frame(NamedTuple):
-    """Some mails' raw bytes, compressed together: `mails` are (sha256, start, length) inside the inflated frame."""
-
-    data: bytes
-    mails: tuple[tuple[bytes, int, int], ...]
-
-
-class Words(NamedTuple):
-    """What full-text search sees of a message, a column each."""
-
-    subject: str
-    sender: str
-    recipients: str
-    new: str
-    old: str
-    names: str
-
-
-class Row(NamedTuple):
-    """One message as a store keeps it: columns to find and order by; `body`, the whole Record (schema.py), compressed; `sketch`, by
-    which near duplicates are found (thread/near.py).
-    """
-
-    id: MessageId
-    content_hash: bytes
-    twin: bytes
-    date: int | None
-    subject: str
-    base_subject: str
-    sender: str
-    message_id: str
-    list_id: str
-    marks: str
-    charsets: str
-    size: int
-    attachments: int
-    nested: int
-    problems: str
-    body: bytes
-    sketch: bytes = b""
-
-
-class Delivery(NamedTuple):
-    """One arrival of one mail: a ledger row, and the copy's provenance. `generation` counts how often its place was found with
-    other content, `read_at` is when its bytes were read (ms), `state` is stored, duplicate or rejected.
-    """
-
-    origin: Origin
-    generation: int
-    read_at: int
-    state: str
-    message: MessageId | None
-    raw_sha256: bytes
-    trace: bytes
-    reason: str
-    version: str
-
-
-class Messages(Protocol):
-    """Records, people and full text."""
-
-    def finished(self, ids: Collection[MessageId]) -> Collection[MessageId]:
-        """Those of the ids whose processing ran to its end before."""
-        ...
-
-    def put(self, rows: Sequence[tuple[Row, Words, Sequence[tuple[str, str, str]]]]) -> None:
-        """Store each message with its words and people (key, name, role). Writing twice is writing once."""
-        ...
-
-    def finish(self, ids: Collection[MessageId]) -> None: ...
-
-
-class Ledger(Protocol):
-    """Deliveries: what came, from where, and what became of it."""
-
-    def deliver(self, deliveries: Sequence[Delivery]) -> None: ...
-
-
-class Raws(Protocol):
-    """The bytes as they came, addressed by their SHA-256."""
-
-    def keep(self, frames: Sequence[Frame]) -> None:
-        """Store the mails of these frames that are not there yet."""
         ...
