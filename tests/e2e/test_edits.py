@@ -187,6 +187,7 @@ def test_json_tells_the_edit_and_the_threads(run: Callable[..., Result]) -> None
         (["--split"], click.UsageError, "need a mail's ID"),
         ([of(1), "--edits"], click.UsageError, "take none"),
         ([of(1), "--split", "--join", of(5)], click.UsageError, "one at a time"),
+        ([of(1), "--split", "--inclusive"], click.UsageError, "leave them out"),
         ([], click.UsageError, "which mail's thread"),
     ],
 )

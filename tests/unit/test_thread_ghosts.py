@@ -213,6 +213,16 @@ def test_without_a_zone_a_mail_that_is_here_must_share_words():
     assert drawn(forest(real, other), {real.id: "real", other.id: "reply"}) == ["real", "(lost@example.org)", "-reply"]
 
 
+def test_a_mail_sent_a_minute_before_its_quote_says_is_here_if_its_words_are() -> None:
+    """Outlook rounds to the nearest minute."""
+    real = mail("real", BOTH, hour=9, sender="Ann Lee <ann@example.org>")
+    minute = real.message.date.ms // 60000 % 60 + 1
+    at = f"On Mon, 3 Jun 2024 at 09:{minute:02}:00 +0000, Ann Lee <ann@example.org> wrote:"
+    for text, here in ((ASKED, True), ("We need nothing but a slower horse and some hay.", False)):
+        twigs = forest(real, mail("b", f"Yes.\n\n{quoted(text, at)}", REPLY_TO))
+        assert (len(twigs) == 1 and not twigs[0].ghost and not twigs[0].children[0].ghost) == here
+
+
 def test_replies_without_headers_hang_below_one_ghost_of_what_they_quote():
     one = mail("b", f"Yes.\n\n{quoted(ASKED)}")
     other = mail("c", f"No.\n\n{quoted(BOTH, ANN_THERE)}", sender="Cy <cy@example.com>")
@@ -360,11 +370,14 @@ def test_many_mails_of_one_minute_are_no_reason_to_load_them_all():
     ("one", "zone", "other", "other_zone", "same"),
     [
         ("2024-06-03 09:15:20", 0, "2024-06-03 09:15:50", 0, True),
-        ("2024-06-03 09:15", 0, "2024-06-03 09:16", 0, False),
+        ("2024-06-03 09:15", 0, "2024-06-03 09:16", 0, True),
+        ("2024-06-03 09:15", 0, "2024-06-03 09:17", 0, False),
         ("2024-06-03 09:15", 0, "2024-06-03 11:15", 0, False),
         ("2024-06-03 09:15", 0, "2024-06-03 11:15", None, True),
         ("2024-06-03 09:15", None, "2024-06-03 14:45", None, True),
-        ("2024-06-03 09:15", None, "2024-06-03 11:16", None, False),
+        ("2024-06-03 09:15", None, "2024-06-03 11:16", None, True),
+        ("2024-06-03 09:15", None, "2024-06-03 11:14", None, True),
+        ("2024-06-03 09:15", None, "2024-06-03 11:17", None, False),
         ("2024-06-03 09:15", None, "2024-06-04 09:15", None, False),
         ("2024-06-03 09:17", 0, "2024-06-03 00:00", None, True),
         ("2024-06-03 09:17", 0, "2024-06-05 00:00", None, False),

@@ -160,6 +160,10 @@ def thread(
     A thread that is not right is put right by hand with --split or --join; what you said is kept whatever comes later.
     """
     if splitting or other is not None or listing or number is not None:
+        if full or inclusive:
+            raise click.UsageError(
+                "--full and --inclusive are for drawing a thread: leave them out where one is edited"
+            )
         from mailloom.cli import edit_view
 
         return edit_view.run(archive, id, splitting, other, listing, number, as_json=as_json)

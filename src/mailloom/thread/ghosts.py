@@ -188,16 +188,20 @@ class _Recovery:
             self.alike[key].append(node)
 
     def here(self, ghost: Ghost) -> MessageId | None:
-        """The mail of this conversation that a ghost is, if any: same sender and minute; without a zone, words in common as well."""
+        """The mail of this conversation that a ghost is, if any: same sender and minute. Without a zone, or sent a minute before what the
+        quote says (as Outlook rounds), words in common as well.
+        """
         ms = ghost.date.ms
         if ms is None or not ghost.from_:
             return None
-        offsets = [0] if ghost.date.zone is not None else range(-ZONE_MS, ZONE_MS + 1, QUARTER_MS)
-        near = (message for offset in offsets for message in self.minutes.get((ms + offset) // MINUTE_MS, ()))
-        for message in islice(near, MAX_ALIKE):
+        zoned = ghost.date.zone is not None
+        offsets = [0] if zoned else range(-ZONE_MS, ZONE_MS + 1, QUARTER_MS)
+        minutes = [((ms + offset) // MINUTE_MS - late, late) for late in (0, 1) for offset in offsets]
+        near = ((message, late) for minute, late in minutes for message in self.minutes.get(minute, ()))
+        for message, late in islice(near, MAX_ALIKE):
             mail = self.load(message).message
             if same_person(ghost.from_, (*mail.from_, *mail.author)) and (
-                ghost.date.zone is not None or _share_words(ghost.text, mail.text)
+                (zoned and not late) or _share_words(ghost.text, mail.text)
             ):
                 return message
         return None

@@ -83,12 +83,14 @@ ZONE_MS = ZONES[1] * MINUTE_MS
 
 
 def same_time(a: Date, b: Date) -> bool:
-    """No contradiction: the same minute where both state a zone, else one that zones explain; a day alone is about right."""
+    """No contradiction: the same minute where both state a zone, else one that zones explain; a day alone is about right. A minute
+    more or less is the same: Outlook rounds, and Gmail tells when a mail arrived.
+    """
     if a.ms is None or b.ms is None:
         return True
     apart = abs(a.ms // MINUTE_MS - b.ms // MINUTE_MS) * MINUTE_MS
     if a.zone is not None and b.zone is not None:
-        return apart == 0
+        return apart <= MINUTE_MS
     if a.ms % DAY_MS == 0 or b.ms % DAY_MS == 0:
         return apart <= DAY_MS + ZONE_MS
-    return apart <= ZONE_MS and apart % QUARTER_MS == 0
+    return apart <= ZONE_MS + MINUTE_MS and (apart + MINUTE_MS) % QUARTER_MS <= 2 * MINUTE_MS
