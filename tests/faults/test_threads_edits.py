@@ -326,7 +326,7 @@ def conversations(store: MemoryThreads, everything: Sequence[Stated]) -> dict[by
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_many_sets_with_edits_end_alike(seed: int) -> None:
     r = Random(seed)
-    every_order(r, 150)
-    switches_twice(r, 150, 60)
-    crashes_anywhere(r, 150, 40)
-    few_preemptions(r, 250, 20)
+    every_order(r, 50)
+    switches_twice(r, 40, 25)
+    crashes_anywhere(r, 24, 15)
+    few_preemptions(r, 80, 12)
