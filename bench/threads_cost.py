@@ -275,7 +275,7 @@ def _plot(rows: Sequence[tuple[int, float, float, float]]) -> str:
     most, top = rows[-1][0], 1.15 * max(sum(row[1:]) for row in rows)
 
     def point(mails: float, ms: float) -> str:
-        return f"{LEFT + mails / most * (WIDTH - LEFT - 10):.1f},{(1 - ms / top) * (HEIGHT - BELOW):.1f}"
+        return f"{LEFT + mails / most * (WIDTH - LEFT - 40):.1f},{(1 - ms / top) * (HEIGHT - BELOW):.1f}"
 
     values = [(n, (*some, sum(some))) for n, *some in rows]
     lines = []
