@@ -35,7 +35,6 @@ from mailloom.thread.keys import (
     MAX_CITERS,
     MAX_OWNER_SUBJECTS,
     MAX_OWNERS,
-    clue_name,
     key_name,
     message_node,
     short_hash,
@@ -66,7 +65,7 @@ def resting(request: pytest.FixtureRequest, tmp_path: Path) -> Threads:
 ONE, TWO, THREE = (MessageId(bytes(15) + bytes([n])) for n in (1, 2, 3))
 NODE = message_node(ONE)
 KEY, OTHER = key_name("id", "a@example.org"), key_name("id", "b@example.org")
-CLUE = clue_name("subject", "lunch")
+CLUE = short_hash("subject", "lunch")
 
 
 def word(text: str) -> bytes:
@@ -191,7 +190,7 @@ def test_a_hint_tells_the_item_before_and_after(threads: Threads) -> None:
     hints = [ClueNote(CLUE, owner=ONE), ClueNote(CLUE, asked=True), ClueNote(CLUE, owner=ONE)]
     owned, asked = ClueItem(frozenset({ONE})), ClueItem(frozenset({ONE}), asked=True)
     assert list(threads.hint(hints)) == [(ClueItem(), owned), (owned, asked), (asked, asked)]
-    assert dict(threads.clues([CLUE, clue_name("subject", "dinner")])) == {CLUE: asked}
+    assert dict(threads.clues([CLUE, short_hash("subject", "dinner")])) == {CLUE: asked}
 
 
 def test_a_common_clue_takes_no_more_owners(threads: Threads) -> None:
@@ -203,10 +202,10 @@ def test_a_common_clue_takes_no_more_owners(threads: Threads) -> None:
 
 
 def test_asks_are_rows_that_can_be_withdrawn(threads: Threads) -> None:
-    dinner = clue_name("subject", "dinner")
+    dinner = short_hash("subject", "dinner")
     threads.ask([(CLUE, ONE), (CLUE, TWO), (dinner, ONE), (CLUE, ONE)])
     threads.ask([(CLUE, ONE), (dinner, THREE)], withdraw=True)
-    found = threads.asking([CLUE, dinner, clue_name("subject", "tea")])
+    found = threads.asking([CLUE, dinner, short_hash("subject", "tea")])
     assert {clue: set(messages) for clue, messages in found.items() if messages} == {CLUE: {TWO}, dinner: {ONE}}
 
 
@@ -351,7 +350,7 @@ mails = st.lists(
 def of_numbers(number: int, own: int, cites: list[int], subject: int, *, reply: bool) -> Stated:
     links = [Link("message-id", key_name("id", f"{own}"), True, f"{own}")]
     links += [Link("references", key_name("id", f"{c}"), False, f"{c}") for c in dict.fromkeys(cites) if c != own]
-    clue = clue_name("subject", f"{subject}")
+    clue = short_hash("subject", f"{subject}")
     return Stated(
         message=MessageId(number.to_bytes(16, "big")),
         subject=word(f"{subject}"),

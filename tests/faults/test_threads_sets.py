@@ -22,7 +22,7 @@ from mailloom.thread import keys
 from mailloom.thread.batch import derive, key_items
 from mailloom.thread.decide import is_asking
 from mailloom.thread.edits import Choose, Hand, places_of
-from mailloom.thread.keys import clue_name, is_common, is_dead, key_name, message_node, short_hash
+from mailloom.thread.keys import is_common, is_dead, key_name, message_node, short_hash
 from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
 
@@ -69,11 +69,11 @@ def stated(mail: Mail) -> Stated:
         links.append(Link("thread-index", key_name("guid", mail.guid), mail.begins_guid, mail.guid))
     if mail.twin:
         links.append(Link("twin", key_name("twin", mail.twin), True, mail.twin))
-    owns = [clue_name("text", str(x)) for x in sorted(mail.text)]
-    owns += [clue_name("sent", f"{mail.sender} {mail.minute}"), clue_name("subject", str(mail.subject))]
-    asks = [Ask("text", clue_name("text", str(x)), str(x), 2000) for x in sorted(mail.quotes)]
-    asks += [Ask("sent", clue_name("sent", f"{who} {minute}"), f"{who} {minute}", 3000) for who, minute in mail.names]
-    asks += [Ask("subject", clue_name("subject", str(mail.subject)), "")] if mail.reply else []
+    owns = [short_hash("text", str(x)) for x in sorted(mail.text)]
+    owns += [short_hash("sent", f"{mail.sender} {mail.minute}"), short_hash("subject", str(mail.subject))]
+    asks = [Ask("text", short_hash("text", str(x)), str(x), 2000) for x in sorted(mail.quotes)]
+    asks += [Ask("sent", short_hash("sent", f"{who} {minute}"), f"{who} {minute}", 3000) for who, minute in mail.names]
+    asks += [Ask("subject", short_hash("subject", str(mail.subject)), "")] if mail.reply else []
     return Stated(
         message=id_of(mail.id),
         subject=short_hash("subject", str(mail.subject)),

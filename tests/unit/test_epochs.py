@@ -12,10 +12,10 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, FeedEntry, KeyNote, Link, Soft, Stated, UserError
 from mailloom.stores.sqlite import Connection, SqliteThreads, connect, epochs
 from mailloom.stores.sqlite.connection import transaction
-from mailloom.thread.keys import clue_name, key_name, message_node, short_hash
+from mailloom.thread.keys import key_name, message_node, short_hash
 
 ONE = MessageId(bytes(15) + b"\x01")
-KEY, CLUE = key_name("id", "a@example.org"), clue_name("subject", "lunch")
+KEY, CLUE = key_name("id", "a@example.org"), short_hash("subject", "lunch")
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import Ask, ClueItem, Link, Stated, Target
 from mailloom.thread.batch import clue_items, derive, key_items
 from mailloom.thread.decide import ADDRESSED, NOBODY, PEOPLE, SUBJECT, decide
-from mailloom.thread.keys import MAX_CITERS, MAX_OWNERS, clue_name, is_dead, key_name, short_hash
+from mailloom.thread.keys import MAX_CITERS, MAX_OWNERS, is_dead, key_name, short_hash
 from mailloom.thread.speaker import DAY_MS
 
-LUNCH = clue_name("subject", "lunch tomorrow")
+LUNCH = short_hash("subject", "lunch tomorrow")
 ANN, BOB, EVE = (short_hash("person", who) for who in ("ann", "bob", "eve"))
 
 

@@ -12,7 +12,7 @@ from mailloom.stores.memory import MemoryThreads
 from mailloom.thread.batch import clue_items, derive
 from mailloom.thread.editing import join, split, take_back
 from mailloom.thread.edits import Hand, chosen, places_of, seen
-from mailloom.thread.keys import clue_name, key_name, message_node, short_hash
+from mailloom.thread.keys import key_name, message_node, short_hash
 
 
 def m(number: int) -> MessageId:
@@ -50,8 +50,8 @@ def says(
         people=(short_hash("person", "ann"),),
         when=number,
         links=tuple(links),
-        owns=(clue_name("text", owns),) if owns else (),
-        asks=tuple(Ask("text", clue_name("text", ask), ask) for ask in asks),
+        owns=(short_hash("text", owns),) if owns else (),
+        asks=tuple(Ask("text", short_hash("text", ask), ask) for ask in asks),
     )
 
 

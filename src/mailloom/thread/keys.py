@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import sha256
 
-from mailloom.ports import ClueItem, ClueName, ClueNote, KeyItem, KeyNote, Link, Node, NodeName, Stamp, Stated
+from mailloom.ports import ClueItem, ClueNote, KeyItem, KeyNote, Link, Node, NodeName, Stamp, Stated
 
 RULES = "1"
 """The version of the rules: raised whenever the same mail may state other evidence, or the same evidence give other threads. Each
@@ -53,10 +53,6 @@ def nodes_of(stated: Stated) -> list[NodeName]:
 def key_name(kind: str, value: str | bytes) -> NodeName:
     """17 bytes. 128 bits of SHA-256: nobody can make two ids meet on purpose at a price worth paying."""
     return b"\x01" + _hash(kind, value)[:16]
-
-
-def clue_name(kind: str, *values: str | bytes) -> ClueName:
-    return _hash("clue", kind, *values)[:16]
 
 
 def short_hash(kind: str, value: str | bytes) -> bytes:
