@@ -55,6 +55,7 @@ dist: $(VENV)/dev.stamp ## sdist and wheel, and the wheel tried in an empty envi
 lock: $(VENV)/base.stamp ## write requirements/*.txt anew from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	$(LOCK) pyproject.toml -o requirements/base.txt
 	$(LOCK) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra aws -c requirements/base.txt -c requirements/dev.txt -o requirements/aws.txt
 	$(LOCK) requirements/tools.in -c requirements/dev.txt -o requirements/tools.txt
 
 clean: ## remove what these commands made, .venv too

@@ -126,7 +126,7 @@ class Steps:
     def enter(self, names: Collection[NodeName]) -> None:
         self._write(self.store.enter, names)
 
-    def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+    def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:
         return self._read(self.store.nodes, names)
 
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
@@ -191,6 +191,9 @@ class Steps:
 
     def tell(self, entries: Sequence[FeedEntry]) -> None:
         self._write(self.store.tell, entries)
+
+    def place(self, messages: Collection[MessageId]) -> None:
+        self._write(self.store.place, messages)
 
     def put(self, edit: Edit) -> bool:
         self.stop()

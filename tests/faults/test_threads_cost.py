@@ -68,7 +68,7 @@ class Counting(MemoryThreads):
 
     read = written = 0
 
-    def nodes(self, names: object) -> dict[NodeName, Node]:
+    def nodes(self, names: object, *, rough: bool = False) -> dict[NodeName, Node]:
         found = super().nodes(names)  # type: ignore[arg-type]
         self.read += len(found)
         return dict(found)

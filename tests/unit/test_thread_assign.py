@@ -70,7 +70,7 @@ class Calm:
     def enter(self, names: Collection[NodeName]) -> None:
         self.flaky.enter(names)
 
-    def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+    def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:
         return self.flaky.nodes(names)
 
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:

@@ -68,6 +68,7 @@ def commit(batch: Sequence[Arrived], frames: Sequence[Frame], stores: Stores) ->
     joined = weave(stores.threads, [s.stated for s in fresh.values() if s.stated is not None])
     if told := _feed(joined, fresh.keys()):
         stores.threads.tell(told)
+    stores.threads.place(fresh.keys())
     stores.messages.finish(fresh.keys())
     deliveries = [_delivery(arrived, fresh) for arrived in batch]
     stores.ledger.deliver(deliveries)

@@ -7,7 +7,7 @@ returned. A store is bound to one *scope* (a customer, a case) when it is made; 
 from __future__ import annotations
 
 from mailloom.ports.errors import Fenced, Poison, Transient, UserError
-from mailloom.ports.messages import Delivery, Frame, Ledger, Located, Messages, Raws, Row, Words
+from mailloom.ports.messages import Delivery, Frame, Ledger, Located, Messages, Raws, Row, Sink, Words
 from mailloom.ports.threads import (
     Ask,
     ClueItem,
@@ -34,9 +34,11 @@ from mailloom.ports.threads import (
     Target,
     Threads,
 )
+from mailloom.ports.transport import Blobs, Parcel, Queue, Received, Stat
 
 __all__ = [
     "Ask",
+    "Blobs",
     "ClueItem",
     "ClueName",
     "ClueNote",
@@ -58,14 +60,19 @@ __all__ = [
     "Messages",
     "Node",
     "NodeName",
+    "Parcel",
     "Place",
     "Poison",
     "Pools",
+    "Queue",
     "Raws",
+    "Received",
     "Row",
+    "Sink",
     "Soft",
     "SoftLinks",
     "Stamp",
+    "Stat",
     "Stated",
     "Target",
     "Threads",

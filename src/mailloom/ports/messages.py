@@ -106,3 +106,11 @@ class Raws(Protocol):
     def keep(self, frames: Sequence[Frame]) -> None:
         """Store the mails of these frames that are not there yet."""
         ...
+
+
+class Sink(Protocol):
+    """A derived copy of messages, as a search index or an archive of files: written after the messages, before they are finished."""
+
+    def put(self, rows: Sequence[tuple[Row, Words, Sequence[tuple[str, str, str]]]]) -> None:
+        """Store each message. Writing twice is writing once, or is folded by whoever reads."""
+        ...

@@ -172,11 +172,13 @@ class Pools(Protocol):
     """The union-find."""
 
     def enter(self, names: Collection[NodeName]) -> None:
-        """Put each node that is absent, as its own parent."""
+        """Put each node that is absent, as its own parent. A store may take every name for one that was entered."""
         ...
 
-    def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
-        """The nodes of these names; what is absent is left out."""
+    def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:
+        """The nodes of these names; one that was never entered is left out, or its own parent. A `rough` read may miss what others
+        wrote lately, and so be cheaper.
+        """
         ...
 
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
@@ -265,6 +267,12 @@ class Marks(Protocol):
 
     def tell(self, entries: Sequence[FeedEntry]) -> None:
         """Put these at the end of the feed."""
+        ...
+
+    def place(self, messages: Collection[MessageId]) -> None:
+        """These messages may be in another conversation now: bring what readers see of it up to the nodes. A store whose
+        readers follow the nodes themselves has nothing to do.
+        """
         ...
 
 

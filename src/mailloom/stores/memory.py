@@ -69,7 +69,7 @@ class MemoryThreads:
         for name in names:
             self.pool.setdefault(name, Node(name))
 
-    def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+    def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:  # noqa: ARG002
         return {name: self.pool[name] for name in names if name in self.pool}
 
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
@@ -163,6 +163,9 @@ class MemoryThreads:
     def tell(self, entries: Sequence[FeedEntry]) -> None:
         self.check()
         self.feed += entries
+
+    def place(self, messages: Collection[MessageId]) -> None:
+        """Readers follow the nodes."""
 
     def put(self, edit: Edit) -> bool:
         self.check()

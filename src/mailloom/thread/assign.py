@@ -35,11 +35,17 @@ def assign(threads: Pools, stated: Sequence[Stated]) -> list[Joined]:
 
 
 def union(threads: Pools, pairs: Iterable[tuple[NodeName, NodeName]]) -> list[Joined]:
-    """Put both nodes of each pair into one pool; the roots that gave way."""
+    """Put both nodes of each pair into one pool; the roots that gave way.
+
+    The first look may be a rough one: pools only grow, so two names that had one root have one now, and a root that has
+    another above it by now is refused by its compare-and-set.
+    """
     joined: list[Joined] = []
     todo = list(pairs)
+    rough = True
     while todo:
-        root = roots(threads, {name for pair in todo for name in pair})
+        root = roots(threads, {name for pair in todo for name in pair}, rough=rough)
+        rough = False
         lower = components((root[a], root[b]) for a, b in todo)
         changes = [(high, high, low) for high, low in lower.items() if high != low]
         failed = set()
@@ -52,12 +58,12 @@ def union(threads: Pools, pairs: Iterable[tuple[NodeName, NodeName]]) -> list[Jo
     return joined
 
 
-def roots(threads: Pools, names: Collection[NodeName]) -> dict[NodeName, NodeName]:
-    """The root of each name. Long paths are shortened on the way (Tarjan and van Leeuwen 1984), where nobody got in between."""
+def roots(threads: Pools, names: Collection[NodeName], *, rough: bool = False) -> dict[NodeName, NodeName]:
+    """The root of each name, or with `rough` one that was its root not long ago. Long paths are shortened on the way (Tarjan and van Leeuwen 1984), where nobody got in between."""
     parent: dict[NodeName, NodeName] = {}
     frontier = set(names)
     while frontier:
-        for name, node in threads.nodes(frontier).items():
+        for name, node in threads.nodes(frontier, rough=rough).items():
             parent[name] = node.parent
         frontier = {p for name in frontier if (p := parent[name]) not in parent}
     root: dict[NodeName, NodeName] = {}

@@ -317,6 +317,8 @@ def _settle(threads: Threads, marks: Mapping[MessageId, int], choose: Choose, wh
     live = _flags(one)
     if live:
         threads.draw(live)
+    # While the flips stand, a settle after a crash gathers the same again: what readers see is brought up to date before them.
+    threads.place(one.after.keys())
     stamps = [Stamp(key, dead=one.dead_now[key]) for key in sorted(one.flips)]
     if stamps:
         threads.stamp(stamps)

@@ -127,7 +127,7 @@ class SqliteThreads:
                 self.view.nodes[name] = Node(name)
                 self.view.new.add(name)
 
-    def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+    def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:  # noqa: ARG002
         self._load(names)
         known = self.view.nodes
         return {name: known[name] for name in names if name in known}
@@ -267,6 +267,9 @@ class SqliteThreads:
             return
         rows = [(self.plain, self.clock(), entry.old, b"".join(entry.new), entry.why) for entry in entries]
         self.connection.executemany("insert into feed (scope, at, old, new, why) values (?, ?, ?, ?, ?)", rows)
+
+    def place(self, messages: Collection[MessageId]) -> None:
+        """Readers follow the nodes."""
 
     # -------------------------------------------------------------------------------------------- hand edits
     def put(self, edit: Edit) -> bool:
