@@ -23,8 +23,8 @@ from mailloom.ports import Edit, Soft, Stated, UserError
 from mailloom.schema import load_record, unpack
 from mailloom.stores.files import RawError
 from mailloom.stores.sqlite import epochs, told
-from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.edits import Hand, seen
+from mailloom.thread.encoding import load_stated
 from mailloom.thread.keys import key_name, nodes_of
 from mailloom.wire import Embedded, open_for_reading
 
