@@ -21,9 +21,9 @@ from mailloom.archive.reading import Archive
 from mailloom.mail.model import Address, MessageId, Record
 from mailloom.ports import Member
 from mailloom.schema import arrow_line, arrow_schema, load_record, text_id, unpack
-from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.batch import derive
 from mailloom.thread.components import topics
+from mailloom.thread.encoding import load_stated
 from mailloom.thread.policy import Policy
 
 if TYPE_CHECKING:

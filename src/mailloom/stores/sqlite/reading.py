@@ -18,8 +18,9 @@ from mailloom.stores.sqlite.connection import Connection, told
 from mailloom.stores.sqlite.conversations import conversation_of, members_of
 from mailloom.stores.sqlite.deliveries import SqliteDeliveryReader
 from mailloom.stores.sqlite.sketches import SqliteSketches
-from mailloom.stores.sqlite.threads import SqliteThreads, load_stated
+from mailloom.stores.sqlite.threads import SqliteThreads
 from mailloom.stores.sqlite.whole import SqliteWholeReader
+from mailloom.thread.encoding import load_stated
 from mailloom.thread.keys import MAX_ID, MIN_ID, key_name
 
 _SUMMARY = "id, date, subject, sender, message_id, attachments, nested, problems from messages"
