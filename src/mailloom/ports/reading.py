@@ -44,7 +44,9 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One delivery: where a mail came from and what became of it. Times in ms; `trace` is JSON (model.Trace)."""
+    """One delivery: where a mail came from and what became of it. Times in ms; `trace` is JSON (model.Trace); `object` is
+    the version id, else the etag, of what lay in object storage.
+    """
 
     source: str
     path: str
@@ -63,6 +65,7 @@ class Copy:
     version: str
     read_at: int
     stored_at: int
+    object: str = ""
 
 
 class Listed(NamedTuple):
@@ -261,6 +264,34 @@ class WholeReader(Protocol):
 
     def equal(self, same: Same) -> Iterator[tuple[tuple[object, ...], MessageId, int]]:
         """(what is equal, message, bytes) of every message that is equal to another, in the order of both."""
+        ...
+
+
+class NodeReader(Protocol):
+    """What the reading side asks of a store that holds nodes, key items and clue items alone. All of it is read strongly."""
+
+    def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]: ...
+
+    def keys(self, names: Collection[NodeName]) -> Mapping[NodeName, KeyItem]: ...
+
+    def clues(self, names: Collection[ClueName]) -> Mapping[ClueName, ClueItem]: ...
+
+
+class History(Protocol):
+    """What the reading side asks of a ledger that is a store of its own. Of a copy it gives what it knows: the place, what became of it,
+    when and why.
+    """
+
+    def where(self, places: Collection[tuple[str, str]]) -> Sequence[Copy]:
+        """All that ever came from these (source, path), oldest first in each."""
+        ...
+
+    def rejected(self) -> Iterator[Copy]:
+        """What was rejected, and what is no mail, in the order of states, sources and places."""
+        ...
+
+    def books(self) -> Mapping[str, Mapping[str, int]]:
+        """Of each source how many deliveries are in each state."""
         ...
 
 
