@@ -6,7 +6,7 @@ for; so either the write is there before the next lease begins, or it raises Fen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -57,7 +57,7 @@ class Scoped:
             with self.connections.take() as connection:
                 connection.execute(statement.encode(), values)
 
-    def rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """The answer to a query."""
         with self.connections.take() as connection:
             return connection.execute(statement.encode(), values, binary=True).fetchall()

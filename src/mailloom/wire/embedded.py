@@ -1,4 +1,4 @@
-"""Settings -> Stores: the only module that knows both. Here: the embedded archive, a folder.
+"""The embedded archive, a folder, put together from its stores.
 
 ARCHIVE/archive.sqlite        ledger, messages, threads, full text
 ARCHIVE/messages/month=*/     the Parquet copy
