@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import batched
+from itertools import islice
 from typing import Any
 
 from mailloom.mail.model import MessageId
@@ -66,7 +66,8 @@ class PostgresWholeReader:
 
     def hard_links(self) -> Iterator[tuple[NodeName, MessageId]]:
         """Which keys are dead, the other store tells: one read of every key."""
-        for some in batched(self._each(_HARD), KEYS_AT_ONCE):
+        links = self._each(_HARD)
+        while some := list(islice(links, KEYS_AT_ONCE)):
             nodes = self.nodes.nodes({key for key, _ in some})
             yield from ((key, MessageId(message)) for key, message in some if key not in nodes or not nodes[key].dead)
 
