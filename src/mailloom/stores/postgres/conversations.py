@@ -79,7 +79,12 @@ class PostgresConversations:
         done = 0
         left: set[MessageId] = set()
         while True:
-            values = {"scope": self.scoped.scope, "mine": sorted(self.mine) or [MessageId(b"")], "older": older, "some": SOME}
+            values = {
+                "scope": self.scoped.scope,
+                "mine": sorted(self.mine) or [MessageId(b"")],
+                "older": older,
+                "some": SOME,
+            }
             found = [MessageId(row[0]) for row in self.scoped.rows(_MOVES, values)]
             done += self._catch_up([message for message in found if message not in left], left)
             self.mine.clear()
