@@ -146,7 +146,7 @@ def configure(level: str, err: TextIO) -> None:
     off()
     if level in {"", "off"}:
         return
-    import logging
+    from logging import WARNING, Handler, getLogger
 
     try:
         import structlog
@@ -157,16 +157,18 @@ def configure(level: str, err: TextIO) -> None:
         processors=[structlog.contextvars.merge_contextvars, _clean, _rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )
-    _handler = logging.Handler(logging.WARNING)
+    _handler = Handler(WARNING)
     _handler.emit = _library  # type: ignore[method-assign]
-    logging.getLogger().addHandler(_handler)
+    getLogger().addHandler(_handler)
 
 
 def off() -> None:
     """Say nothing any more."""
     global _logger, _handler  # noqa: PLW0603
     if _handler is not None:
-        logging.getLogger().removeHandler(_handler)
+        from logging import getLogger
+
+        getLogger().removeHandler(_handler)
     _logger = _handler = None
 
 
