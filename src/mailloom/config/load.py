@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
@@ -204,6 +203,8 @@ def _from_environment(
 
 def _no_strangers(environ: Mapping[str, str], variables: Mapping[str, Known]) -> None:
     """A misspelt variable must not be passed over; what only shares the first word may be somebody else's."""
+    from difflib import get_close_matches
+
     sections = {"MAILLOOM_" + one.key.partition(".")[0].upper() + "_" for one in variables.values() if "." in one.key}
     for name in environ:
         if name in variables or name in {"MAILLOOM_PROFILE", "MAILLOOM_CONFIG"} or not name.startswith("MAILLOOM_"):
@@ -257,6 +258,8 @@ def expected(one: Known) -> str:
 
 
 def _close(name: str, names: Mapping[str, object] | list[str]) -> str:
+    from difflib import get_close_matches
+
     close = get_close_matches(name, list(names), 1)
     if not close:  # the right word in the wrong table
         close = [key for key in names if key.rpartition(".")[2] == name.rpartition(".")[2]][:1]
