@@ -19,7 +19,7 @@ def settings() -> str:
     lines: list[str] = []
     for table, members in groupby(settings_known(), lambda one: one.key.rpartition(".")[0]):
         lines += (
-            ["", f"`[profile.NAME{'.' + table if table else ''}]`", ""] if lines or table else [f"`[profile.NAME]`", ""]
+            ["", f"`[profile.NAME{'.' + table if table else ''}]`", ""] if lines or table else ["`[profile.NAME]`", ""]
         )
         lines += ["| key | takes | default | meaning | variable |", "|---|---|---|---|---|"]
         for one in members:
@@ -32,10 +32,11 @@ def settings() -> str:
 
 
 def metrics() -> str:
-    lines = ["| name | kind | unit | dimensions | meaning |", "|---|---|---|---|---|"]
-    for one in METRICS:
-        lines.append(f"| {one.name} | {one.kind} | {one.unit} | {', '.join(one.dimensions) or '-'} | {one.meaning} |")
-    return "\n".join(lines)
+    rows = (
+        f"| {one.name} | {one.kind} | {one.unit} | {', '.join(one.dimensions) or '-'} | {one.meaning} |"
+        for one in METRICS
+    )
+    return "\n".join(["| name | kind | unit | dimensions | meaning |", "|---|---|---|---|---|", *rows])
 
 
 def renewed(page: str, table: str) -> str:

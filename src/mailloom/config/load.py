@@ -234,8 +234,9 @@ def _typed(one: Known, value: object, place: str) -> object:
     right = isinstance(value, str if secret else one.type) and (one.type is bool or not isinstance(value, bool))
     if right and one.says.choices:
         right = value in one.says.choices
-    if right and one.says.least is not None and isinstance(value, int | float):
-        right = value >= one.says.least
+    if right and isinstance(value, int | float):
+        low, high = one.says.least, one.says.most
+        right = (low is None or value >= low) and (high is None or value <= high)
     if not right:
         shown = "" if secret else f", not {value!r}"
         raise UserError(f"{place} must be {expected(one)}{shown}")
@@ -253,8 +254,10 @@ def expected(one: Known) -> str:
         str: "text",
         Secret: "text or a reference",
     }
-    at_least = f", {one.says.least:g} or more" if one.says.least is not None else ""
-    return words[one.type] + at_least
+    low, high = one.says.least, one.says.most
+    if high is not None:
+        return f"{words[one.type]} from {low or 0:g} to {high:g}"
+    return words[one.type] + (f", {low:g} or more" if low is not None else "")
 
 
 def _close(name: str, names: Mapping[str, object] | list[str]) -> str:

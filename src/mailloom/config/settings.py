@@ -46,11 +46,12 @@ NO_SECRET = Secret()
 
 
 class Says(NamedTuple):
-    """What a setting means; `least` is the smallest number allowed, `also` another project's variable that is read where ours is not set."""
+    """What a setting means; `least` and `most` are the smallest and greatest number allowed, `also` another project's variable that is read where ours is not set."""
 
     meaning: str
     choices: tuple[str, ...] = ()
     least: float | None = None
+    most: float | None = None
     also: str = ""
 
 
@@ -126,11 +127,11 @@ class Worker:
     jobs: Annotated[int, Says("processes that read mail apart; 1: the worker itself", least=1)] = 1
     readers: Annotated[int, Says("S3 objects read at the same time", least=1)] = 16
     visibility: Annotated[
-        int, Says("seconds a received pointer stays hidden; renewed while its mail is worked on", least=10)
+        int, Says("seconds a received pointer stays hidden; renewed while its mail is worked on", least=10, most=43200)
     ] = 120
     drain_seconds: Annotated[float, Says("time to finish what is held after SIGTERM", least=1)] = 100.0
     health_host: Annotated[str, Says("address of the health endpoint")] = "127.0.0.1"
-    health_port: Annotated[int, Says("its port; 0: none", least=0)] = 0
+    health_port: Annotated[int, Says("its port; 0: none", least=0, most=65535)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,9 @@ class Obs:
             also="OTEL_EXPORTER_OTLP_ENDPOINT",
         ),
     ] = ""
-    sample: Annotated[float, Says("share of mails that are traced, 0 to 1, where nobody upstream decided", least=0)] = (
-        0.01
-    )
+    sample: Annotated[
+        float, Says("share of mails that are traced, 0 to 1, where nobody upstream decided", least=0, most=1)
+    ] = 0.01
     service: Annotated[str, Says("name of this service in traces and metrics", also="OTEL_SERVICE_NAME")] = "mailloom"
 
 
