@@ -30,7 +30,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory of one's own, without variables of ours."""
     monkeypatch.chdir(tmp_path)
     for name in os.environ:
-        if name.startswith("MAILLOOM_") or name.startswith("OTEL_"):
+        if name.startswith(("MAILLOOM_", "OTEL_")):
             monkeypatch.delenv(name)
     return tmp_path
 

@@ -69,7 +69,7 @@ METRICS = (
     Metric("fenced", "counter", "Count", (), "runs of settle that another one overtook"),
     # -------------------------------------------------------------------------------- the bill
     Metric(
-        "requests", "counter", "Count", ("service",), "calls: s3, sqs, dynamodb, postgres, opensearch, firehose, valkey"
+        "requests", "counter", "Count", ("store",), "calls: s3, sqs, dynamodb, postgres, opensearch, firehose, valkey"
     ),
     Metric("units", "counter", "Count", ("table", "kind"), "DynamoDB capacity units: read, write"),
     Metric("cache", "counter", "Count", ("outcome",), "look-ups in Valkey: hit, miss, away"),
