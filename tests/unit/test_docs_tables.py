@@ -31,7 +31,7 @@ def test_the_tables_are_current(name: str) -> None:
 def test_the_example_of_a_file_is_one(tmp_path: Path) -> None:
     from mailloom.config import load
 
-    (example,) = re.findall(r"```toml\n(.*?)```", (DOCS / "configuration.md").read_text("utf-8"), re.S)
+    (example,) = re.findall(r"```toml\n(.*?)```", (DOCS / "configuration.md").read_text("utf-8"), re.DOTALL)
     (tmp_path / "mailloom.toml").write_text(example)
     found = load(None, None, {}, tmp_path)
     assert (found.settings.profile, found.settings.servers, found.settings.scope) == ("aws", True, "acme")

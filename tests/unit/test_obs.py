@@ -122,7 +122,7 @@ def test_a_report_holds_sums_amounts_and_values_each_under_its_dimensions() -> N
 def test_every_metric_of_the_table_makes_lines_that_keep_the_format() -> None:
     meter = Meter()
     for metric in METRICS:
-        dims = {name: "x" * 3000 for name in metric.dimensions}
+        dims = dict.fromkeys(metric.dimensions, "x" * 3000)
         {"counter": meter.add, "gauge": meter.set, "distribution": meter.record}[metric.kind](metric.name, 1.5, dims)
     names = [m["Name"] for line in emf_lines(meter) for m in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
     assert sorted(names) == sorted(TABLE)
