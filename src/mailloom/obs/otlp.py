@@ -25,7 +25,9 @@ class Metrics:
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
             from opentelemetry.sdk.resources import Resource
             from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-        self._exporter = OTLPMetricExporter(endpoint=settings.otlp_endpoint.rstrip("/") + "/v1/metrics", timeout=TIMEOUT)
+        self._exporter = OTLPMetricExporter(
+            endpoint=settings.otlp_endpoint.rstrip("/") + "/v1/metrics", timeout=TIMEOUT
+        )
         self._resource = Resource.create({"service.name": settings.service})
         self._scope = InstrumentationScope("mailloom")
         self._since = time.time_ns()
