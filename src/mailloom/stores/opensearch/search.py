@@ -123,23 +123,23 @@ class Search:
     def plan(self, query: Query, members: Members) -> tuple[dict[str, Any], bool]:
         """The query in OpenSearch's form, and whether it ranks. Only conditions made of words alone rank, as in the embedded one."""
         nodes = prune(query, _seen)
-        _weigh(nodes)
+        brief = _is_large(nodes)
         ranked = [node for node in nodes if _is_text(node)]
         rest = [node for node in nodes if not _is_text(node)]
         asked: dict[str, Any] = {"filter": [{"term": {"scope": self.scope}}]}
-        asked["filter"] += [self._condition(node, members) for node in rest]
+        asked["filter"] += [self._condition(node, members, brief) for node in rest]
         if ranked:
-            asked["must"] = [self._condition(node, members) for node in ranked]
+            asked["must"] = [self._condition(node, members, brief) for node in ranked]
         return {"bool": asked}, bool(ranked)
 
-    def _condition(self, node: Node, members: Members) -> dict[str, Any]:
+    def _condition(self, node: Node, members: Members, brief: bool) -> dict[str, Any]:
         if isinstance(node, Word):
-            return _word(node)
+            return _word(node, brief)
         if isinstance(node, Not):
-            return {"bool": {"must_not": [self._condition(node.of, members)]}}
+            return {"bool": {"must_not": [self._condition(node.of, members, brief)]}}
         if isinstance(node, Filter):
             return self._filter(node, members)
-        parts = [self._condition(part, members) for part in node.of]
+        parts = [self._condition(part, members, brief) for part in node.of]
         if isinstance(node, All):
             return {"bool": {"must": parts}}
         assert isinstance(node, Either)
@@ -185,8 +185,10 @@ def _is_one(text: str) -> bool:
     return len(text) < 200 and max(text) < "\u0e00" and _ONE.fullmatch(text) is not None
 
 
-def _word(word: Word) -> dict[str, Any]:
-    """A word or phrase stands in one column as a whole, or the last of its words begins as asked."""
+def _word(word: Word, brief: bool) -> dict[str, Any]:
+    """A word or phrase stands in one column as a whole, or the last of its words begins as asked. `brief`: as one clause, if it
+    can be.
+    """
     one = _is_one(word.text)
     if word.column:
         kind = ("match_bool_prefix" if one else "match_phrase_prefix") if word.prefix else "match_phrase"
@@ -194,18 +196,18 @@ def _word(word: Word) -> dict[str, Any]:
         if kind == "match_phrase_prefix":
             options["max_expansions"] = EXPANSIONS
         return {kind: {word.column: options}}
-    if word.prefix:
-        wanted: dict[str, Any] = {"query": word.text, "fields": _COLUMNS, "tie_breaker": 1.0}
-        wanted |= {"type": "bool_prefix"} if one else {"type": "phrase_prefix", "max_expansions": EXPANSIONS}
-        return {"multi_match": wanted}
-    if one:  # one clause for six columns, and the rank that the embedded archive gives: BM25 over weighted columns
+    if brief and one and not word.prefix:
+        # Not always: with it, OpenSearch 3.6 counts how rare a word is index by index, so that ranks of two months don't compare.
         return {"combined_fields": {"query": word.text, "fields": _COMBINED, "operator": "and"}}
-    return {"multi_match": {"query": word.text, "fields": _COLUMNS, "type": "phrase", "tie_breaker": 1.0}}
+    wanted: dict[str, Any] = {"query": word.text, "fields": _COLUMNS, "tie_breaker": 1.0, "type": "phrase"}
+    if word.prefix:
+        wanted |= {"type": "bool_prefix"} if one else {"type": "phrase_prefix", "max_expansions": EXPANSIONS}
+    return {"multi_match": wanted}
 
 
-def _weigh(nodes: Sequence[Node]) -> None:
-    """Raises QueryError for a query that OpenSearch would refuse for its size."""
-    clauses = 0
+def _is_large(nodes: Sequence[Node]) -> bool:
+    """Whether the query must be put into fewer clauses than ranks best. Raises QueryError where that would not do either."""
+    ones = phrases = others = 0
     rest = list(nodes)
     while rest:
         node = rest.pop()
@@ -213,15 +215,19 @@ def _weigh(nodes: Sequence[Node]) -> None:
             rest += node.of
         elif isinstance(node, Not):
             rest.append(node.of)
+        elif isinstance(node, Filter) or node.column:
+            others += 1
+        elif node.prefix or not _is_one(node.text):
+            phrases += 1
         else:
-            broad = isinstance(node, Word) and not node.column and (node.prefix or not _is_one(node.text))
-            clauses += len(WEIGHTS) if broad else 1
-    if clauses > MAX_CLAUSES:
+            ones += 1
+    if ones + len(WEIGHTS) * phrases + others > MAX_CLAUSES:
         raise QueryError(
             f"this query has too many phrases and beginnings of words: at most {MAX_CLAUSES // len(WEIGHTS)} of them, unless "
             "each names its place, such as subject:invo*",
             0,
         )
+    return len(WEIGHTS) * (ones + phrases) + others > MAX_CLAUSES
 
 
 def _ids(key: str, name: str, messages: Collection[MessageId]) -> dict[str, Any]:
