@@ -28,7 +28,7 @@ class Doc(NamedTuple):
 
     words: Words
     when: str = "2024-03-01T12:00:00"
-    row: dict[str, Any] = {}
+    row: dict[str, Any] = {}  # noqa: RUF012  never written to
     folder: str = "Inbox"
     labels: tuple[str, ...] = ()
     same: str = ""

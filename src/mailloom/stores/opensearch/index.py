@@ -95,7 +95,7 @@ class Index:
         if not docs:
             return set()
         with told(f"indices {self.names.template}-*"):
-            found = self.client.mget(body={"docs": docs}, params={"filter_path": "docs.found"})
+            found = self.client.mget(body={"docs": docs}, params={"filter_path": "docs._id,docs.found"})
         return {m for m, doc in zip(messages, found["docs"], strict=True) if doc.get("found")}
 
     # -------------------------------------------------------------------------------------------- writing
