@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mailloom.ports.errors import Fenced, Poison, Transient, UserError
 from mailloom.ports.messages import Delivery, Frame, Ledger, Located, Messages, Raws, Row, Sink, Words
+from mailloom.ports.receipts import Failure, Pointer, Progress, Receipts
 from mailloom.ports.threads import (
     Ask,
     ClueItem,
@@ -47,6 +48,7 @@ __all__ = [
     "Edit",
     "Edits",
     "Evidence",
+    "Failure",
     "FeedEntry",
     "Fenced",
     "Frame",
@@ -62,10 +64,13 @@ __all__ = [
     "NodeName",
     "Parcel",
     "Place",
+    "Pointer",
     "Poison",
     "Pools",
+    "Progress",
     "Queue",
     "Raws",
+    "Receipts",
     "Received",
     "Row",
     "Sink",
