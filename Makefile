@@ -17,10 +17,10 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-find-links --quiet --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt bench prove dist lock clean
+.PHONY: help setup demo test test-servers soak services services-stop check fmt bench prove dist lock clean
 
 help: ## these lines
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/dev.stamp ## make .venv with all that development needs; the other commands do it by themselves
 
@@ -29,9 +29,21 @@ demo: $(VENV)/base.stamp ## 3,000 made-up mails become an archive: the books, a 
 
 test: $(VENV)/dev.stamp ## the tests, and the gate: 90 % of the branches of mail/, thread/ and flow/
 	@mkdir -p build
-	$(BIN)/python -m pytest -m "not prove" -n auto --maxprocesses 8 --cov --cov-report= \
+	$(BIN)/python -m pytest -m "not prove and not servers and not soak" -n auto --maxprocesses 8 --cov --cov-report= \
 		--cov-report=json:build/coverage.json $(ARGS)
 	$(if $(ARGS),,$(BIN)/python .ci/gate.py build/coverage.json $(GATED))
+
+test-servers: $(VENV)/dev.stamp ## the tests that need servers; those that `make services` started are used
+	$(BIN)/python -m pytest -m "servers and not soak" -n 2 $(ARGS)
+
+soak: $(VENV)/dev.stamp ## the long runs on servers, half an hour and more
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
+services: $(VENV)/dev.stamp ## start PostgreSQL, Valkey, DynamoDB Local, OpenSearch and a stand-in for the rest of AWS
+	$(BIN)/python -m services start
+
+services-stop: ## stop them, and remove their data
+	@test ! -x $(BIN)/python || $(BIN)/python -m services stop
 
 check: $(VENV)/dev.stamp ## lint, format, types and layers, without changing anything
 	$(BIN)/ruff check
@@ -47,7 +59,7 @@ bench: $(VENV)/dev.stamp ## ingest beside mu and notmuch, on the same mail: MAIL
 	$(BIN)/python bench/peers.py --rounds $(ROUNDS) $(MAIL)
 
 prove: $(VENV)/dev.stamp ## the longer proofs: more kill points, more orders, bigger mail
-	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -m prove $(ARGS)
+	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -m "prove and not servers and not soak" $(ARGS)
 
 dist: $(VENV)/dev.stamp ## sdist and wheel, and the wheel tried in an empty environment
 	@bash .ci/dist $(BIN) dist
@@ -56,9 +68,10 @@ lock: $(VENV)/base.stamp ## write requirements/*.txt anew from pyproject.toml; U
 	$(LOCK) pyproject.toml -o requirements/base.txt
 	$(LOCK) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra aws -c requirements/base.txt -c requirements/dev.txt -o requirements/aws.txt
+	$(LOCK) requirements/ministack.in -o requirements/ministack.txt
 	$(LOCK) requirements/tools.in -c requirements/dev.txt -o requirements/tools.txt
 
-clean: ## remove what these commands made, .venv too
+clean: services-stop ## remove what these commands made, .venv too
 	rm -rf $(VENV) build dist demo .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 
 # pip brings uv and the build backend, uv the rest. The package itself is built with the backend already here, so

@@ -12,6 +12,9 @@ from typing import NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
+# The folder is on the path once pytest has found this file: servers.py lies beside it.
+pytest_plugins = ["servers"]
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
