@@ -37,6 +37,7 @@ COMMANDS = {
     "rethread": "rethread",
     "synth": "synth",
     "work": "serve",
+    "validate": "serve",
     "settle": "serve",
     "dead": "dead",
     "migrate": "serve",
