@@ -114,6 +114,21 @@ def settings() -> Settings:
     return loaded().settings
 
 
+def on_servers() -> bool:
+    """Whether the profile has servers, and no folder was named by --archive."""
+    named = click.get_current_context().get_parameter_source("archive") == click.core.ParameterSource.COMMANDLINE
+    return settings().servers and not named
+
+
+def folder_only() -> None:
+    """Raises UserError where the archive is on servers: what the command does is for folders."""
+    if on_servers():
+        name = click.get_current_context().info_name
+        raise UserError(
+            f"`mailloom {name}` does this in an archive in a folder only: name one by --archive, or leave out --profile"
+        )
+
+
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mailloom", prog_name="mailloom")
 @profile_options

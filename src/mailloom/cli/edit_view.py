@@ -11,8 +11,8 @@ import click
 from mailloom.archive import Archive
 from mailloom.archive import edits as by_hand
 from mailloom.archive.edits import Edited
-from mailloom.cli import draw
-from mailloom.cli.reading import folder_only, reading
+from mailloom.cli import draw, folder_only
+from mailloom.cli.reading import reading
 from mailloom.mail.model import MessageId
 from mailloom.ports import Edit
 from mailloom.schema import text_id

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mailloom.archive import Archive
-from mailloom.cli import draw
+from mailloom.cli import draw, folder_only
 from mailloom.cli.reading import reading
 
 SHOWN = 10  # places of one reason: --json lists all
@@ -67,6 +67,7 @@ def retry(folder: Path, *, as_json: bool) -> int:
     from mailloom.run import ingest
     from mailloom.wire import open_for_writing
 
+    folder_only()
     with open_for_writing(folder) as stores:
         books = ingest.retry(stores)
     with reading(folder) as archive:

@@ -12,9 +12,9 @@ from mailloom.archive import Archive
 from mailloom.archive.changes import Change, Changes, Part
 from mailloom.archive.rethread import preview
 from mailloom.archive.rethread import rethread as derive_again
-from mailloom.cli import archive_option, draw, jobs_option, json_option, quiet_option
+from mailloom.cli import archive_option, draw, folder_only, jobs_option, json_option, quiet_option
 from mailloom.cli.bar import bar
-from mailloom.cli.reading import folder_only, reading
+from mailloom.cli.reading import reading
 from mailloom.run.pool import spread
 from mailloom.schema import text_id
 from mailloom.thread.keys import RULES

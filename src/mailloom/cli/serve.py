@@ -54,8 +54,9 @@ def work(jobs: int | None, health_port: int | None, drain: bool, large: bool, as
 
 @click.command()
 @profile_options
+@click.option("--drain", "--once", is_flag=True, help="Stop when the queue is empty.")
 @json_option
-def validate(as_json: bool) -> None:
+def validate(drain: bool, as_json: bool) -> None:
     """Take the bucket's events from their queue, until stopped.
 
     What is mail goes to the workers, the rest is set aside with a reason. In AWS a Lambda function does this; use it where there is none.
@@ -78,7 +79,7 @@ def validate(as_json: bool) -> None:
             quarantine=found.settings.aws.quarantine,
         )
         with on_signals(stopped.set):
-            done = follow(validator, found.queue("events"), stopped.is_set)
+            done = follow(validator, found.queue("events"), stopped.is_set, drain=drain)
     counts = {"queued": done.queued, "rejected": done.rejected, "ignored": done.ignored, "refused": done.refused}
     _say(counts, as_json=as_json)
 
