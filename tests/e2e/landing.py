@@ -138,7 +138,7 @@ class Landing:
         return self
 
     def _queue(self, role, **attributes):
-        self.sqs.create_queue(QueueName=f"{self.name}-{role}", Attributes={"VisibilityTimeout": "60", **attributes})
+        self.sqs.create_queue(QueueName=f"{self.name}-{role}", Attributes={"VisibilityTimeout": "20", **attributes})
 
     def _arn(self, role):
         url = self.sqs.get_queue_url(QueueName=f"{self.name}-{role}")["QueueUrl"]

@@ -21,6 +21,7 @@ MOST = 10_000  # letters that are looked at in one go
 EMPTY = 3  # receivings in a row that bring nothing: a queue is spread over servers, and one answer asks a few
 HEAD = 16 << 10
 DROPPED = "dropped by hand"
+_PLACED = re.compile(r"\w+ at [^ :]+:\d+")  # as arrivals.cause says it
 UNKNOWN = "no reason was kept: its workers were killed, or the store was away at each of its receivings"
 
 
@@ -39,7 +40,8 @@ class Letter(NamedTuple):
     @property
     def cause(self) -> str:
         """What letters are grouped by: the kind of the error and its place, without what differs from mail to mail."""
-        return re.sub(r"(: ).*", "", self.failure.reason) if " at " in self.failure.reason else self.failure.reason
+        placed = _PLACED.match(self.failure.reason)
+        return placed[0] if placed else self.failure.reason
 
 
 class Group(NamedTuple):

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import PurePath
+from pathlib import Path
 
 from mailloom import obs
 from mailloom.mail.dates import date
@@ -53,7 +53,7 @@ def object_key(raw: bytes, name: str, prefix: str = "raw/") -> str:
 
 def source_name(source: str) -> str:
     """What a source is called in keys, unless somebody says otherwise: the last part of its path."""
-    last = "stdin" if source == STDIN else PurePath(source).absolute().name
+    last = "stdin" if source == STDIN else Path(source).absolute().name
     return _NAME.sub("-", last).strip("-.") or "unnamed"
 
 

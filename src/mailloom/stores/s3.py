@@ -26,6 +26,7 @@ DELETED_AT_ONCE = 1000  # DeleteObjects takes so many keys
 COPY_BYTES = 5 << 30
 """The largest object that one CopyObject takes."""
 CONNECTIONS = 32
+CONFLICTS = 4  # tries at a key that somebody else is writing
 TIMEOUT = urllib3.Timeout(connect=5, read=30)
 RETRY = urllib3.Retry(
     3,
@@ -109,16 +110,20 @@ class S3Blobs:
         return b"", _stat(key, int(answer["ContentLength"]), answer)
 
     def put(self, key: str, data: bytes, *, metadata: Mapping[str, str] | None = None) -> bool:
-        with told(self.what):
-            try:
-                self.client.put_object(
-                    Bucket=self.bucket, Key=key, Body=data, Metadata=_written(metadata), IfNoneMatch="*"
-                )
-            except ClientError as error:
-                if _code(error) in _CHANGED:
-                    return False
-                raise
-        return True
+        for attempt in range(CONFLICTS):
+            with told(self.what):
+                try:
+                    self.client.put_object(
+                        Bucket=self.bucket, Key=key, Body=data, Metadata=_written(metadata), IfNoneMatch="*"
+                    )
+                except ClientError as error:
+                    if _code(error) in _CHANGED:
+                        return False
+                    if _code(error) == "ConditionalRequestConflict" and attempt + 1 < CONFLICTS:
+                        continue  # another is writing that key now: it will be there at the next try
+                    raise
+            return True
+        raise AssertionError("unreachable")
 
     def copy(self, key: str, to: str, version: str = "", *, metadata: Mapping[str, str] | None = None) -> bool:
         source = {"Bucket": self.bucket, "Key": key} | ({"VersionId": version} if version else {})
