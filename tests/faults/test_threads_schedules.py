@@ -225,14 +225,18 @@ class Play:
         while self.batches and len(self.workers) < most:
             batch = self.batches.pop()
             name = f"worker {[s.message[-1] for s in batch]}"
-            self.workers.append((Actor(name, self.store, weaving(batch), fine=self.fine, seed=self.r.getrandbits(20)), batch))
+            self.workers.append(
+                (Actor(name, self.store, weaving(batch), fine=self.fine, seed=self.r.getrandbits(20)), batch)
+            )
         if self.store.marks and not self.settles:
             self.take_over()
 
     def take_over(self) -> Actor:
         self.seen["settle"] += 1
         name = f"settle {self.seen['settle']}"
-        self.settles.append(Actor(name, self.store, settling(self.choose, self.limit), fine=self.fine, seed=self.r.getrandbits(20)))
+        self.settles.append(
+            Actor(name, self.store, settling(self.choose, self.limit), fine=self.fine, seed=self.r.getrandbits(20))
+        )
         return self.settles[-1]
 
     def preempt(self, now: Actor, others: Sequence[Actor]) -> Actor | None:
