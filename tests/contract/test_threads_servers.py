@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 
 import pytest
 import test_threads_contract as contract
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from server_stores import database, threads_in
 
 from mailloom.ports import Threads
@@ -16,7 +13,9 @@ from mailloom.stores.postgres.connection import Connections
 
 pytestmark = pytest.mark.servers
 
-globals().update({name: test for name, test in vars(contract).items() if name.startswith("test_") and "given" not in name})
+globals().update(
+    {name: test for name, test in vars(contract).items() if name.startswith("test_") and "given" not in name}
+)
 
 
 @pytest.fixture
