@@ -31,6 +31,7 @@ def servers(*, log: str = "") -> Iterator[Servers]:
         try:
             yield opened
         finally:
+            obs.close()  # which looks at them once more
             opened.close()
     finally:
         obs.close()

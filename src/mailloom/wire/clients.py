@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,8 @@ class Clients:
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings, self.environ = settings, environ
         self._made: dict[str, Any] = {}
+        self.requests: Counter[str] = Counter()
+        """Of boto3 by service, with those that were tried again. Mail itself is read beside boto3."""
 
     def text(self, secret: Secret) -> str:
         """What a secret stands for. Raises UserError, Transient."""
@@ -54,9 +57,15 @@ class Clients:
             s3={"addressing_style": "path" if other else "auto"},
         )
         try:
-            return self._session.client(service, endpoint_url=other or None, config=config)
+            client = self._session.client(service, endpoint_url=other or None, config=config)
         except (BotoCoreError, ValueError) as error:  # no region, a profile that is not there, an address that is none
             raise UserError(f"no client for {service}: {error}; check {_named(self.settings, 'aws.region')}") from None
+
+        def count(**_: Any) -> None:
+            self.requests[service] += 1
+
+        client.meta.events.register("before-send", count)
+        return client
 
     @cached_property
     def _session(self) -> Any:
