@@ -12,11 +12,12 @@ address of a web page does no harm.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
+from mailloom.mail.model import MessageId
 from mailloom.ports import UserError
 
 MAX_TEXT = 10_000  # characters; what people type has some hundred, and a list of more is better joined in SQL
@@ -90,6 +91,34 @@ class Query:
     all: tuple[Node, ...]
 
 
+# ------------------------------------------------------------------------------------------------ answering
+Members: TypeAlias = Callable[[str], Sequence[MessageId]]
+"""What an id in `thread:` names -> the messages of its conversation. Raises for an id that names nothing."""
+
+
+class Found(NamedTuple):
+    """A message that answers a query; `twins` are others that answer it with the same content."""
+
+    id: MessageId
+    twins: int
+
+
+class Finder(Protocol):
+    """An index of messages that answers queries."""
+
+    def find(self, query: Query, members: Members, limit: int) -> Sequence[Found]:
+        """At most `limit` messages: best first where there are words, else newest first. Twins count once, by the oldest.
+
+        Raises QueryError where nothing is left to search for.
+        """
+        ...
+
+    def count(self, query: Query, members: Members) -> int:
+        """How many messages answer, twins counted each."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------ reading
 def read(text: str) -> Query:
     """Text as typed -> Query. Raises QueryError."""
     if len(text) > MAX_TEXT:
