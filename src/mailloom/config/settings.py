@@ -97,9 +97,7 @@ class Postgres:
     years_back: Annotated[
         int, Says("years before this one with a partition a month; older mail shares one", least=0)
     ] = 10
-    years_ahead: Annotated[
-        int, Says("years after this one with partitions, made ahead by `mailloom migrate`", least=1)
-    ] = 3
+    months_ahead: Annotated[int, Says("months after this one with partitions, made by `mailloom migrate`", least=1)] = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from mailloom.stores.opensearch.layout import Names, install
 from mailloom.stores.opensearch.layout import check as check_index
 from mailloom.stores.opensearch.search import Search
 from mailloom.stores.postgres.connection import Connections
+from mailloom.stores.postgres.located import Located
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
 from mailloom.stores.postgres.migrate import check as check_tables
 from mailloom.stores.postgres.migrate import migrate as migrate_tables
@@ -174,7 +175,8 @@ class Servers:
         reader = PostgresReader(
             Connections(dsn, size=postgres.pool, read_only=True), self._nodes(), LedgerHistory(self.objects), self.scope
         )
-        finder = Search(self.clients.opensearch(), self.names, self.scope)
+        located = Located(reader.state)
+        finder = Search(self.clients.opensearch(), self.names, self.scope, located=located)
         return ServerReading(reader, finder, self.buckets)
 
     # -------------------------------------------------------------------------------------------- tables
