@@ -96,6 +96,17 @@ def test_a_listing_is_in_order_and_goes_on_behind_a_key(blobs):
     assert list(blobs.list("p/")) == []
 
 
+def test_many_threads_read_from_the_first_moment_on(blobs):
+    """Where requests go is learnt from one of them, while the others come."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    keys = [f"{'deep/' * n}k{n}" for n in range(40)]
+    for key in keys:
+        blobs.client.put_object(Bucket=blobs.bucket, Key=key, Body=key.encode())
+    with ThreadPoolExecutor(16) as readers:
+        assert list(readers.map(blobs.get, keys)) == [key.encode() for key in keys]
+
+
 def test_a_copy_may_carry_other_metadata(blobs):
     blobs.put("from", b"mail", metadata={"a": "1"})
     assert blobs.copy("from", "to", metadata={"reason": "why"})

@@ -116,7 +116,7 @@ def test_a_failed_entry_is_tried_again_by_itself_and_then_transient(queue):
 def test_a_missing_queue_and_one_that_is_away(boto, queue):
     queue.client.delete_queue(QueueUrl=queue.url)
     gone = SqsQueue(boto("sqs"), queue.url)
-    with pytest.raises(UserError, match="does not exist.*create it"):
+    with pytest.raises(UserError, match=r"does not exist.*create it"):
         gone.receive(1, 0)
 
     def away(**_):

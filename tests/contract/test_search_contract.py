@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from server_stores import database
 
 from mailloom.mail.model import MessageId, Origin
 from mailloom.ports import Delivery, Link, Row, Stated, UserError, Words
@@ -16,6 +17,10 @@ from mailloom.stores.opensearch.client import connect as connect_opensearch
 from mailloom.stores.opensearch.index import Index
 from mailloom.stores.opensearch.layout import Names, install
 from mailloom.stores.opensearch.search import Search as OpenSearchSearch
+from mailloom.stores.postgres.located import Located
+from mailloom.stores.postgres.messages import PostgresCopies
+from mailloom.stores.postgres.scoped import Scoped
+from mailloom.stores.postgres.snapshot import Snapshot
 from mailloom.stores.sqlite import SqliteRecords, SqliteThreads, connect
 from mailloom.stores.sqlite.search import Search as SqliteSearch
 from mailloom.thread.keys import key_name
@@ -150,6 +155,33 @@ def opensearch(folder: Path, server: Callable[[str], str]) -> Asked:
 
 
 STORES = {"sqlite": sqlite, "opensearch": opensearch}
+
+
+@pytest.mark.servers
+def test_in_means_the_same_to_copies_in_postgresql(postgres_url: str, tmp_path: Path) -> None:
+    """The meaning of in: that this file gives OpenSearch, the embedded index's and PostgreSQL's."""
+    connections = database(postgres_url)
+    for scope, names in (("", list(DOCS)), ("other", list(DOCS)[:3])):
+        for number, name in enumerate(names):
+            doc = DOCS[name]
+            origin = Origin(SOURCE, f"{number}.eml", 0, 1, 1, 1, folder=doc.folder, labels=doc.labels)
+            copies = PostgresCopies(Scoped(connections, scope, lambda: 0))
+            copies.deliver([Delivery(origin, at, 0, "stored", message(name), b"", b"{}", "", "1") for at in range(2)])
+    asked = sqlite(tmp_path, lambda _: "")
+    for name in (
+        "Archive", "archive/2024", "ARCHIVE/", "2024", "todo", "work", "wor", "In_box", "Inxbox", "Sent", "box", "Box", "mail", "/mail/box",
+        "mail/box", "%", "_", "\\", "'", "Inbox", "x\0y",
+    ):  # fmt: skip
+        found = Located(Snapshot(connections, ""))(name)
+        assert len(set(found)) == len(found)
+        assert sorted(found) == sorted(located(name)), name
+        plan = asked.search.plan(read(f'in:"{name}"'), members)
+        where = " and ".join(plan.where)
+        embedded = asked.search.connection.execute(f"select m.id from messages m where {where}", plan.values)
+        assert sorted(found) == sorted(MessageId(one) for (one,) in embedded), name
+    assert len(Located(Snapshot(connections, "other"), most=2)("box")) == 2
+    asked.search.connection.close()
+    connections.close()
 
 
 @pytest.fixture(

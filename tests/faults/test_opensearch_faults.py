@@ -322,6 +322,26 @@ def test_what_a_cluster_answers(status: int, error: type[Exception]) -> None:
         server.shutdown()
 
 
+def test_a_cluster_that_is_held_and_killed_in_the_middle_of_a_run(own_server: Callable[[str], Any], prefix: str) -> None:
+    server, names = own_server("opensearch"), Names(prefix)
+    client = connect(server.url, timeout=20.0)
+    install(client, names, replicas=0)
+    index, impatient = Index(client, names), Index(connect(server.url, timeout=1.0), names, pause=at_once)
+    for index_ in (index, impatient):
+        index_.put([entry(n) for n in range(40)])
+    with server.held(), pytest.raises(Transient, match="does not answer"):
+        impatient.put([entry(n) for n in range(40, 80)])
+    index.put([entry(n) for n in range(40, 80)])
+    server.kill()
+    with pytest.raises(Transient, match="does not answer"):
+        index.put([entry(n) for n in range(80, 120)])
+    server.start()
+    index.put([entry(n) for n in range(40, 120)])
+    assert total(client, names) == 120, "what was acknowledged before it was killed is there, too"
+    impatient.client.close()
+    client.close()
+
+
 # ------------------------------------------------------------------------------------------------ template and generations
 def test_without_a_template_nothing_is_written_or_found(client: Any, prefix: str) -> None:
     names = Names(prefix)

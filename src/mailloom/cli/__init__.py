@@ -37,6 +37,7 @@ COMMANDS = {
     "rethread": "rethread",
     "synth": "synth",
     "work": "serve",
+    "validate": "serve",
     "settle": "serve",
     "dead": "dead",
     "migrate": "serve",
@@ -111,6 +112,21 @@ def loaded() -> Loaded:
 def settings() -> Settings:
     """The settings of this call. Raises UserError."""
     return loaded().settings
+
+
+def on_servers() -> bool:
+    """Whether the profile has servers, and no folder was named by --archive."""
+    named = click.get_current_context().get_parameter_source("archive") == click.core.ParameterSource.COMMANDLINE
+    return settings().servers and not named
+
+
+def folder_only() -> None:
+    """Raises UserError where the archive is on servers: what the command does is for folders."""
+    if on_servers():
+        name = click.get_current_context().info_name
+        raise UserError(
+            f"`mailloom {name}` does this in an archive in a folder only: name one by --archive, or leave out --profile"
+        )
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -172,7 +172,10 @@ def _keys() -> list[str]:
 
 def has_password(text: str) -> bool:
     """Whether a connection string has a password: user:word@ in an address, or password= in either form."""
-    return bool(re.search(r"://\S*:\S+@", text) or re.search(r"(?i)\b(pass|passwd|password|sslpassword)\s*=", text))
+    _, scheme, rest = text.partition("://")
+    user, at, _ = rest.rpartition("@")
+    in_address = scheme and at and ":" in user
+    return bool(in_address or re.search(r"(?i)\b(pass|passwd|password|sslpassword)\s*=", text))
 
 
 def _lines(text: str) -> dict[str, int]:
@@ -180,12 +183,18 @@ def _lines(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if head := re.match(r"\s*\[\s*([\w.\-\"' ]+?)\s*\]", line):
-            table = re.sub(r"[\"' ]", "", head[1])
-        elif pair := re.match(r"\s*([\w.\-\"' ]+?)\s*=", line):
-            key = re.sub(r"[\"' ]", "", pair[1])
+        written = line.strip()
+        if written.startswith("["):
+            table = _bare(written.strip("[").partition("]")[0])
+        elif "=" in written:
+            key = _bare(written.partition("=")[0])
             found.setdefault(f"{table}.{key}" if table else key, number)
     return found
+
+
+def _bare(key: str) -> str:
+    """Without the quotes and blanks that TOML allows around the parts of a key."""
+    return ".".join(part.strip(" \t\"'") for part in key.split("."))
 
 
 # ------------------------------------------------------------------------------------------------ the environment

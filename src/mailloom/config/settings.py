@@ -39,7 +39,7 @@ class Secret:
         return isinstance(other, Secret) and self._written == other._written
 
     def __hash__(self) -> int:
-        return hash((Secret, self._written))
+        return len(self._written)
 
 
 NO_SECRET = Secret()
@@ -94,8 +94,10 @@ class Postgres:
     dsn: Annotated[Secret, Says("connection string")] = NO_SECRET
     reader_dsn: Annotated[Secret, Says("connection string of a read replica for queries; empty: dsn")] = NO_SECRET
     pool: Annotated[int, Says("connections at most", least=1)] = 4
-    first_year: Annotated[int, Says("first year with partitions a month; older mail shares one", least=1970)] = 1990
-    last_year: Annotated[int, Says("last year with partitions a month; later dates share one", least=1970)] = 2040
+    years_back: Annotated[
+        int, Says("years before this one with a partition a month; older mail shares one", least=0)
+    ] = 10
+    months_ahead: Annotated[int, Says("months after this one with partitions, made by `mailloom migrate`", least=1)] = 3
 
 
 @dataclass(frozen=True, slots=True)

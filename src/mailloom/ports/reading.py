@@ -101,7 +101,7 @@ class MessageReader(Protocol):
         ...
 
     def called(self, names: Collection[str], limit: int) -> Mapping[str, Sequence[MessageId]]:
-        """The oldest messages with each of these Message-IDs (without brackets), `limit` of each at most."""
+        """The oldest messages with each of these Message-IDs (without brackets), `limit` of each at most. Nobody is called ""."""
         ...
 
     def neighbours(self, message: MessageId) -> tuple[MessageId | None, MessageId | None]:
@@ -288,10 +288,6 @@ class History(Protocol):
 
     def rejected(self) -> Iterator[Copy]:
         """What was rejected, and what is no mail, in the order of states, sources and places."""
-        ...
-
-    def books(self) -> Mapping[str, Mapping[str, int]]:
-        """Of each source how many deliveries are in each state."""
         ...
 
 

@@ -183,11 +183,15 @@ class Validator:
                 obs.count("books", count, source=source, state="rejected")
 
 
-def follow(validator: Validator, queue: Queue, stopped: Callable[[], bool], *, wait: float = 20.0) -> Validated:
-    """Validate what comes to a queue of S3's events until it is told to stop: a Lambda's work where there is no Lambda."""
+def follow(
+    validator: Validator, queue: Queue, stopped: Callable[[], bool], *, wait: float = 20.0, drain: bool = False
+) -> Validated:
+    """Validate what comes to a queue of S3's events until it is told to stop, or (`drain`) nothing comes: a Lambda's work where there is none."""
     total = Validated()
     while not stopped():
         messages = queue.receive(10, wait)
+        if not messages and drain:
+            break
         if not messages:
             continue
         done = validator.validate([Event(message.body, message.attributes) for message in messages])

@@ -88,12 +88,14 @@ class Worker:
         keep: bool = False,
         drain: bool = False,
         name: str = "work",
+        wait: float = WAIT,
         backoff: Backoff = BACKOFF,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.queue, self.buckets, self.stores, self.receipts, self.dead = queue, buckets, stores, receipts, dead
         self.settings = settings or Settings()
         self.keep, self.drain, self.name, self.backoff, self.clock = keep, drain, name, backoff, clock
+        self.wait = min(1.0, wait) if drain else wait
         self.done = Done()
         self.stopping, self.hurry = Event(), Event()
         self.moved, self.stop_at = clock(), 0.0
@@ -129,7 +131,7 @@ class Worker:
                 self.stop()
                 transformer.close()
                 for thread in threads:  # what a long poll brings now is given back
-                    thread.join(WAIT + 5)
+                    thread.join(self.wait + 5)
                 self._give_back_all()
                 self.readers.shutdown(wait=False, cancel_futures=True)
                 self.hurry.set()
@@ -182,7 +184,6 @@ class Worker:
     # -------------------------------------------------------------------------------------------- threads beside it
     def _receiving(self) -> None:
         wanted = min(10, self.settings.batch)
-        wait = 1.0 if self.drain else WAIT
         failures = 0
         while not self.stopping.is_set():
             if self.clock() < self.paused_until or (self.trouble and len(self.holding)):
@@ -193,7 +194,7 @@ class Worker:
             began = self.clock()
             taken: dict[str, tuple[Received, int]] = {}
             try:
-                taken = self._taken(self.queue.receive(promised, wait))
+                taken = self._taken(self.queue.receive(promised, self.wait))
                 failures = 0
             except Transient as error:
                 failures += 1

@@ -8,6 +8,7 @@ learnt from the first one that botocore makes, so that every way of addressing a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlsplit
 from xml.etree.ElementTree import ParseError, fromstring
@@ -25,6 +26,7 @@ DELETED_AT_ONCE = 1000  # DeleteObjects takes so many keys
 COPY_BYTES = 5 << 30
 """The largest object that one CopyObject takes."""
 CONNECTIONS = 32
+CONFLICTS = 4  # tries at a key that somebody else is writing
 TIMEOUT = urllib3.Timeout(connect=5, read=30)
 RETRY = urllib3.Retry(
     3,
@@ -48,27 +50,40 @@ class S3Blobs:
         self.client, self.bucket, self.credentials = client, bucket, credentials
         self.what = f"bucket {bucket}"
         self._reader: _Reader | None = None
+        self._learning = Lock()
 
     def get(self, key: str, version: str = "", etag: str = "") -> bytes | None:
-        if self._reader is not None:
-            return self._reader.read(key, version, etag)
+        if self.credentials is None:
+            return self._get(key, version, etag)
+        if self._reader is None:
+            with self._learning:  # what another thread asks meanwhile would be taken for this request's address
+                if self._reader is None:
+                    return self._learn(key, version, etag)
+        return self._reader.read(key, version, etag)
+
+    def _get(self, key: str, version: str, etag: str) -> bytes | None:
         asked = self._asked(key, version) | ({"IfMatch": f'"{etag}"'} if etag else {})
-        urls: list[str] = []
-        if self.credentials is not None:
-            self.client.meta.events.register("before-send.s3.GetObject", _note(urls), unique_id="mailloom-address")
         with told(self.what):
             try:
-                data = self.client.get_object(**asked)["Body"].read()
+                return bytes(self.client.get_object(**asked)["Body"].read())
             except ClientError as error:
                 if _code(error) in _ABSENT | _CHANGED or _is_bad_version(error):
                     return None
                 raise
-            finally:
-                if self.credentials is not None:
-                    self.client.meta.events.unregister("before-send.s3.GetObject", unique_id="mailloom-address")
-        if urls:
-            self._reader = _Reader(urls[0], key, self.client.meta.region_name, self.credentials, self.what)
-        return bytes(data)
+
+    def _learn(self, key: str, version: str, etag: str) -> bytes | None:
+        urls: list[str] = []
+        place = ("before-send.s3.GetObject", _note(urls), f"mailloom-{id(self)}")
+        self.client.meta.events.register(*place)
+        try:
+            data = self._get(key, version, etag)
+        finally:
+            self.client.meta.events.unregister(*place)
+        path = _path(key)
+        for url in urls:
+            if urlsplit(url).path.endswith(path):
+                self._reader = _Reader(url, path, self.client.meta.region_name, self.credentials, self.what)
+        return data
 
     def beginning(self, key: str, length: int, version: str = "") -> tuple[bytes, Stat] | None:
         asked = self._asked(key, version)
@@ -95,16 +110,20 @@ class S3Blobs:
         return b"", _stat(key, int(answer["ContentLength"]), answer)
 
     def put(self, key: str, data: bytes, *, metadata: Mapping[str, str] | None = None) -> bool:
-        with told(self.what):
-            try:
-                self.client.put_object(
-                    Bucket=self.bucket, Key=key, Body=data, Metadata=_written(metadata), IfNoneMatch="*"
-                )
-            except ClientError as error:
-                if _code(error) in _CHANGED:
-                    return False
-                raise
-        return True
+        for attempt in range(CONFLICTS):
+            with told(self.what):
+                try:
+                    self.client.put_object(
+                        Bucket=self.bucket, Key=key, Body=data, Metadata=_written(metadata), IfNoneMatch="*"
+                    )
+                except ClientError as error:
+                    if _code(error) in _CHANGED:
+                        return False
+                    if _code(error) == "ConditionalRequestConflict" and attempt + 1 < CONFLICTS:
+                        continue  # another is writing that key now: it will be there at the next try
+                    raise
+            return True
+        raise AssertionError("unreachable")
 
     def copy(self, key: str, to: str, version: str = "", *, metadata: Mapping[str, str] | None = None) -> bool:
         source = {"Bucket": self.bucket, "Key": key} | ({"VersionId": version} if version else {})
@@ -148,10 +167,10 @@ class S3Blobs:
 class _Reader:
     """GETs of whole objects over pooled connections, signed by botocore."""
 
-    def __init__(self, url: str, key: str, region: str, credentials: Any, what: str) -> None:
+    def __init__(self, url: str, path: str, region: str, credentials: Any, what: str) -> None:
         parts = urlsplit(url)
         self.base = f"{parts.scheme}://{parts.netloc}"
-        self.root = parts.path.removesuffix(_path(key))
+        self.root = parts.path.removesuffix(path)
         self.auth = S3SigV4Auth(credentials, "s3", region)
         self.what = what
         secure = {"cert_reqs": "CERT_REQUIRED", "ca_certs": get_cert_path(True)} if parts.scheme == "https" else {}
@@ -187,7 +206,7 @@ def _path(key: str) -> str:
 
 def _note(urls: list[str]) -> Any:
     def note(request: Any, **_: object) -> None:
-        urls[:] = [request.url]
+        urls.append(request.url)
 
     return note
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Words
-from mailloom.query import All, Either, Filter, Node, Not, Query, QueryError, Word, prune
+from mailloom.query import All, Either, Filter, Found, Members, Node, Not, Query, QueryError, Word, prune
 from mailloom.stores.opensearch.client import told
 from mailloom.stores.opensearch.layout import Names, check
 
@@ -27,21 +27,12 @@ PAGE = 1_000
 Value = TypeVar("Value")
 _NOBODY: dict[str, Any] = {"match_none": {}}
 
-Members = Callable[[str], Sequence[MessageId]]
-"""What an id in `thread:` names -> the messages of its conversation. Raises for an id that names nothing."""
 Located = Callable[[str], Collection[MessageId]]
 """A folder, label or source, as `in:` names it -> the messages that have a copy there. The index knows nothing of copies."""
 
 
-class Found(NamedTuple):
-    """A message that answers a query; `twins` are others that answer it with the same content."""
-
-    id: MessageId
-    twins: int
-
-
 class Search:
-    """Queries over one scope of an index."""
+    """Implements query.Finder: queries over one scope of an index."""
 
     def __init__(self, client: Any, names: Names, scope: str = "", *, located: Located = lambda _: ()) -> None:
         self.client, self.names, self.scope, self.located = client, names, scope, located
@@ -52,12 +43,13 @@ class Search:
         Raises QueryError where nothing is left to search for, Transient and UserError as `told` says.
         """
         asked, ranked = self.plan(query, members)
-        found: dict[str, None] = {}
-        for twin in self._twins(asked, ranked, limit):
-            if len(found) >= limit:
+        first: dict[str, MessageId] = {}
+        for twin, message in self._answers(asked, ranked, limit):
+            if twin not in first and len(first) >= limit:
                 break
-            found[twin] = None
-        return self._folded(list(found), asked)
+            first.setdefault(twin, message)
+        several = self._several(list(first), asked)
+        return [several.get(twin) or Found(message, 0) for twin, message in first.items()]
 
     def count(self, query: Query, members: Members) -> int:
         """How many messages answer, twins counted each."""
@@ -65,8 +57,8 @@ class Search:
         return int(self._search({"query": asked, "size": 0, "track_total_hits": True})["hits"]["total"]["value"])
 
     # -------------------------------------------------------------------------------------------- running
-    def _twins(self, asked: dict[str, Any], ranked: bool, limit: int) -> Iterator[str]:
-        """The twin hash of each answer, in order.
+    def _answers(self, asked: dict[str, Any], ranked: bool, limit: int) -> Iterator[tuple[str, MessageId]]:
+        """Twin hash and id of each answer, in order.
 
         Not by `collapse`, which can't be read page by page and would need a search a group to count each; undated mail has no
         moment and comes last.
@@ -76,25 +68,27 @@ class Search:
             order = [{"moment": {"order": "desc", "missing": "_last"}}, {"id": "desc"}]
         size = min(PAGE, limit + 20)
         body = {"query": asked, "size": size, "sort": order, "docvalue_fields": ["twin"], "track_total_hits": False}
+        body["_source"] = False
         while limit > 0:
             hits = self._search(body)["hits"]["hits"]
-            yield from (hit["fields"]["twin"][0] for hit in hits)
+            for hit in hits:
+                yield hit["fields"]["twin"][0], MessageId(bytes.fromhex(hit["sort"][1]))
             if len(hits) < size:
                 return
             body["search_after"] = hits[-1]["sort"]
 
-    def _folded(self, twins: Sequence[str], asked: dict[str, Any]) -> list[Found]:
-        """How many answers each twin hash has, and the oldest of them."""
+    def _several(self, twins: Sequence[str], asked: dict[str, Any]) -> dict[str, Found]:
+        """Those twin hashes that several answers have: how many, and the oldest of them."""
         oldest = {"top_hits": {"size": 1, "sort": [{"id": "asc"}], "_source": False, "docvalue_fields": ["id"]}}
         known: dict[str, Found] = {}
         for some in _slices(twins, PAGE):
             query = {"bool": {"filter": [asked, {"terms": {"twin": some}}]}}
-            groups = {"terms": {"field": "twin", "size": len(some)}, "aggs": {"oldest": oldest}}
+            groups = {"terms": {"field": "twin", "size": len(some), "min_doc_count": 2}, "aggs": {"oldest": oldest}}
             answer = self._search({"query": query, "size": 0, "aggs": {"twins": groups}})
             for bucket in answer["aggregations"]["twins"]["buckets"]:
                 first = bucket["oldest"]["hits"]["hits"][0]["fields"]["id"][0]
                 known[bucket["key"]] = Found(MessageId(bytes.fromhex(first)), bucket["doc_count"] - 1)
-        return [known[twin] for twin in twins if twin in known]  # one may be gone since it was found
+        return known
 
     def _search(self, body: dict[str, Any]) -> dict[str, Any]:
         """All parts of the index answer, or it is an error; ranks count words over all of them (dfs), as one index would: a month

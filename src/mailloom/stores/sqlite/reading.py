@@ -69,6 +69,7 @@ class SqliteMessageReader:
         found = {
             name: [MessageId(row[0]) for row in self.connection.execute(sql, (self.scope, name, limit))]
             for name in names
+            if name
         }
         return {name: messages for name, messages in found.items() if messages}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mailloom.mail.model import MessageId
 from mailloom.ports import Fenced
 from mailloom.stores.memory import MemoryThreads
 from mailloom.stores.postgres.connection import Connections
@@ -34,7 +35,12 @@ def database(url: str, first: int = 202301, last: int = 202312) -> Connections:
     return connections
 
 
-def threads_in(
-    connections: Connections, scope: str = "", nodes: MemoryNodes | None = None, clock: Callable[[], int] = lambda: 0
-) -> ServerThreads:
+def threads_in(connections: Connections, scope: str = "", nodes: MemoryNodes | None = None, clock: Callable[[], int] = lambda: 0) -> ServerThreads:
     return ServerThreads(nodes or MemoryNodes(), Scoped(connections, scope, clock))
+
+
+def placed(connections: Connections, scope: str = "") -> dict[MessageId, MessageId]:
+    """The conversations that readers see."""
+    with connections.take() as connection:
+        query = "select message, conversation from conversations where scope = %s"
+        return {MessageId(m): MessageId(c) for m, c in connection.execute(query, (scope,), binary=True)}
