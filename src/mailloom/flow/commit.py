@@ -43,13 +43,14 @@ class Committed:
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """A sealed outcome with its arrival: which generation of its place it is, when its bytes were read (ms), and whether it
-    is a file that never was mail.
+    is a file that never was mail; `object` as in Delivery.
     """
 
     sealed: Sealed
     generation: int
     read_at: int
     foreign: bool = False
+    object: str = ""
 
 
 def commit(batch: Sequence[Arrived], frames: Sequence[Frame], stores: Stores) -> Committed:
@@ -97,6 +98,7 @@ def _delivery(arrived: Arrived, fresh: dict[MessageId, Sealed]) -> Delivery:
         trace=sealed.trace,
         reason=sealed.reason,
         version=sealed.version,
+        object=arrived.object,
     )
 
 

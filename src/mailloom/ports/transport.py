@@ -31,8 +31,8 @@ class Blobs(Protocol):
         """Store an object unless that key is taken; False where it was. Writing twice is writing once."""
         ...
 
-    def copy(self, key: str, to: str, version: str = "") -> bool:
-        """Copy inside the bucket; False where the source is not there."""
+    def copy(self, key: str, to: str, version: str = "", *, metadata: Mapping[str, str] | None = None) -> bool:
+        """Copy inside the bucket, with other metadata where it is given; False where the source is not there."""
         ...
 
     def list(self, prefix: str, after: str = "") -> Iterator[Stat]:
