@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterator, Sequence
 
-from server_stores import MemoryNodes, database, threads_in
-
 from mailloom.flow.commit import Arrived, commit
 from mailloom.flow.transform import refuse, seal, transform
 from mailloom.mail.model import Origin
@@ -21,6 +19,7 @@ from mailloom.thread.settle import settle
 from mailloom.wire import Embedded
 from mailloom.wire.reading import ServerReading
 from mailloom.wire.servers import ServerLedger, ServerMessages, ServerThreads
+from server_stores import MemoryNodes, database, threads_in
 
 SHAPE = "size=1KB,attachments=0.05,again=0.1,late=0.2,delay=80,lost=0.2,missing=0.1,broken=0.1,retopic=0.1"
 BUCKET = "s3://mail-bucket"
