@@ -80,8 +80,11 @@ class ServerThreads:
         return leased
 
     # -------------------------------------------------------------------------------------------- nodes and items
-    def enter(self, names: Collection[NodeName]) -> None:
-        self._nodes.enter(names)
+    def enter(self, names: Collection[NodeName], *, fresh: Collection[NodeName] = ()) -> None:
+        self._nodes.enter(names, fresh=fresh)
+
+    def look(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+        return self._nodes.look(names)
 
     def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:
         return self._nodes.nodes(names, rough=rough)
