@@ -270,6 +270,34 @@ def _filter(name: str, value: str, at: int) -> Filter:
     return Filter(name, value)  # type: ignore[arg-type]  # the other names are dealt with above
 
 
+# ------------------------------------------------------------------------------------------------ what an index sees of it
+def prune(query: Query, sees: Callable[[str], bool]) -> list[Node]:
+    """What must hold, without words in which the index sees nothing, such as "&": they are in every mail and in none.
+
+    Raises QueryError where nothing is left to search for.
+    """
+    nodes = [pruned for node in query.all if (pruned := _pruned(node, sees)) is not None]
+    if query.all and not nodes:
+        raise QueryError(f"there is nothing to search for in {query.text.strip()!r}: a word has a letter or a digit", 0)
+    return nodes
+
+
+def _pruned(node: Node, sees: Callable[[str], bool]) -> Node | None:
+    if isinstance(node, Word):
+        if sees(node.text):
+            return node
+        if node.column:
+            raise QueryError(f"there is no letter or digit to search for in {node.text!r}", node.at)
+        return None
+    if isinstance(node, Not):
+        inner = _pruned(node.of, sees)
+        return None if inner is None else Not(inner)
+    if isinstance(node, Filter):
+        return node
+    kept = tuple(pruned for part in node.of if (pruned := _pruned(part, sees)) is not None)
+    return type(node)(kept) if len(kept) > 1 else (kept[0] if kept else None)
+
+
 # ------------------------------------------------------------------------------------------------ dates
 def _dated(name: str, value: str, at: int) -> Filter:
     if name == "after":

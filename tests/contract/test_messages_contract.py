@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from arrivals import arrivals, arrived
-from server_stores import database
 
+from arrivals import arrivals, arrived
 from mailloom.flow.transform import Sealed
 from mailloom.mail.model import Origin
 from mailloom.ports import Delivery, Ledger, Messages, Row, Words
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
 from mailloom.stores.postgres.scoped import Scoped
 from mailloom.stores.sqlite import SqliteRecords, connect
+from server_stores import database
 
 Entry = tuple[Row, Words, Sequence[tuple[str, str, str]]]
 STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.servers)]
@@ -170,7 +170,11 @@ def told(store: Kept) -> list[tuple[Any, ...]]:
 def test_each_copy_has_its_row(kept: Open, entries: list[Entry]) -> None:
     store = kept("")
     one = entries[0]
-    some = [delivery(one, "a", "stored"), delivery(one, "b", "duplicate"), delivery(one, "b", "duplicate", generation=1)]
+    some = [
+        delivery(one, "a", "stored"),
+        delivery(one, "b", "duplicate"),
+        delivery(one, "b", "duplicate", generation=1),
+    ]
     store.ledger.deliver(some)
     store.ledger.deliver(some)
     m = one[0].id

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from mailloom.mail.model import MessageId
-from mailloom.query import All, Either, Filter, Found, Members, Node, Not, Query, QueryError, Word
+from mailloom.query import All, Either, Filter, Found, Members, Node, Not, Query, Word, prune
 from mailloom.stores.sqlite.connection import Connection
 from mailloom.stores.sqlite.epochs import current_key
 from mailloom.stores.sqlite.snippets import Term, Tokenizer, hits, snippet, terms
@@ -90,11 +90,7 @@ class Search:
     # -------------------------------------------------------------------------------------------- planning
     def plan(self, query: Query, members: Members) -> Plan:
         plan = Plan()
-        nodes = [pruned for node in query.all if (pruned := self._pruned(node)) is not None]
-        if query.all and not nodes:
-            raise QueryError(
-                f"there is nothing to search for in {query.text.strip()!r}: a word has a letter or a digit", 0
-            )
+        nodes = prune(query, lambda text: bool(self.tokens(text)))
         wanted = [match for node in nodes if (match := _match(node))]
         refused = [match for node in nodes if isinstance(node, Not) and (match := _match(node.of))]
         plan.match = " AND ".join(f"({match})" for match in wanted)
@@ -109,22 +105,6 @@ class Search:
                 plan.where.append(self._condition(node, plan.values, members))
         plan.terms = terms(self, query)
         return plan
-
-    def _pruned(self, node: Node) -> Node | None:
-        """Without words in which the index sees no token, such as "&": they are in every mail and in none."""
-        if isinstance(node, Word):
-            if self.tokens(node.text):
-                return node
-            if node.column:
-                raise QueryError(f"there is no letter or digit to search for in {node.text!r}", node.at)
-            return None
-        if isinstance(node, Not):
-            inner = self._pruned(node.of)
-            return None if inner is None else Not(inner)
-        if isinstance(node, Filter):
-            return node
-        kept = tuple(pruned for part in node.of if (pruned := self._pruned(part)) is not None)
-        return type(node)(kept) if len(kept) > 1 else (kept[0] if kept else None)
 
     def _condition(self, node: Node, values: list[object], members: Members) -> str:
         if match := _match(node):
