@@ -35,7 +35,9 @@ def database(url: str, first: int = 202301, last: int = 202312) -> Connections:
     return connections
 
 
-def threads_in(connections: Connections, scope: str = "", nodes: MemoryNodes | None = None, clock: Callable[[], int] = lambda: 0) -> ServerThreads:
+def threads_in(
+    connections: Connections, scope: str = "", nodes: MemoryNodes | None = None, clock: Callable[[], int] = lambda: 0
+) -> ServerThreads:
     return ServerThreads(nodes or MemoryNodes(), Scoped(connections, scope, clock))
 
 

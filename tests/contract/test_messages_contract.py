@@ -170,7 +170,11 @@ def told(store: Kept) -> list[tuple[Any, ...]]:
 def test_each_copy_has_its_row(kept: Open, entries: list[Entry]) -> None:
     store = kept("")
     one = entries[0]
-    some = [delivery(one, "a", "stored"), delivery(one, "b", "duplicate"), delivery(one, "b", "duplicate", generation=1)]
+    some = [
+        delivery(one, "a", "stored"),
+        delivery(one, "b", "duplicate"),
+        delivery(one, "b", "duplicate", generation=1),
+    ]
     store.ledger.deliver(some)
     store.ledger.deliver(some)
     m = one[0].id

@@ -322,7 +322,9 @@ def test_what_a_cluster_answers(status: int, error: type[Exception]) -> None:
         server.shutdown()
 
 
-def test_a_cluster_that_is_held_and_killed_in_the_middle_of_a_run(own_server: Callable[[str], Any], prefix: str) -> None:
+def test_a_cluster_that_is_held_and_killed_in_the_middle_of_a_run(
+    own_server: Callable[[str], Any], prefix: str
+) -> None:
     server, names = own_server("opensearch"), Names(prefix)
     client = connect(server.url, timeout=20.0)
     install(client, names, replicas=0)
