@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
@@ -173,7 +172,10 @@ def _keys() -> list[str]:
 
 def has_password(text: str) -> bool:
     """Whether a connection string has a password: user:word@ in an address, or password= in either form."""
-    return bool(re.search(r"://\S*:\S+@", text) or re.search(r"(?i)\b(pass|passwd|password|sslpassword)\s*=", text))
+    _, scheme, rest = text.partition("://")
+    user, at, _ = rest.rpartition("@")
+    in_address = scheme and at and ":" in user
+    return bool(in_address or re.search(r"(?i)\b(pass|passwd|password|sslpassword)\s*=", text))
 
 
 def _lines(text: str) -> dict[str, int]:
@@ -181,12 +183,18 @@ def _lines(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if head := re.match(r"\s*\[\s*([\w.\-\"' ]+?)\s*\]", line):
-            table = re.sub(r"[\"' ]", "", head[1])
-        elif pair := re.match(r"\s*([\w.\-\"' ]+?)\s*=", line):
-            key = re.sub(r"[\"' ]", "", pair[1])
+        written = line.strip()
+        if written.startswith("["):
+            table = _bare(written.strip("[").partition("]")[0])
+        elif "=" in written:
+            key = _bare(written.partition("=")[0])
             found.setdefault(f"{table}.{key}" if table else key, number)
     return found
+
+
+def _bare(key: str) -> str:
+    """Without the quotes and blanks that TOML allows around the parts of a key."""
+    return ".".join(part.strip(" \t\"'") for part in key.split("."))
 
 
 # ------------------------------------------------------------------------------------------------ the environment
@@ -204,6 +212,8 @@ def _from_environment(
 
 def _no_strangers(environ: Mapping[str, str], variables: Mapping[str, Known]) -> None:
     """A misspelt variable must not be passed over; what only shares the first word may be somebody else's."""
+    from difflib import get_close_matches
+
     sections = {"MAILLOOM_" + one.key.partition(".")[0].upper() + "_" for one in variables.values() if "." in one.key}
     for name in environ:
         if name in variables or name in {"MAILLOOM_PROFILE", "MAILLOOM_CONFIG"} or not name.startswith("MAILLOOM_"):
@@ -233,8 +243,9 @@ def _typed(one: Known, value: object, place: str) -> object:
     right = isinstance(value, str if secret else one.type) and (one.type is bool or not isinstance(value, bool))
     if right and one.says.choices:
         right = value in one.says.choices
-    if right and one.says.least is not None and isinstance(value, int | float):
-        right = value >= one.says.least
+    if right and isinstance(value, int | float):
+        low, high = one.says.least, one.says.most
+        right = (low is None or value >= low) and (high is None or value <= high)
     if not right:
         shown = "" if secret else f", not {value!r}"
         raise UserError(f"{place} must be {expected(one)}{shown}")
@@ -252,11 +263,15 @@ def expected(one: Known) -> str:
         str: "text",
         Secret: "text or a reference",
     }
-    at_least = f", {one.says.least:g} or more" if one.says.least is not None else ""
-    return words[one.type] + at_least
+    low, high = one.says.least, one.says.most
+    if high is not None:
+        return f"{words[one.type]} from {low or 0:g} to {high:g}"
+    return words[one.type] + (f", {low:g} or more" if low is not None else "")
 
 
 def _close(name: str, names: Mapping[str, object] | list[str]) -> str:
+    from difflib import get_close_matches
+
     close = get_close_matches(name, list(names), 1)
     if not close:  # the right word in the wrong table
         close = [key for key in names if key.rpartition(".")[2] == name.rpartition(".")[2]][:1]

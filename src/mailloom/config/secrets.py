@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,6 +26,8 @@ def resolve(secret: Secret, environ: Mapping[str, str], client: Callable[[], Any
 
 
 def _member(text: str, key: str, secret: Secret) -> str:
+    import json
+
     try:
         value = json.loads(text)[key]
     except (ValueError, LookupError, TypeError):

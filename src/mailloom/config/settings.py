@@ -39,18 +39,19 @@ class Secret:
         return isinstance(other, Secret) and self._written == other._written
 
     def __hash__(self) -> int:
-        return hash((Secret, self._written))
+        return len(self._written)
 
 
 NO_SECRET = Secret()
 
 
 class Says(NamedTuple):
-    """What a setting means; `least` is the smallest number allowed, `also` another project's variable that is read where ours is not set."""
+    """What a setting means; `least` and `most` are the smallest and greatest number allowed, `also` another project's variable that is read where ours is not set."""
 
     meaning: str
     choices: tuple[str, ...] = ()
     least: float | None = None
+    most: float | None = None
     also: str = ""
 
 
@@ -93,8 +94,10 @@ class Postgres:
     dsn: Annotated[Secret, Says("connection string")] = NO_SECRET
     reader_dsn: Annotated[Secret, Says("connection string of a read replica for queries; empty: dsn")] = NO_SECRET
     pool: Annotated[int, Says("connections at most", least=1)] = 4
-    first_year: Annotated[int, Says("first year with partitions a month; older mail shares one", least=1970)] = 1990
-    last_year: Annotated[int, Says("last year with partitions a month; later dates share one", least=1970)] = 2040
+    years_back: Annotated[
+        int, Says("years before this one with a partition a month; older mail shares one", least=0)
+    ] = 10
+    months_ahead: Annotated[int, Says("months after this one with partitions, made by `mailloom migrate`", least=1)] = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +129,11 @@ class Worker:
     jobs: Annotated[int, Says("processes that read mail apart; 1: the worker itself", least=1)] = 1
     readers: Annotated[int, Says("S3 objects read at the same time", least=1)] = 16
     visibility: Annotated[
-        int, Says("seconds a received pointer stays hidden; renewed while its mail is worked on", least=10)
+        int, Says("seconds a received pointer stays hidden; renewed while its mail is worked on", least=10, most=43200)
     ] = 120
     drain_seconds: Annotated[float, Says("time to finish what is held after SIGTERM", least=1)] = 100.0
     health_host: Annotated[str, Says("address of the health endpoint")] = "127.0.0.1"
-    health_port: Annotated[int, Says("its port; 0: none", least=0)] = 0
+    health_port: Annotated[int, Says("its port; 0: none", least=0, most=65535)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +160,9 @@ class Obs:
             also="OTEL_EXPORTER_OTLP_ENDPOINT",
         ),
     ] = ""
-    sample: Annotated[float, Says("share of mails that are traced, 0 to 1, where nobody upstream decided", least=0)] = (
-        0.01
-    )
+    sample: Annotated[
+        float, Says("share of mails that are traced, 0 to 1, where nobody upstream decided", least=0, most=1)
+    ] = 0.01
     service: Annotated[str, Says("name of this service in traces and metrics", also="OTEL_SERVICE_NAME")] = "mailloom"
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mailloom.obs import log
 from mailloom.obs.off import OFF, OFF_BATCH, Batch, Span
+from mailloom.ports.errors import UserError
 
 if TYPE_CHECKING:
     from mailloom.config import Obs
@@ -36,6 +37,7 @@ __all__ = [
     "flush",
     "gauge",
     "log",
+    "observe",
     "on",
     "span",
     "timing",
@@ -44,6 +46,7 @@ __all__ = [
 _meter: Meter | None = None
 _tracing: Tracing | None = None
 _reports: list[Callable[[], None]] = []
+_observers: list[Callable[[], None]] = []
 _stop = threading.Event()
 
 
@@ -93,6 +96,12 @@ def carrier() -> dict[str, str]:
     return _tracing.carrier() if _tracing is not None else {}
 
 
+def observe(look: Callable[[], None]) -> None:
+    """Call this before each report, to tell of what is counted elsewhere. It may fail as stores do; close() forgets it."""
+    if _meter is not None:
+        _observers.append(look)
+
+
 def on() -> bool:
     """Whether metrics are collected: ask it before a figure that costs something to find."""
     return _meter is not None
@@ -131,6 +140,11 @@ def configure(settings: Obs, *, out: TextIO | None = None, err: TextIO | None = 
 
 
 def _report(meter: Meter, writers: Sequence[Callable[[int, Sequence[Series]], None]]) -> None:
+    for look in _observers:
+        try:
+            look()
+        except UserError as error:  # a store is away: mail goes on without figures
+            log.warning("figures could not be had", why=str(error))
     series, now = meter.drain(), time.time_ns() // 1_000_000
     for write in writers if series else ():
         try:
@@ -156,6 +170,7 @@ def close() -> None:
     _stop.set()
     flush()
     _reports.clear()
+    _observers.clear()
     if _tracing is not None:
         _tracing.close()
     _meter = _tracing = None
@@ -167,6 +182,7 @@ def _forget() -> None:
     global _meter, _tracing  # noqa: PLW0603
     _meter = _tracing = None
     _reports.clear()
+    _observers.clear()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 from mailloom.ports.errors import UserError
 
+TIMEOUT = 5
+"""Seconds that a collector gets for a report with all retries: it must not hold up the end of a process."""
+
 
 @contextmanager
 def otel() -> Iterator[None]:

@@ -93,7 +93,7 @@ class Meter:
     def set(self, name: str, value: float, dims: Mapping[str, str]) -> None:
         if (key := self._key(name, "gauge", dims)) is not None:
             with self._lock:
-                self._series[key] = value
+                self._series[key] = float(value)
 
     def record(self, name: str, value: float, dims: Mapping[str, str]) -> None:
         if (key := self._key(name, "distribution", dims)) is not None:

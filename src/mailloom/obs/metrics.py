@@ -69,7 +69,11 @@ METRICS = (
     Metric("fenced", "counter", "Count", (), "runs of settle that another one overtook"),
     # -------------------------------------------------------------------------------- the bill
     Metric(
-        "requests", "counter", "Count", ("service",), "calls: s3, sqs, dynamodb, postgres, opensearch, firehose, valkey"
+        "requests",
+        "counter",
+        "Count",
+        ("store",),
+        "calls to AWS by service, with those tried again; reading a mail from S3 is one more each",
     ),
     Metric("units", "counter", "Count", ("table", "kind"), "DynamoDB capacity units: read, write"),
     Metric("cache", "counter", "Count", ("outcome",), "look-ups in Valkey: hit, miss, away"),

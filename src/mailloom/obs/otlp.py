@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from mailloom.config import Obs
-from mailloom.obs.lib import otel
+from mailloom.obs.lib import TIMEOUT, otel
 from mailloom.obs.meter import SCALE, Series, Spread
 
 UNITS = {"Count": "1", "Bytes": "By", "Milliseconds": "ms", "Seconds": "s"}  # UCUM, as OpenTelemetry wants
@@ -25,7 +25,9 @@ class Metrics:
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
             from opentelemetry.sdk.resources import Resource
             from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-        self._exporter = OTLPMetricExporter(endpoint=settings.otlp_endpoint.rstrip("/") + "/v1/metrics", timeout=10)
+        self._exporter = OTLPMetricExporter(
+            endpoint=settings.otlp_endpoint.rstrip("/") + "/v1/metrics", timeout=TIMEOUT
+        )
         self._resource = Resource.create({"service.name": settings.service})
         self._scope = InstrumentationScope("mailloom")
         self._since = time.time_ns()

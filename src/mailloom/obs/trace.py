@@ -27,6 +27,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRati
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from mailloom.config import Obs
+from mailloom.obs.lib import TIMEOUT
 from mailloom.obs.log import TEXTS, plain
 
 Attributes: TypeAlias = Mapping[str, str | float]
@@ -102,7 +103,7 @@ class Tracing:
     """Makes spans and sends them to a collector."""
 
     def __init__(self, settings: Obs) -> None:
-        exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint.rstrip("/") + "/v1/traces", timeout=10)
+        exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint.rstrip("/") + "/v1/traces", timeout=TIMEOUT)
         self._processor = BatchSpanProcessor(exporter, max_queue_size=WAITING)
         self._tracer = self._made(settings, ParentBased(TraceIdRatioBased(settings.sample)))
         self._every = self._made(settings, ALWAYS_ON)  # for batches: traced if one of their mails is
@@ -215,7 +216,7 @@ class Tracing:
         return found
 
     def flush(self) -> None:
-        self._processor.force_flush(10_000)
+        self._processor.force_flush(1000 * TIMEOUT)
 
     def close(self) -> None:
         self._processor.shutdown()  # type: ignore[no-untyped-call]
