@@ -24,7 +24,7 @@ from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "contract"))
-from dynamo_stores import Halves  # noqa: E402
+from dynamo_stores import Halves
 
 pytestmark = pytest.mark.servers
 
