@@ -17,7 +17,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-find-links --quiet --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers soak services services-stop check fmt bench prove dist lambda-zip lock clean
+.PHONY: help setup demo test test-servers soak services services-stop check fmt bench prove dist lambda-zip lock clean up down
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,12 @@ test-servers: $(VENV)/dev.stamp ## the tests that need servers; those that `make
 
 soak: $(VENV)/dev.stamp ## the long runs on servers, half an hour and more
 	$(BIN)/python -m pytest -m soak $(ARGS)
+
+up: $(VENV)/dev.stamp ## the whole server profile at a desk: servers, bucket, queues, validator, two workers, settle
+	@$(BIN)/python -m services up
+
+down: ## stop what `make up` started
+	@test ! -e $(VENV)/dev.stamp || $(BIN)/python -m services down
 
 services: $(VENV)/dev.stamp ## start PostgreSQL, Valkey, DynamoDB Local, OpenSearch and a stand-in for the rest of AWS
 	$(BIN)/python -m services start

@@ -1,4 +1,4 @@
-"""`python -m services start|stop|status|env|lock`."""
+"""`python -m services start|stop|status|env|lock|up|down`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def parser() -> argparse.ArgumentParser:
     stop.add_argument("names", nargs="*", metavar="NAME")
     commands.add_parser("status", help="what runs, where")
     commands.add_parser("env", help='the variables that point to them: eval "$(python -m services env)"')
+    commands.add_parser("up", help="start everything: servers, bucket, queues, validator, two workers, settle")
+    commands.add_parser("down", help="stop everything")
     commands.add_parser("lock", help="write maven.lock anew from maven/*.xml")
     return top
 
@@ -52,6 +54,14 @@ def main() -> int:
         elif options.command == "env":
             for name, value in stack.variables(stack.alive()).items():
                 print(f"export {name}={shlex.quote(value)}")
+        elif options.command == "up":
+            from services import desk
+
+            print(desk.up())
+        elif options.command == "down":
+            from services import desk
+
+            print("stopped: " + (", ".join([*desk.down(), *stack.stop()]) or "nothing ran"))
         else:
             fetch.write_lock()
     except fetch.Unavailable as error:
