@@ -79,7 +79,7 @@ def validate(drain: bool, as_json: bool) -> None:
             quarantine=found.settings.aws.quarantine,
         )
         with on_signals(stopped.set):
-            done = follow(validator, found.queue("events"), stopped.is_set, drain=drain)
+            done = follow(validator, found.queue("events"), stopped.is_set, wait=1 if drain else 20, drain=drain)
     counts = {"queued": done.queued, "rejected": done.rejected, "ignored": done.ignored, "refused": done.refused}
     _say(counts, as_json=as_json)
 
