@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emf_schema import checked
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emf_schema import checked
 from mailloom import obs
 from mailloom.config import Obs
 from mailloom.obs import log
