@@ -43,7 +43,7 @@ services: $(VENV)/dev.stamp ## start PostgreSQL, Valkey, DynamoDB Local, OpenSea
 	$(BIN)/python -m services start
 
 services-stop: ## stop them, and remove their data
-	@test ! -x $(BIN)/python || $(BIN)/python -m services stop
+	@test ! -e $(VENV)/dev.stamp || $(BIN)/python -m services stop
 
 check: $(VENV)/dev.stamp ## lint, format, types and layers, without changing anything
 	$(BIN)/ruff check

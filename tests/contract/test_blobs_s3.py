@@ -71,6 +71,16 @@ def test_an_empty_object_has_a_beginning(blobs):
     assert blobs.get("empty") == b""
 
 
+def test_parts_of_an_object(blobs):
+    blobs.put("k", b"0123456789")
+    _, stat = blobs.beginning("k", 1)
+    assert blobs.part("k", 2, 3) == b"234"
+    assert blobs.part("k", 8, 30, stat.etag) == b"89"
+    assert blobs.part("k", 10, 5) == b""
+    assert blobs.part("k", 0, 5, "0" * 32) is None
+    assert blobs.part("nothing here", 0, 5) is None
+
+
 def test_versions_stay_readable(blobs):
     blobs.client.put_bucket_versioning(Bucket=blobs.bucket, VersioningConfiguration={"Status": "Enabled"})
     one = blobs.client.put_object(Bucket=blobs.bucket, Key="k", Body=b"one")["VersionId"]

@@ -119,10 +119,11 @@ def migrate() -> None:
 
     Run it before the first worker, after an update, and once a month: it makes the next months' partitions. Workers never do it.
     """
+    done = False
     with servers() as found:
-        done = found.migrate()
-    for line in done:
-        draw.say(line)
+        for line in found.migrate():
+            draw.say(line)
+            done = True
     if not done:
         draw.say("all is up to date")
 

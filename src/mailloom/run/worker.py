@@ -344,7 +344,7 @@ class Worker:
         """Keep why these mails failed, and let them come again: after its last receiving the queue itself puts a message among the dead."""
         failures = {}
         for pointer, (task, error) in failed.items():
-            kind = "poison" if isinstance(error, Poison) else "owner" if isinstance(error, UserError) else "bug"
+            kind = "poison" if isinstance(error, (Poison, UserError)) else "bug"
             obs.count("errors", 1, kind=kind, place="worker")
             obs.log.error("mail failed", error, source=pointer.source, path=pointer.key, attempts=task.attempts)
             failures[pointer] = Failure(cause(error), VERSION, task.attempts)

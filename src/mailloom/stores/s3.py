@@ -100,6 +100,20 @@ class S3Blobs:
         size = int(answer.get("ContentRange", f"/{answer['ContentLength']}").rpartition("/")[2])
         return bytes(data), _stat(key, size, answer)
 
+    def part(self, key: str, start: int, length: int, etag: str = "") -> bytes | None:
+        asked = self._asked(key, "") | ({"IfMatch": f'"{etag}"'} if etag else {})
+        with told(self.what):
+            try:
+                return bytes(
+                    self.client.get_object(**asked, Range=f"bytes={start}-{start + length - 1}")["Body"].read()
+                )
+            except ClientError as error:
+                if _code(error) in {"InvalidRange", "416"}:
+                    return b""
+                if _code(error) in _ABSENT | _CHANGED:
+                    return None
+                raise
+
     def _empty(self, asked: dict[str, str], key: str) -> tuple[bytes, Stat] | None:
         try:
             answer = self.client.head_object(**asked)

@@ -193,14 +193,18 @@ class Servers:
     def _absent(self) -> list[str]:
         from botocore.exceptions import ClientError
 
+        from mailloom.stores.aws_errors import told
+
         absent = []
-        for table in TABLES:
-            try:
-                self.dynamo.call("describe_table", TableName=self.dynamo.prefix + table)
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                    raise
-                absent.append(self.dynamo.prefix + table)
+        client = self.clients.aws("dynamodb")
+        for name in (self.settings.aws.tables + table for table in TABLES):
+            with told(f"DynamoDB table {name}"):
+                try:
+                    client.describe_table(TableName=name)
+                except ClientError as error:
+                    if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                        raise
+                    absent.append(name)
         return absent
 
     def migrate(self) -> Iterator[str]:
@@ -211,7 +215,7 @@ class Servers:
         if made := make(self.writer, *window(now_ms(), postgres.years_back, postgres.months_ahead)):
             yield f"PostgreSQL: {made} partitions"
         if absent := self._absent():
-            create(self.clients.aws("dynamodb"), self.dynamo.prefix)
+            create(self.clients.aws("dynamodb"), self.settings.aws.tables)
             yield f"DynamoDB: {', '.join(absent)}"
         if self.settings.opensearch.url:
             client = self.clients.opensearch()
