@@ -118,10 +118,12 @@ def tables(x: Examination) -> Verdict:
 
 
 def waiting(x: Examination) -> Verdict:
-    """What is under way is none of doctor's business unless nobody works on it, which he can't know: so he tells."""
+    """What is under way is a fault only if nobody works on it, which can't be known here: so it is told."""
     found = x.parts.tables.waiting()
     told = ", ".join(f"{count:,} {what}" for what, count in found.items())
-    return Verdict(not found, f"{told}, as workers are at work or were stopped" if found else "nothing waits", REPAIR)
+    return Verdict(
+        True, f"{told}: their worker, or the next settle, brings them to their end" if found else "nothing", ""
+    )
 
 
 def records(x: Examination) -> Verdict:
@@ -278,7 +280,7 @@ def mend(parts: Parts, faults: Collection[str]) -> Iterator[str]:
     wrong = set(faults)
     if wrong & {"tables", "threads"}:
         yield f"threads: {_stated_again(parts):,} messages stated again from their records"
-    if wrong & {"tables", "threads", "waiting"}:
+    if wrong & {"tables", "threads"}:
         yield f"settled: {settle(parts.threads).looked:,} messages looked at"
     if wrong & {"tables", "threads", "conversations"}:
         messages = misplaced(parts)
@@ -305,9 +307,14 @@ def _stated_again(parts: Parts) -> int:
 def _indexed_again(parts: Parts, into: Indexed) -> int:
     lost = list(unindexed(parts, into))
     for some in _some(lost):
-        bodies = parts.readable.reader.messages.bodies(some)
-        for found in _records(bodies.items()):
-            sealed = [seal(Outcome(_NOWHERE, b"", 0, VERSION, record, evidence(record))) for record in found]
+        reader = parts.readable.reader
+        copies = reader.deliveries.copies(some)
+        for found in _records(reader.messages.bodies(some).items()):
+            sealed = [
+                seal(Outcome(_NOWHERE, b"", copies[record.id][0].length, VERSION, record, evidence(record)))
+                for record in found
+                if record.id in copies
+            ]
             into.put([(s.row, s.words, s.people) for s in sealed if s.row is not None and s.words is not None])
     into.refresh()
     return len(lost)
