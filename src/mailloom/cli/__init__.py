@@ -33,7 +33,7 @@ COMMANDS = {
     "sql": "analyse",
     "export": "analyse",
     "digest": "analyse",
-    "doctor": "analyse",
+    "doctor": "doctor",
     "rethread": "rethread",
     "synth": "synth",
     "work": "serve",

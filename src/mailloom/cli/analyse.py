@@ -1,9 +1,8 @@
-"""`mailloom stats`, `sql`, `export`, `digest`, `doctor`: what an archive holds as a whole, and whether it is sound."""
+"""`mailloom stats`, `sql`, `export`, `digest`: what an archive holds as a whole."""
 
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ import orjson
 from mailloom.archive.analyse import TABLES, Analysis, Answer
 from mailloom.archive.digest import digest as digests
 from mailloom.archive.digest import overall
-from mailloom.archive.doctor import Finding, examine, mend
 from mailloom.archive.export import Evidence, Format, What
 from mailloom.archive.export import export as write
 from mailloom.archive.stats import stats as count
@@ -228,46 +226,3 @@ def _written(out: Path | None) -> Iterator[BinaryIO]:
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
-
-
-# ------------------------------------------------------------------------------------------------ doctor
-@click.command()
-@archive_option
-@json_option
-@click.option("--deep", is_flag=True, help="Read all raw mail, records and Parquet columns, not a sample.")
-@click.option("--repair", is_flag=True, help="Mend what can be mended from what is still there.")
-def doctor(archive: Path, as_json: bool, deep: bool, repair: bool) -> int:
-    """Check everything that an archive promises.
-
-    Says how to mend what is broken.
-
-    Ends with 1 where a fault is left. --repair makes records again from raw mail, and search, threads and Parquet again from
-    records; it removes no mail.
-    """
-    seed = os.urandom(4)
-    findings = _examined(archive, as_json, deep=deep, seed=seed)
-    faults = [finding.check for finding in findings if not finding.ok]
-    if faults and repair:
-        for step in mend(archive, faults):
-            draw.say(f"mended  {step}", error=as_json)
-        findings = _examined(archive, as_json, deep=deep, seed=seed)
-        faults = [finding.check for finding in findings if not finding.ok]
-    if not as_json:
-        state = f"has {draw.several(len(faults), 'fault')}: {', '.join(faults)}" if faults else "is sound"
-        draw.say(draw.bold(f"{archive} {state}"))
-    return 1 if faults else 0
-
-
-def _examined(archive: Path, as_json: bool, *, deep: bool, seed: bytes) -> list[Finding]:
-    findings = []
-    with reading(archive) as opened:
-        for finding in examine(opened, deep=deep, seed=seed):
-            findings.append(finding)
-            if as_json:
-                draw.say_json(finding._asdict())
-                continue
-            mark = click.style("ok   ", fg="green") if finding.ok else click.style("FAULT", fg="red", bold=True)
-            draw.say(f"{mark}  {finding.check:<13}  {draw.safe(finding.found)}")
-            if finding.mend:
-                draw.say(f"{'':<22}{finding.mend}")
-    return findings

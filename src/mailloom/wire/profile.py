@@ -20,6 +20,7 @@ from mailloom.stores.opensearch.index import Index
 from mailloom.stores.opensearch.layout import Names, install
 from mailloom.stores.opensearch.layout import check as check_index
 from mailloom.stores.opensearch.search import Search
+from mailloom.stores.postgres.checks import PostgresChecks
 from mailloom.stores.postgres.connection import Connections
 from mailloom.stores.postgres.located import Located
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
@@ -158,26 +159,41 @@ class Servers:
         return Names(self.settings.opensearch.prefix)
 
     @cached_property
+    def index(self) -> Index | None:
+        if not self.settings.opensearch.url:
+            return None
+        return Index(self.clients.opensearch(), self.names, self.scope)
+
+    @cached_property
     def sinks(self) -> list[Sink]:
         found: list[Sink] = []
-        if self.settings.opensearch.url:
-            found.append(Traced("opensearch", Index(self.clients.opensearch(), self.names, self.scope)))
+        if self.index is not None:
+            found.append(Traced("opensearch", self.index))
         if self.settings.aws.stream:
             sink = Firehose(self.clients.aws("firehose"), self.settings.aws.stream, self.scope)
             found.append(Traced("firehose", sink))
         return found
 
     @cached_property
-    def readable(self) -> ServerReading:
-        """What archive.Archive is made of."""
+    def reader(self) -> PostgresReader:
         postgres = self.settings.postgres
         dsn = self.clients.text(postgres.reader_dsn) or self.clients.wanted(postgres.dsn, "postgres.dsn")
-        reader = PostgresReader(
-            Connections(dsn, size=postgres.pool, read_only=True), self._nodes(), LedgerHistory(self.objects), self.scope
-        )
-        located = Located(reader.state)
+        connections = Connections(dsn, size=postgres.pool, read_only=True)
+        bucket = self.settings.aws.bucket
+        sources = (f"s3://{bucket}",) if bucket else ()
+        return PostgresReader(connections, self._nodes(), LedgerHistory(self.objects), self.scope, sources)
+
+    @cached_property
+    def readable(self) -> ServerReading:
+        """What archive.Archive is made of."""
+        located = Located(self.reader.state)
         finder = Search(self.clients.opensearch(), self.names, self.scope, located=located)
-        return ServerReading(reader, finder, self.buckets)
+        return ServerReading(self.reader, finder, self.buckets)
+
+    @property
+    def checks(self) -> PostgresChecks:
+        """What `mailloom doctor` counts."""
+        return PostgresChecks(self.reader.state)
 
     # -------------------------------------------------------------------------------------------- tables
     def check(self) -> None:
@@ -251,7 +267,7 @@ class Servers:
         return total - before
 
     def close(self) -> None:
-        for name in ("writer", "readable"):
+        for name in ("writer", "reader"):
             if name in self.__dict__:
                 self.__dict__[name].close()
         self.clients.close()

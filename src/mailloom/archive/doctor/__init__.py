@@ -6,13 +6,12 @@ All of them see one state of the database. Memory is bounded but for the check o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import apsw
 
 from mailloom.archive.analyse import Analysis
 from mailloom.archive.doctor import files, ledger, threads
-from mailloom.archive.doctor.examination import DAMAGED, Examination
+from mailloom.archive.doctor.examination import DAMAGED, Examination, Finding
 from mailloom.archive.doctor.mend import mend
 from mailloom.archive.reading import Archive
 
@@ -35,15 +34,6 @@ CHECKS = {
     "evidence": threads.stated,
     "conversations": threads.conversations,
 }
-
-
-class Finding(NamedTuple):
-    """One check: its name, what was found in words, and, where it is a fault, how to mend it."""
-
-    check: str
-    ok: bool
-    found: str
-    mend: str = ""
 
 
 def examine(archive: Archive, *, deep: bool = False, seed: bytes = b"") -> Iterator[Finding]:

@@ -23,6 +23,15 @@ class Verdict(NamedTuple):
     mend: str
 
 
+class Finding(NamedTuple):
+    """One check: its name, what was found in words, and, where it is a fault, how to mend it."""
+
+    check: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
 class Examination:
     """One state of an archive, whoever writes meanwhile. `seed` says where samples begin."""
 
