@@ -14,10 +14,8 @@ from random import Random
 import pytest
 from greenlet import greenlet
 from schedule import Steps
-from server_stores import MemoryNodes, database, placed
 from test_threads_sets import any_mails, best, low_thresholds, several, stated
 
-from mailloom.mail.model import MessageId
 from mailloom.ports import Fenced, Node, NodeName, Stated, Threads
 from mailloom.stores.postgres.connection import Connection, Connections
 from mailloom.stores.postgres.scoped import Scoped
@@ -26,6 +24,7 @@ from mailloom.thread.edits import Choose
 from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
 from mailloom.wire.servers import ServerThreads
+from server_stores import MemoryNodes, database, placed
 
 pytestmark = pytest.mark.servers
 MAX_STEPS = 20_000
