@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -236,6 +237,17 @@ def test_a_huge_text_is_cut_and_its_beginning_found(client: Any, names: Names, m
     assert total(client, names, "subject:subject") == 1
 
 
+def test_no_text_of_a_mail_is_logged(client: Any, names: Names, caplog: pytest.LogCaptureFixture) -> None:
+    target = names.index(entry(0)[0].id)
+    client.indices.create(index=target, body={"mappings": {"properties": {"names": {"type": "long"}}}})
+    with caplog.at_level(logging.DEBUG):
+        Index(client, names).put([entry(0, SECRET, names=f"{SECRET}.pdf"), entry(1, SECRET)])
+        assert Search(client, names).find(read("mail"), lambda _: (), 5) == []
+        with pytest.raises(UserError):
+            Index(client, Names("absent")).put([entry(0, SECRET)])
+    assert SECRET not in caplog.text
+
+
 @pytest.mark.parametrize(
     "new", ["x" * 100_000, "é" * 40_000, "漢" * 40_000, "a\u0301" * 50_000, "\u0001" * 1000, "𐐀" * 20_000]
 )
@@ -322,7 +334,9 @@ def test_what_a_cluster_answers(status: int, error: type[Exception]) -> None:
         server.shutdown()
 
 
-def test_a_cluster_that_is_held_and_killed_in_the_middle_of_a_run(own_server: Callable[[str], Any], prefix: str) -> None:
+def test_a_cluster_that_is_held_and_killed_in_the_middle_of_a_run(
+    own_server: Callable[[str], Any], prefix: str
+) -> None:
     server, names = own_server("opensearch"), Names(prefix)
     client = connect(server.url, timeout=20.0)
     install(client, names, replicas=0)
