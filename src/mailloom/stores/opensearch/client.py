@@ -22,8 +22,11 @@ def connect(url: str, *, auth: object = None, timeout: float = TIMEOUT, compress
         from opensearchpy import OpenSearch
     except ImportError:
         raise UserError('OpenSearch needs more packages: pip install "mailloom[aws]"') from None
-    # Below this level it logs whole requests, which are mail's text.
-    getLogger("opensearch").setLevel(WARNING)
+    for logger in (
+        "opensearch",
+        "opensearchpy.trace",
+    ):  # below this level they tell whole requests, which are mail's text
+        getLogger(logger).setLevel(WARNING)
     return OpenSearch(hosts=[url], http_auth=auth, timeout=timeout, max_retries=0, http_compress=compress)
 
 
