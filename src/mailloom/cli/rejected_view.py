@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mailloom.archive import Archive, open_archive
-from mailloom.cli import draw
+from mailloom.archive import Archive
+from mailloom.cli import draw, folder_only
+from mailloom.cli.reading import reading
 
 SHOWN = 10  # places of one reason: --json lists all
 
@@ -66,9 +67,10 @@ def retry(folder: Path, *, as_json: bool) -> int:
     from mailloom.run import ingest
     from mailloom.wire import open_for_writing
 
+    folder_only()
     with open_for_writing(folder) as stores:
         books = ingest.retry(stores)
-    with open_archive(folder) as archive:
+    with reading(folder) as archive:
         left = rejected(archive, foreign=False)
     without = sum(one["raw_sha256"] is None for one in left)
     if as_json:

@@ -24,6 +24,7 @@ from mailloom.ports.reading import (
     ThreadReader,
     WholeReader,
 )
+from mailloom.ports.receipts import Failure, Pointer, Progress, Receipts
 from mailloom.ports.threads import (
     Ask,
     ClueItem,
@@ -66,6 +67,7 @@ __all__ = [
     "Edit",
     "Edits",
     "Evidence",
+    "Failure",
     "FeedEntry",
     "Fenced",
     "Frame",
@@ -87,11 +89,14 @@ __all__ = [
     "Parcel",
     "Person",
     "Place",
+    "Pointer",
     "Poison",
     "Pools",
+    "Progress",
     "Queue",
     "Raws",
     "Reader",
+    "Receipts",
     "Received",
     "Row",
     "Same",

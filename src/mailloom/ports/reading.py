@@ -101,7 +101,7 @@ class MessageReader(Protocol):
         ...
 
     def called(self, names: Collection[str], limit: int) -> Mapping[str, Sequence[MessageId]]:
-        """The oldest messages with each of these Message-IDs (without brackets), `limit` of each at most."""
+        """The oldest messages with each of these Message-IDs (without brackets), `limit` of each at most. Nobody is called ""."""
         ...
 
     def neighbours(self, message: MessageId) -> tuple[MessageId | None, MessageId | None]:
@@ -270,6 +270,10 @@ class WholeReader(Protocol):
 class NodeReader(Protocol):
     """What the reading side asks of a store that holds nodes, key items and clue items alone. All of it is read strongly."""
 
+    def session(self) -> AbstractContextManager[None]:
+        """Around some calls; what the store remembers of them it forgets at the end."""
+        ...
+
     def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]: ...
 
     def keys(self, names: Collection[NodeName]) -> Mapping[NodeName, KeyItem]: ...
@@ -288,10 +292,6 @@ class History(Protocol):
 
     def rejected(self) -> Iterator[Copy]:
         """What was rejected, and what is no mail, in the order of states, sources and places."""
-        ...
-
-    def books(self) -> Mapping[str, Mapping[str, int]]:
-        """Of each source how many deliveries are in each state."""
         ...
 
 

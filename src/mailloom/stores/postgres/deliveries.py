@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Copy, History
@@ -12,7 +12,7 @@ from mailloom.stores.postgres.partitions import month_of
 from mailloom.stores.postgres.scoped import storable
 from mailloom.stores.postgres.snapshot import Snapshot
 
-_COPY = ", ".join(field.name for field in fields(Copy))
+_COPY = ", ".join(field.name for field in fields(Copy) if field.name != "object")
 _ORDER = 'order by stored_at, source collate "C", path collate "C", start, generation'
 
 
@@ -46,7 +46,7 @@ class PostgresDeliveryReader:
         copies = self.copies({one.message for one in told if one.message is not None})
         for one in told:
             same = [copy for copy in copies.get(one.message, ()) if _is_of(copy, one)] if one.message else []
-            found.append(same[0] if same else one)
+            found.append(replace(same[0], object=one.object, state=one.state) if same else one)
         return found
 
     def ending(self, name: str) -> list[Copy]:
@@ -64,6 +64,6 @@ class PostgresDeliveryReader:
 
 
 def _is_of(copy: Copy, one: Copy) -> bool:
-    """Whether a copy is that of an entry of the ledger."""
-    mine, its = ((c.source, c.path, c.start, c.object) for c in (copy, one))
-    return mine == (storable(its[0]), storable(its[1]), *its[2:])
+    """Whether a copy is that of an entry of the ledger. An object that was overwritten has other bytes."""
+    place = copy.source, copy.path, copy.start
+    return copy.raw_sha256 == one.raw_sha256 and place == (storable(one.source), storable(one.path), one.start)
