@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -234,6 +235,17 @@ def test_a_huge_text_is_cut_and_its_beginning_found(client: Any, names: Names, m
     Index(client, names, pause=never).put([(row, words, ())])
     assert total(client, names, "beginning") == 1
     assert total(client, names, "subject:subject") == 1
+
+
+def test_no_text_of_a_mail_is_logged(client: Any, names: Names, caplog: pytest.LogCaptureFixture) -> None:
+    target = names.index(entry(0)[0].id)
+    client.indices.create(index=target, body={"mappings": {"properties": {"names": {"type": "long"}}}})
+    with caplog.at_level(logging.DEBUG):
+        Index(client, names).put([entry(0, SECRET, names=f"{SECRET}.pdf"), entry(1, SECRET)])
+        assert total(client, names, f"subject:{SECRET} OR id:0@example.org OR id:1@example.org") == 2
+        with pytest.raises(UserError):
+            Index(client, Names("absent")).put([entry(0, SECRET)])
+    assert SECRET not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import WARNING, getLogger
 from typing import Any
 
 from mailloom.ports import Transient, UserError
@@ -21,6 +22,11 @@ def connect(url: str, *, auth: object = None, timeout: float = TIMEOUT, compress
         from opensearchpy import OpenSearch
     except ImportError:
         raise UserError('OpenSearch needs more packages: pip install "mailloom[aws]"') from None
+    for logger in (
+        "opensearch",
+        "opensearchpy.trace",
+    ):  # below this level they tell whole requests, which are mail's text
+        getLogger(logger).setLevel(WARNING)
     return OpenSearch(hosts=[url], http_auth=auth, timeout=timeout, max_retries=0, http_compress=compress)
 
 

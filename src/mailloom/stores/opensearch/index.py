@@ -100,10 +100,25 @@ class Index:
 
     # -------------------------------------------------------------------------------------------- writing
     def _expect(self, indices: Collection[str]) -> None:
-        """An index that isn't there is made by the first write, as the template says: so the template has to be there."""
-        if not self.seen.issuperset(indices):
-            check(self.client, self.names)
-            self.seen.update(indices)
+        """The template is there, and each index that is written to. A write would make it as well; but a backfill brings mail of a
+        hundred months in one batch, and one request that makes a hundred indices runs into its timeout.
+        """
+        from opensearchpy.exceptions import RequestError
+
+        absent = set(indices) - self.seen
+        if not absent:
+            return
+        check(self.client, self.names)
+        with told(f"indices {self.names.template}-*"):
+            absent -= set(self.client.indices.get_alias(index=f"{self.names.template}-*"))
+        for name in sorted(absent):
+            with told(f"index {name}"):
+                try:
+                    self.client.indices.create(index=name)
+                except RequestError as error:
+                    if error.error != "resource_already_exists_exception":
+                        raise UserError(f"OpenSearch can't make the index {name}: {error}") from error
+        self.seen.update(indices)
 
     def _entry(self, message: MessageId, index: str, made: Document) -> Entry:
         action = {

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
+from hashlib import sha256
 from typing import Any, TypeVar
+
+import orjson
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Words
@@ -99,7 +102,8 @@ class Search:
         params = {
             "search_type": "dfs_query_then_fetch",
             "allow_partial_search_results": "false",
-            "preference": "mailloom",  # pages come from the same copies, whose ranks may differ a little
+            # The pages of one query come from the same copies, whose ranks may differ a little; other queries from others.
+            "preference": sha256(orjson.dumps(body["query"])).hexdigest()[:16],
         }
         with told(f"search in {self.names.alias}"):
             try:
