@@ -80,11 +80,14 @@ class ServerThreads:
         return leased
 
     # -------------------------------------------------------------------------------------------- nodes and items
-    def enter(self, names: Collection[NodeName]) -> None:
-        self._nodes.enter(names)
+    def enter(self, names: Collection[NodeName], *, fresh: Collection[NodeName] = ()) -> None:
+        self._nodes.enter(names, fresh=fresh)
 
     def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:
         return self._nodes.nodes(names, rough=rough)
+
+    def look(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+        return self._nodes.look(names)
 
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
         """A message's node that was its own parent names a conversation, whose rows must follow, even if we die now."""

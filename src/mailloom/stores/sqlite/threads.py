@@ -114,7 +114,7 @@ class SqliteThreads:
         owners, senders, subjects = (b"".join(sorted(hashes)) for hashes in item[:3])
         return (self.scope, name, node.parent, node.conv, int(node.dead), owners, senders, subjects, int(item.asked))
 
-    def enter(self, names: Collection[NodeName]) -> None:
+    def enter(self, names: Collection[NodeName], *, fresh: Collection[NodeName] = ()) -> None:  # noqa: ARG002
         self._check()
         self._load(names)
         for name in names:
@@ -126,6 +126,9 @@ class SqliteThreads:
         self._load(names)
         known = self.view.nodes
         return {name: known[name] for name in names if name in known}
+
+    def look(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+        return self.nodes(names)
 
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
         self._check()
