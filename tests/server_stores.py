@@ -13,7 +13,7 @@ from mailloom.stores.postgres.connection import Connections
 from mailloom.stores.postgres.migrate import migrate
 from mailloom.stores.postgres.partitions import make
 from mailloom.stores.postgres.scoped import Scoped
-from mailloom.wire.servers import ServerThreads
+from mailloom.wire.servers import Nodes, ServerThreads
 
 
 class MemoryNodes(MemoryThreads):
@@ -38,7 +38,7 @@ def database(url: str, first: int = 202301, last: int = 202312) -> Connections:
 
 
 def threads_in(
-    connections: Connections, scope: str = "", nodes: MemoryNodes | None = None, clock: Callable[[], int] = lambda: 0
+    connections: Connections, scope: str = "", nodes: Nodes | None = None, clock: Callable[[], int] = lambda: 0
 ) -> ServerThreads:
     return ServerThreads(nodes or MemoryNodes(), Scoped(connections, scope, clock))
 
@@ -71,5 +71,5 @@ def _one_at_a_time(name: str) -> Callable[..., Any]:
     return locked
 
 
-for _name in ("enter", "nodes", "swing", "stamp", "note", "keys", "hint", "clues"):
+for _name in ("enter", "nodes", "look", "swing", "stamp", "note", "keys", "hint", "clues"):
     setattr(LockedNodes, _name, _one_at_a_time(_name))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import test_threads_contract as contract
@@ -11,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailloom.ports import Threads
+from mailloom.stores.dynamodb import Dynamo, DynamoNodes, create
 from mailloom.stores.postgres.connection import Connections
-from server_stores import database, placed, threads_in
+from mailloom.wire import now_ms
+from server_stores import MemoryNodes, database, placed, threads_in
 
 pytestmark = pytest.mark.servers
 
@@ -28,26 +31,42 @@ def connections(postgres_url: str) -> Iterator[Connections]:
     made.close()
 
 
-@pytest.fixture
-def resting(connections: Connections) -> Threads:
-    return threads_in(connections)
+NodesOf = Callable[[str], Any]
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def nodes_of(request: pytest.FixtureRequest) -> NodesOf:
+    """nodes_of(scope) -> the half that has nodes and items."""
+    if request.param == "memory":
+        return lambda _: MemoryNodes()
+    client, prefix = request.getfixturevalue("boto")("dynamodb"), request.getfixturevalue("prefix")
+    create(client, prefix)
+    dynamo = Dynamo(client, prefix)
+    return lambda scope: DynamoNodes(dynamo, now_ms, scope)
 
 
 @pytest.fixture
-def threads(connections: Connections) -> Iterator[Threads]:
-    store = threads_in(connections)
-    with store.session():
-        yield store
+def resting(connections: Connections, nodes_of: NodesOf) -> Threads:
+    return threads_in(connections, nodes=nodes_of(""))
+
+
+@pytest.fixture
+def threads(resting: Threads) -> Iterator[Threads]:
+    with resting.session():
+        yield resting
 
 
 @given(mails=contract.mails, data=st.data())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_readers_see_what_everything_at_once_says(
-    connections: Connections, mails: list[tuple[int, list[int], int, bool]], data: st.DataObject
+    connections: Connections,
+    nodes_of: NodesOf,
+    mails: list[tuple[int, list[int], int, bool]],
+    data: st.DataObject,
 ) -> None:
     """In any order, with a settle at any time; each example is a scope of its own in one database."""
     scope = secrets.token_hex(4)
-    threads = threads_in(connections, scope)
+    threads = threads_in(connections, scope, nodes_of(scope))
     everything = [
         contract.of_numbers(n, own, cites, subject, reply=re) for n, (own, cites, subject, re) in enumerate(mails, 1)
     ]

@@ -37,6 +37,7 @@ _AGAIN = (
     errors.QueryCanceled,
     errors.ReadOnlySqlTransaction,  # the writer has become a reader: a failover
     errors.IdleInTransactionSessionTimeout,
+    errors.CheckViolation,  # no table has checks but for partitions: the row was on its way to the default one when its own was made
 )
 _AGAIN_CLASSES = (
     "08",
