@@ -1,5 +1,8 @@
 """A deterministic scheduler: the real weave and settle, stopped before every single step that they take on the store.
 
+The store gives as little as `ports` lets it: a rough read may be any old state of each node, and a look is as old as this worker's last
+write to the node.
+
 `Steps` stands between them and the store. It splits each batch into calls of one item, as a store may ("each item is atomic,
 a batch need not be"), and gives control back before each. An `Actor` is one worker or one settle that goes on step by
 step, can be left standing as long as one likes, and can be killed between any two steps.
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from random import Random
 from typing import Any
 
 from greenlet import greenlet
@@ -34,16 +38,40 @@ from mailloom.ports import (
 from mailloom.stores.memory import MemoryThreads
 
 
+class _Past(dict[NodeName, Node]):
+    """Nodes with all that each has ever been: virtual at first."""
+
+    def __init__(self) -> None:
+        self.past: dict[NodeName, list[Node]] = {}
+
+    def __setitem__(self, name: NodeName, node: Node) -> None:
+        self.past.setdefault(name, [Node(name)]).append(node)
+        super().__setitem__(name, node)
+
+    def setdefault(self, name: NodeName, node: Node) -> Node:  # type: ignore[override]
+        if name not in self:
+            self[name] = node
+        return self[name]
+
+
+class Remembering(MemoryThreads):
+    """A store whose nodes can be read as they were at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = _Past()
+
+
 class Actor:
-    """A worker or a settle. `work` gets the store that it is to work on."""
+    """A worker or a settle. `work` gets the store that it is to work on. Of what a rough read could tell, `seed` chooses."""
 
     def __init__(
-        self, name: str, store: MemoryThreads, work: Callable[[Threads], object], *, fine: bool = True
+        self, name: str, store: MemoryThreads, work: Callable[[Threads], object], *, fine: bool = True, seed: int = 0
     ) -> None:
         self.name = name
         self.taken = 0
         self.fenced = False
-        self._greenlet = greenlet(lambda: work(Steps(store, self._stop, fine=fine)))
+        self._greenlet = greenlet(lambda: work(Steps(store, self._stop, fine=fine, old=Random(seed))))
         self._greenlet.switch()  # to just before the first step
 
     @property
@@ -85,17 +113,21 @@ class Steps:
     Sets are gone through in order, so that a schedule means the same in every process.
     """
 
-    def __init__(self, store: MemoryThreads, stop: Callable[[], None], *, fine: bool = True) -> None:
+    def __init__(
+        self, store: MemoryThreads, stop: Callable[[], None], *, fine: bool = True, old: Random | None = None
+    ) -> None:
         self.store = store
         self.stop = stop
         self.fine = fine
+        self.old = old or Random(0)
+        self.seen: dict[NodeName, Node] = {}
 
     def session(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def lease(self) -> Steps:
         self.stop()
-        return Steps(self.store.lease(), self.stop, fine=self.fine)
+        return Steps(self.store.lease(), self.stop, fine=self.fine, old=self.old)
 
     def _each(self, items: Iterable[Any]) -> list[list[Any]]:
         """The items, split the way that this store splits a batch."""
@@ -123,14 +155,33 @@ class Steps:
             answers.update(method(some))
         return answers
 
-    def enter(self, names: Collection[NodeName]) -> None:
+    def enter(self, names: Collection[NodeName], *, fresh: Collection[NodeName] = ()) -> None:
+        self.seen.clear()
         self._write(self.store.enter, names)
 
     def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:
-        return self._read(self.store.nodes, names)
+        return self._read(self._rough if rough else self.store.nodes, names)
+
+    def _rough(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+        now = self.store.nodes(names)
+        if not isinstance(self.store.pool, _Past):
+            return now
+        past = self.store.pool.past
+        return {name: self.old.choice([now[name], past[name][0], self.old.choice(past[name])]) for name in now}
+
+    def look(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+        """As old as it may be."""
+        return {**self._read(self.store.nodes, set(names) - self.seen.keys()), **self._known(names)}
+
+    def _known(self, names: Collection[NodeName]) -> dict[NodeName, Node]:
+        return {name: self.seen[name] for name in names if name in self.seen}
 
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
-        return self._changes(self.store.swing, changes)
+        return self._changes(lambda some: self._seeing(self.store.swing(some), [name for name, _, _ in some]), changes)
+
+    def _seeing(self, answers: Sequence[Any], names: Collection[NodeName]) -> Sequence[Any]:
+        self.seen.update(self.store.nodes(names))
+        return answers
 
     def stamp(self, stamps: Sequence[Stamp]) -> None:
         self._write(self.store.stamp, stamps)
@@ -156,7 +207,7 @@ class Steps:
         return self._read(self.store.linked, keys)
 
     def note(self, notes: Sequence[KeyNote]) -> Sequence[tuple[KeyItem, KeyItem]]:
-        return self._changes(self.store.note, notes)
+        return self._changes(lambda some: self._seeing(self.store.note(some), [note.key for note in some]), notes)
 
     def keys(self, names: Collection[NodeName]) -> Mapping[NodeName, KeyItem]:
         return self._read(self.store.keys, names)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 import pytest
-from schedule import Actor
+from schedule import Actor, Remembering
 from test_threads_sets import Mail, any_mails, best, drain, focused, low_thresholds, several, stated, wrong
 
 from mailloom.ports import Stated, Threads
@@ -60,6 +60,7 @@ def two_actors(
     choose = r.choice(WAYS)
     settled, fine = r.choice(["never", "after each", "before the last"]), r.random() < 0.5
     company = len(late) > 1 and r.random() < 0.5
+    old = r.getrandbits(20)
 
     def other(threads: Threads) -> None:
         if company:
@@ -67,7 +68,7 @@ def two_actors(
         settle(threads, choose=choose)
 
     def begin() -> tuple[MemoryThreads, Actor, Actor]:
-        store = MemoryThreads()
+        store = Remembering()
         for s in first:
             if settled == "before the last" and s is first[-1]:
                 drain(store, choose)
@@ -78,8 +79,8 @@ def two_actors(
             weave(store, late[:1])
         return (
             store,
-            Actor("settle", store, other, fine=fine),
-            Actor("worker", store, weaving(late[1:] if company else late), fine=fine),
+            Actor("settle", store, other, fine=fine, seed=old),
+            Actor("worker", store, weaving(late[1:] if company else late), fine=fine, seed=old + 1),
         )
 
     return mails, begin, everything, choose
@@ -166,7 +167,7 @@ class Play:
         self.choose = self.r.choice(WAYS)
         self.limit = self.r.choice([1, 2, 1000])
         self.fine = self.r.random() < 0.7
-        self.store = MemoryThreads()
+        self.store = Remembering()
         self.batches = self.cut()
         self.begin()
         self.workers: list[tuple[Actor, list[Stated]]] = []
@@ -224,14 +225,18 @@ class Play:
         while self.batches and len(self.workers) < most:
             batch = self.batches.pop()
             name = f"worker {[s.message[-1] for s in batch]}"
-            self.workers.append((Actor(name, self.store, weaving(batch), fine=self.fine), batch))
+            self.workers.append(
+                (Actor(name, self.store, weaving(batch), fine=self.fine, seed=self.r.getrandbits(20)), batch)
+            )
         if self.store.marks and not self.settles:
             self.take_over()
 
     def take_over(self) -> Actor:
         self.seen["settle"] += 1
         name = f"settle {self.seen['settle']}"
-        self.settles.append(Actor(name, self.store, settling(self.choose, self.limit), fine=self.fine))
+        self.settles.append(
+            Actor(name, self.store, settling(self.choose, self.limit), fine=self.fine, seed=self.r.getrandbits(20))
+        )
         return self.settles[-1]
 
     def preempt(self, now: Actor, others: Sequence[Actor]) -> Actor | None:
@@ -339,7 +344,7 @@ def test_tight_races_end_alike_at_every_place(name: str) -> None:
         settle(threads, choose=best)
 
     def begin() -> tuple[MemoryThreads, Actor, Actor]:
-        store = MemoryThreads()
+        store = Remembering()
         weave(store, [stated(mail) for mail in before])
         drain(store, best)
         weave(store, [stated(mail) for mail in marked])

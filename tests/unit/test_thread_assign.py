@@ -67,8 +67,11 @@ class Calm:
     def __init__(self, flaky: Flaky) -> None:
         self.flaky = flaky
 
-    def enter(self, names: Collection[NodeName]) -> None:
+    def enter(self, names: Collection[NodeName], *, fresh: Collection[NodeName] = ()) -> None:
         self.flaky.enter(names)
+
+    def look(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+        return self.flaky.look(names)
 
     def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:
         return self.flaky.nodes(names)

@@ -62,7 +62,8 @@ class Row(NamedTuple):
 
 class Delivery(NamedTuple):
     """One arrival of one mail: a ledger row, and the copy's provenance. `generation` counts how often its place was found with
-    other content, `read_at` is when its bytes were read (ms), `state` is stored, duplicate or rejected.
+    other content, `read_at` is when its bytes were read (ms), `state` is stored, duplicate or rejected. `object` is the version id,
+    else the etag, of what lay in object storage: there an overwritten key is a delivery of its own, and `generation` is 0.
     """
 
     origin: Origin
@@ -74,6 +75,7 @@ class Delivery(NamedTuple):
     trace: bytes
     reason: str
     version: str
+    object: str = ""
 
 
 class Messages(Protocol):

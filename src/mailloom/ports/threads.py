@@ -171,13 +171,23 @@ class Place(NamedTuple):
 class Pools(Protocol):
     """The union-find."""
 
-    def enter(self, names: Collection[NodeName]) -> None:
-        """Put each node that is absent, as its own parent. A store may take every name for one that was entered."""
+    def enter(self, names: Collection[NodeName], *, fresh: Collection[NodeName] = ()) -> None:
+        """Put each node that is absent, as its own parent. A store may take every name for one that was entered.
+
+        A worker's batch begins with it. Of the names, the `fresh` ones are most likely absent, so that a store may write them
+        without reading them first.
+        """
         ...
 
     def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:
         """The nodes of these names; one that was never entered is left out, or its own parent. A `rough` read may miss what others
         wrote lately, and so be cheaper.
+        """
+        ...
+
+    def look(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+        """The nodes as they were when this batch last swung or noted each, with or without success, or as they are now: all that a
+        worker needs to know once it has written (thread/weave.py). It may cost less than `nodes`.
         """
         ...
 

@@ -64,13 +64,16 @@ class MemoryThreads:
 
         return MemoryThreads(self, check)
 
-    def enter(self, names: Collection[NodeName]) -> None:
+    def enter(self, names: Collection[NodeName], *, fresh: Collection[NodeName] = ()) -> None:  # noqa: ARG002
         self.check()
         for name in names:
             self.pool.setdefault(name, Node(name))
 
     def nodes(self, names: Collection[NodeName], *, rough: bool = False) -> Mapping[NodeName, Node]:  # noqa: ARG002
         return {name: self.pool[name] for name in names if name in self.pool}
+
+    def look(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
+        return self.nodes(names)
 
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
         self.check()

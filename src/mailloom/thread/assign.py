@@ -23,8 +23,16 @@ class Joined(NamedTuple):
 
 
 def assign(threads: Pools, stated: Sequence[Stated]) -> list[Joined]:
-    """Join each message with the keys that it states, but not through a key that is dead. The nodes must have been entered."""
-    read = threads.nodes({link.key for s in stated for link in s.links})
+    """Join each message with the keys that it states, but not through a key that is dead. The nodes must have been entered, and the
+    evidence stored.
+
+    An old answer will do as long as it says alive: a key that has died meanwhile is one that dies just before the union, which
+    the worker's look at it finds. One that says dead will not: had the key been revived before the evidence was there, settle
+    would not know of this message, and the look would find nothing odd.
+    """
+    keys = {link.key for s in stated for link in s.links}
+    read = dict(threads.nodes(keys, rough=True))
+    read.update(threads.nodes({key for key, node in read.items() if node.dead}))
     pairs = [
         (message_node(s.message), link.key)
         for s in stated

@@ -47,6 +47,8 @@ was found on two lists (most quotes are found by their heads, too), and every ma
 OUTERMOST, DEEPER = 1000, 900  # in thousandths, what the head of a quote tells, and that of one inside
 HEADS = 4  # of quotes: who is answered, and whom that answered
 MAX_INSIDE = 3  # mail with more attached or forwarded messages side by side is a digest: it answers none of them
+SHARED = frozenset((b"s", b"r", b"a", b"k"))
+"""Kinds of clues that many mails own: subjects, replies, again, tickets."""
 FAR = 1 << 16  # days since 1970 that two bytes hold: up to 2149
 
 
@@ -117,6 +119,11 @@ def _at_minute(who: bytes, minute: int) -> bytes:
 def writer(clue: ClueName) -> bytes:
     """Whom a clue of the kind "wrote" names, b"" for another kind."""
     return clue[3:-1] if clue[2:3] == b"w" else b""
+
+
+def is_shared(clue: ClueName) -> bool:
+    """Whether other mail mostly owns or asks for it already: it is named by a subject or a ticket. A store may look before it writes."""
+    return clue[2:3] in SHARED
 
 
 def _heads(nested: Sequence[Nested], sent: int) -> Iterator[_Head]:

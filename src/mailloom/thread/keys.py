@@ -50,6 +50,11 @@ def nodes_of(stated: Stated) -> list[NodeName]:
     return [message_node(stated.message), *(link.key for link in stated.links)]
 
 
+def own_nodes(stated: Stated) -> list[NodeName]:
+    """The message's node and those of the keys that it owns: nobody has met most of them before."""
+    return [message_node(stated.message), *(link.key for link in stated.links if link.owns)]
+
+
 def key_name(kind: str, value: str | bytes) -> NodeName:
     """17 bytes. 128 bits of SHA-256: nobody can make two ids meet on purpose at a price worth paying."""
     return b"\x01" + _hash(kind, value)[:16]

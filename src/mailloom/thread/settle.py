@@ -9,7 +9,7 @@ marks. A crash between any two writes leaves the marks, and the next settle does
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -40,13 +40,20 @@ class Settled:
     changed: int = 0
 
 
-def settle(threads: Threads, *, choose: Choose = decide, limit: int = BATCH, why: str = "") -> Settled:
-    """Look at the marked messages until none is left; the feed says `why`, where that is known. Raises Fenced where another settle
-    takes over.
+def settle(
+    threads: Threads,
+    *,
+    choose: Choose = decide,
+    limit: int = BATCH,
+    why: str = "",
+    stopped: Callable[[], bool] = lambda: False,
+) -> Settled:
+    """Look at the marked messages, `limit` at a time, until none is left or it is stopped; the feed says `why`, where that is known. Raises
+    Fenced where another settle takes over.
     """
     fenced = threads.lease()
     total = Settled()
-    while True:
+    while not stopped():
         with fenced.session():
             marks = fenced.dirty(limit)
             if not marks:
@@ -266,7 +273,12 @@ class _Pass:
             self.wrote = True
 
     def name(self) -> None:
-        """conv: set where a pool holds more than one component or hangs on a dead key; else cleared, and the root names it."""
+        """conv: set where a pool holds more than one component or hangs on a dead key; else cleared, and the root names it.
+
+        A union of many names that was cut short may have joined two components whose way to each other leads through a key that was
+        not joined, and then died: nothing that is gathered leads from one to the other. The root of the pool tells of it, and so it is
+        a seed from then on; and who states a dead key keeps its conv.
+        """
         low = components([*self.edges, *((name, name) for name in self.seen)])
         members: dict[NodeName, list[NodeName]] = defaultdict(list)
         for node, least in low.items():
@@ -274,6 +286,7 @@ class _Pass:
         root = roots(self.threads, {*members, *(key for _, key in self.through_dead)})
         shared = Counter(root[least] for least in members)
         hangs = {low[node] for node, key in self.through_dead if root[key] == root[low[node]]}
+        torn = {low[node] for node, _ in self.through_dead}
         now = self.threads.nodes(low.keys())
         stamps = []
         for least, nodes in members.items():
@@ -282,7 +295,12 @@ class _Pass:
                 if least in self.flips and self.dead_now[least] and now[least].conv is None:
                     stamps.append(Stamp(least, conv=least))
                 continue
-            want = least if shared[root[least]] > 1 or least in hangs else None
+            keeps = least in torn and any(now[node].conv is not None for node in nodes)
+            if root[least] != least and root[least] not in self.seen:
+                self.seeds.add(MessageId(root[least][1:]))
+                self.wrote = True
+            needs = shared[root[least]] > 1 or least in hangs or root[least] != least
+            want = least if needs or keeps else None
             stamps += [Stamp(node, conv=want or CLEAR) for node in nodes if now[node].conv != want]
             self.after.update(
                 (MessageId(node[1:]), MessageId((want or root[least])[1:])) for node in nodes if node[0] == 0

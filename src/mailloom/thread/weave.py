@@ -3,6 +3,17 @@
 Nodes, then the evidence; unions, not through dead keys; key items, asks, clue items; then a look at what others did
 meanwhile; marks last. *Dirty* is a state, not an event: a replay after a crash finds the same reasons again. A plain reply to a
 stored message never is.
+
+How late the look must be (`Pools.look` gives a node as it was at this batch's last write to it, or later):
+
+- What settle stamps while it knows of this message needs no look: after each stamp it reads everything again, evidence first, and
+  joins and names all that the message states. It knows of it if the evidence was there before the stamp. So any look after
+  `state` finds what settle did without knowing it: for the message's own node and its twins, which can't die, the swing is late enough.
+- The flag `dead` is the one stamp after which settle reads nothing. A key may die between its union and that stamp, so a key is
+  looked at after the union. Its note is: it comes after the unions, and it reads item and node in one atomic step. If the note comes
+  before settle's last reading of the item, settle counts it; if later, the key bears the conv that settle gave it before
+  that reading, or is dead.
+- A note that changes nothing is a reading of the item now, never of what was known of it before.
 """
 
 from __future__ import annotations
@@ -13,12 +24,13 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, KeyItem, KeyNote, Link, NodeName, Stated, Threads
 from mailloom.thread.assign import Joined, assign
 from mailloom.thread.decide import is_asking
-from mailloom.thread.keys import WITHOUT_ITEM, is_common, is_dead, nodes_of, note_of
+from mailloom.thread.keys import WITHOUT_ITEM, is_common, is_dead, nodes_of, note_of, own_nodes
 
 
 def weave(threads: Threads, batch: Sequence[Stated]) -> list[Joined]:
     """Bring a batch of messages into the threads; the pools that were joined. Messages that settle must look at are marked."""
-    threads.enter({name for stated in batch for name in nodes_of(stated)})
+    names = {name for stated in batch for name in nodes_of(stated)}
+    threads.enter(names, fresh={name for stated in batch for name in own_nodes(stated)})
     threads.state(batch)
     joined = assign(threads, batch)
     items = _note(threads, batch)
@@ -69,7 +81,7 @@ def _look(threads: Threads, batch: Sequence[Stated], items: dict[NodeName, KeyIt
     what is linked to its nodes after it is there: one of both sees the other.
     """
     names = {name for s in batch for name in nodes_of(s)}
-    seen = threads.nodes(names)
+    seen = threads.look(names)
     odd = {name for name, node in seen.items() if node.conv is not None or node.dead}
     odd |= {key for key, item in items.items() if is_dead(item) != seen[key].dead}
     odd |= {place.name for place in threads.places(names)}

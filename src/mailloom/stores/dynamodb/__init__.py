@@ -1,0 +1,20 @@
+"""DynamoDB: nodes of the threads with their key items, clue items, the ledger of deliveries. Layout and cost: docs/dynamodb.md."""
+
+from mailloom.stores.dynamodb.ledger import Books, DynamoLedger, Entry
+from mailloom.stores.dynamodb.nodes import Cache, DynamoNodes
+from mailloom.stores.dynamodb.statements import Dynamo
+from mailloom.stores.dynamodb.tables import CLUES, LEDGER, NODES, TABLES, create
+
+__all__ = [
+    "CLUES",
+    "LEDGER",
+    "NODES",
+    "TABLES",
+    "Books",
+    "Cache",
+    "Dynamo",
+    "DynamoLedger",
+    "DynamoNodes",
+    "Entry",
+    "create",
+]
