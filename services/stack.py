@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -27,6 +28,10 @@ from services.servers import HOST, NOBODY, SERVERS, Launch, Room, as_nobody, url
 
 # What `make services` starts and stops.
 DESK = ROOT / "build" / "services"
+
+
+class Ended(Unavailable):
+    """A server ended by itself."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,20 @@ def save(name: str, folder: Path, running: Running) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
+    """Ports that nobody listens on now, below those that the kernel gives to clients.
+
+    From among the clients' a server could lose its port while it is down: to a client of anything, or even to its own
+    client, whose attempt to reach the port from that same port would succeed.
+    """
+    found: list[int] = []
     with contextlib.ExitStack() as opened:
-        sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
+        while len(found) < count:
+            port = random.randrange(15000, 32000)  # noqa: S311  no secret
+            held = opened.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                held.bind((HOST, port))
+                found.append(port)
+    return found
 
 
 def spawn(launch: Launch, log: Path, data: Path, *, nobody: bool) -> int:
@@ -110,13 +123,14 @@ def wait(name: str, running: Running) -> None:
     """Come back when the server answers.
 
     Raises:
-        Unavailable: it ended, or its time was up; with the last lines of its log.
+        Ended: it did before it answered.
+        Unavailable: its time was up. Both with the last lines of its log.
     """
     server = SERVERS[name]
     end = time.monotonic() + server.limit
     while not server.up(running.port):
         if running.process() is None:
-            raise Unavailable(f"{name} ended before it answered{tail(running)}")
+            raise Ended(f"{name} ended before it answered{tail(running)}")
         if time.monotonic() > end:
             raise Unavailable(f"{name} did not answer within {server.limit:.0f} s{tail(running)}")
         time.sleep(0.1)
@@ -143,27 +157,38 @@ def start(names: Iterable[str], folder: Path = DESK, ports: dict[str, int] | Non
     return {name: future.result() for name, future in begun.items()}
 
 
-def start_one(name: str, folder: Path, port: int) -> Running:
+def start_one(name: str, folder: Path, port: int, *, tries: int = 3) -> Running:
     with locked(folder / f"{name}.lock"):
         old = load(folder).get(name)
         if old and old.process():
             return old
         if old:
             end(name, folder, old)
-        free, port2 = free_ports(2)
-        room = Room(Path(tempfile.mkdtemp(prefix=f"mailloom-{name}-")), port or free, port2)
-        try:
-            running = begin(name, folder, room)
-        except BaseException:
-            shutil.rmtree(room.data, ignore_errors=True)
-            raise
-        save(name, folder, running)
-        try:
-            wait(name, running)
-        except BaseException:
-            end(name, folder, running)
-            raise
-        return running
+        while True:
+            tries -= 1
+            try:
+                return start_new(name, folder, port)
+            except Ended:
+                # Somebody may have taken the free port meanwhile.
+                if port or not tries:
+                    raise
+
+
+def start_new(name: str, folder: Path, port: int) -> Running:
+    free, port2 = free_ports(2)
+    room = Room(Path(tempfile.mkdtemp(prefix=f"mailloom-{name}-")), port or free, port2)
+    try:
+        running = begin(name, folder, room)
+    except BaseException:
+        shutil.rmtree(room.data, ignore_errors=True)
+        raise
+    save(name, folder, running)
+    try:
+        wait(name, running)
+    except BaseException:
+        end(name, folder, running)
+        raise
+    return running
 
 
 def again(name: str, folder: Path) -> Running:

@@ -15,6 +15,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGING = ROOT / "packaging"
+sys.path.insert(0, str(PACKAGING))
+
+import lambda_zip  # noqa: E402
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -88,6 +91,37 @@ def test_no_secret_and_nothing_needless_goes_in() -> None:
     }
     assert copied == let_in
     assert all((ROOT / path).exists() for path in let_in)
+
+
+def test_a_zip_too_large_for_lambda_fails_and_tells_what_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def install(uv: Path, target: Path, arch: str, python: str, room: Path) -> None:
+        for name, size in {"big/code.py": 3000, "small.py": 10, "big/tests/test_code.py": 9999}.items():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(b"#" * size)
+
+    monkeypatch.setattr(lambda_zip, "install", install)
+    monkeypatch.setattr(sys, "argv", ["lambda_zip.py", "--out", str(tmp_path)])
+    assert lambda_zip.main() == 0
+    made = list(tmp_path.glob("*.zip"))
+    with zipfile.ZipFile(made[0]) as archive:
+        assert archive.namelist() == ["big/code.py", "small.py"]
+    made[0].unlink()
+    monkeypatch.setattr(lambda_zip, "LIMIT", 3009)
+    assert lambda_zip.main() == 1
+    assert "big" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_left_out_is_in_the_lock_and_goes_with_its_hashes() -> None:
+    lock = (ROOT / "requirements" / "aws.txt").read_text(encoding="utf-8")
+    names = {name.lower() for name in re.findall(r"^(\S+?)==", lock, re.MULTILINE)}
+    left = set(re.findall(r"^(\S+?)==", lambda_zip.wanted(lock), re.MULTILINE))
+    assert lambda_zip.LEFT_OUT.keys() <= names
+    assert names - {name.lower() for name in left} == lambda_zip.LEFT_OUT.keys()
+    blocks = re.split(r"^(?=\S+==)", lambda_zip.wanted(lock), flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in block for block in blocks)
 
 
 IMPORT = """

@@ -136,6 +136,17 @@ def test_a_server_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None
     assert stack.load(tmp_path) == {}
 
 
+def test_a_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from services import stack
+
+    free = stack.free_ports(2)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        answers = [[taken.getsockname()[1], free[0]], free]
+        monkeypatch.setattr(stack, "free_ports", lambda count: answers.pop(0))
+        assert stack.start(["valkey"], tmp_path)["valkey"].port == free[0]
+    assert stack.stop(folder=tmp_path) == ["valkey"]
+
+
 def test_a_run_that_was_killed_is_tidied_up_by_the_next() -> None:
     import servers
     from services import stack

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -100,8 +101,15 @@ class Proxy:
         self._reset_all()
 
     async def _listen(self) -> None:
-        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        while self._listener is None:
+            # Not a port that the kernel gives to clients: while nobody listens, one of them could take it.
+            port = self.port or random.randrange(15000, 32000)
+            try:
+                self._listener = await asyncio.start_server(self._serve, "127.0.0.1", port)
+            except OSError:
+                if self.port:
+                    raise
+        self.port = port
 
     async def _end(self) -> None:
         self._stop_listening()

@@ -116,6 +116,12 @@ def test_a_process_that_took_over_an_id_is_not_ours() -> None:
     assert me.process() is None
 
 
+def test_ports_are_none_that_a_client_could_get() -> None:
+    ports = stack.free_ports(50)
+    assert len(set(ports)) == 50
+    assert max(ports) < 32768  # Linux gives clients those from here on, other systems higher ones
+
+
 def test_the_command_tells_names_and_variables(tmp_path: Path) -> None:
     def command(*words: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "services", *words]
