@@ -12,7 +12,24 @@ from mailloom.stores.dynamodb.tables import CLUES, NODES
 from mailloom.stores.memory import MemoryThreads
 
 IN_DYNAMODB = ("enter", "nodes", "look", "swing", "stamp", "note", "keys", "hint", "clues", "session")
-IN_MEMORY = "state stated linked ask asking draw drawn mark dirty unmark tell place put undo edits places".split()
+IN_MEMORY = [
+    "state",
+    "stated",
+    "linked",
+    "ask",
+    "asking",
+    "draw",
+    "drawn",
+    "mark",
+    "dirty",
+    "unmark",
+    "tell",
+    "place",
+    "put",
+    "undo",
+    "edits",
+    "places",
+]
 
 
 class Halves:
