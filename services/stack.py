@@ -166,6 +166,27 @@ def start_one(name: str, folder: Path, port: int) -> Running:
         return running
 
 
+def again(name: str, folder: Path) -> Running:
+    """Start a server that was killed: at its old port, with what it kept of its data.
+
+    PostgreSQL and OpenSearch keep what they had acknowledged; Valkey, DynamoDB Local and ministack come back empty.
+
+    Raises:
+        Unavailable: it didn't come up.
+    """
+    with locked(folder / f"{name}.lock"):
+        old = load(folder)[name]
+        kill(old, signal.SIGKILL)
+        # PostgreSQL believes that its predecessor runs for as long as init has not taken note of its end.
+        limit = time.monotonic() + 10
+        while psutil.pid_exists(old.pid) and time.monotonic() < limit:
+            time.sleep(0.05)
+        running = begin(name, folder, Room(Path(old.data), old.port, old.port2))
+        save(name, folder, running)
+        wait(name, running)
+        return running
+
+
 def gone(process: psutil.Process) -> bool:
     """Whether it has ended; whether init has taken note of that doesn't matter."""
     try:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,17 +40,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        folder = Path(os.environ.pop(FOLDER))
-        stack.stop(folder=folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(Path(os.environ.pop(FOLDER)))
+
+
+def remove(folder: Path) -> None:
+    """Stop the servers of a test run, and those that a test had for itself."""
+    for each in (folder, *folder.glob("*/")):
+        stack.stop(folder=each)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep() -> None:
     """Stop what a test run left that was killed."""
     for folder in (ROOT / "build" / "services-run").glob("[0-9]*"):
         if not psutil.pid_exists(int(folder.name)):
-            stack.stop(folder=folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +74,54 @@ def server(server_missing: Callable[[str], NoReturn]) -> Callable[[str], str]:
         return known[name]
 
     return have
+
+
+class Own:
+    """A server that is one test's alone, to be killed, held and started again at the same `url`."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name, self._folder = name, folder
+        self._running = stack.start([name], folder)[name]
+        self.url = url(name, self._running.port)
+        self.port = self._running.port
+
+    def kill(self, sign: signal.Signals = signal.SIGKILL) -> None:
+        """End it by this signal; comes back when it has ended."""
+        stack.kill(self._running, sign)
+
+    def start(self) -> None:
+        """Start it again. PostgreSQL and OpenSearch have their data then, the others are empty."""
+        self._running = stack.again(self._name, self._folder)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let it not run for a while: connections stay open, nothing answers."""
+        process = self._running.process()
+        assert process is not None
+        family = [process, *process.children(recursive=True)]
+        for each in family:
+            each.suspend()
+        try:
+            yield
+        finally:
+            for each in family:
+                each.resume()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path, server_missing: Callable[[str], NoReturn]) -> Iterator[Callable[[str], Own]]:
+    """own_server(name) -> a server of this test's own, stopped when the test ends."""
+    folder = Path(os.environ[FOLDER]) / tmp_path.name
+
+    def begin(name: str) -> Own:
+        try:
+            return Own(name, folder)
+        except Unavailable as error:
+            server_missing(str(error))
+
+    yield begin
+    stack.stop(folder=folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

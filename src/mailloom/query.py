@@ -12,10 +12,12 @@ address of a web page does no harm.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
+from mailloom.mail.model import MessageId
 from mailloom.ports import UserError
 
 MAX_TEXT = 10_000  # characters; what people type has some hundred, and a list of more is better joined in SQL
@@ -89,6 +91,34 @@ class Query:
     all: tuple[Node, ...]
 
 
+# ------------------------------------------------------------------------------------------------ answering
+Members: TypeAlias = Callable[[str], Sequence[MessageId]]
+"""What an id in `thread:` names -> the messages of its conversation. Raises for an id that names nothing."""
+
+
+class Found(NamedTuple):
+    """A message that answers a query; `twins` are others that answer it with the same content."""
+
+    id: MessageId
+    twins: int
+
+
+class Finder(Protocol):
+    """An index of messages that answers queries."""
+
+    def find(self, query: Query, members: Members, limit: int) -> Sequence[Found]:
+        """At most `limit` messages: best first where there are words, else newest first. Twins count once, by the oldest.
+
+        Raises QueryError where nothing is left to search for.
+        """
+        ...
+
+    def count(self, query: Query, members: Members) -> int:
+        """How many messages answer, twins counted each."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------ reading
 def read(text: str) -> Query:
     """Text as typed -> Query. Raises QueryError."""
     if len(text) > MAX_TEXT:
@@ -238,6 +268,34 @@ def _filter(name: str, value: str, at: int) -> Filter:
     if name == "has" and (value := value.lower().removesuffix("s")) not in HAS:
         raise QueryError(f"has: knows {', '.join(HAS)}", at)
     return Filter(name, value)  # type: ignore[arg-type]  # the other names are dealt with above
+
+
+# ------------------------------------------------------------------------------------------------ what an index sees of it
+def prune(query: Query, sees: Callable[[str], bool]) -> list[Node]:
+    """What must hold, without words in which the index sees nothing, such as "&": they are in every mail and in none.
+
+    Raises QueryError where nothing is left to search for.
+    """
+    nodes = [pruned for node in query.all if (pruned := _pruned(node, sees)) is not None]
+    if query.all and not nodes:
+        raise QueryError(f"there is nothing to search for in {query.text.strip()!r}: a word has a letter or a digit", 0)
+    return nodes
+
+
+def _pruned(node: Node, sees: Callable[[str], bool]) -> Node | None:
+    if isinstance(node, Word):
+        if sees(node.text):
+            return node
+        if node.column:
+            raise QueryError(f"there is no letter or digit to search for in {node.text!r}", node.at)
+        return None
+    if isinstance(node, Not):
+        inner = _pruned(node.of, sees)
+        return None if inner is None else Not(inner)
+    if isinstance(node, Filter):
+        return node
+    kept = tuple(pruned for part in node.of if (pruned := _pruned(part, sees)) is not None)
+    return type(node)(kept) if len(kept) > 1 else (kept[0] if kept else None)
 
 
 # ------------------------------------------------------------------------------------------------ dates

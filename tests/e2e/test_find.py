@@ -15,11 +15,12 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from mailloom.archive import Archive, conversations, open_archive
+from mailloom.archive import Archive, open_archive
 from mailloom.cli import draw, group, thread_view
 from mailloom.flow.transform import refuse
 from mailloom.mail.model import MessageId
 from mailloom.run.ingest import ingest
+from mailloom.stores.sqlite import conversations
 from mailloom.thread.tree import Twig
 from mailloom.wire import open_for_writing
 

@@ -72,7 +72,7 @@ def outdated(request: pytest.FixtureRequest, mail: Path, tmp_path_factory: pytes
     """An archive whose threads were derived by other rules."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mailloom.flow.transform.evidence", OTHER_RULES[request.param])
-        patch.setattr("mailloom.wire.RULES", "0")
+        patch.setattr("mailloom.wire.embedded.RULES", "0")
         return brought_in(tmp_path_factory.mktemp("outdated") / "archive", mail)
 
 

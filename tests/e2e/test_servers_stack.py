@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import socket
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -79,3 +82,68 @@ def test_all_listen_on_loopback_only(server: Callable[[str], str]) -> None:
             assert connection.laddr.ip in {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, connection
             seen.add(connection.laddr.port)
     assert seen == ports
+
+
+def test_postgres_keeps_its_data_over_a_kill(own_server: Callable[[str], Any]) -> None:
+    import psycopg
+
+    own = own_server("postgres")
+    with psycopg.connect(own.url) as connection:
+        connection.execute("create table kept (n int)")
+    own.kill()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(own.url, connect_timeout=2)
+    own.start()
+    with psycopg.connect(own.url) as connection:
+        assert connection.execute("select count(*) from kept").fetchone() == (0,)
+
+
+def test_a_held_server_accepts_and_is_silent(own_server: Callable[[str], Any]) -> None:
+    import redis
+
+    own = own_server("valkey")
+    with redis.Redis.from_url(own.url, socket_timeout=0.2, retry=None) as client:
+        assert client.ping()
+        with own.held(), pytest.raises(redis.TimeoutError):
+            client.ping()
+        assert client.ping()
+
+
+def test_stop_leaves_no_process_and_no_data(tmp_path: Path) -> None:
+    from services import stack
+    from services.servers import SERVERS
+
+    fast = [name for name in SERVERS if name != "opensearch"]
+    begun = stack.start(fast, tmp_path)
+    families = [[running.process(), *running.process().children(recursive=True)] for running in begun.values()]
+    assert stack.start(fast, tmp_path) == begun  # what runs is left alone
+    assert sorted(stack.stop(folder=tmp_path)) == sorted(fast)
+    assert [process for family in families for process in family if not stack.gone(process)] == []
+    assert [running.data for running in begun.values() if Path(running.data).exists()] == []
+    assert stack.load(tmp_path) == {}
+    assert stack.stop(folder=tmp_path) == []
+
+
+def test_a_server_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
+    from services import stack
+    from services.fetch import Unavailable
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Unavailable, match=r"(?s)valkey .*valkey.log ends:.*bind") as told:
+            stack.start(["valkey"], tmp_path, {"valkey": port})
+    assert str(tmp_path) in str(told.value)
+    assert stack.load(tmp_path) == {}
+
+
+def test_a_run_that_was_killed_is_tidied_up_by_the_next() -> None:
+    import servers
+    from services import stack
+
+    over = subprocess.Popen(["true"])
+    over.wait()
+    folder = stack.ROOT / "build" / "services-run" / str(over.pid)
+    left = stack.start(["valkey"], folder)["valkey"]
+    servers.sweep()
+    assert left.process() is None
+    assert not folder.exists()

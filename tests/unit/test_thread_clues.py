@@ -12,9 +12,9 @@ from mailloom.mail.identity import identify
 from mailloom.mail.mime import scan
 from mailloom.mail.parse import message
 from mailloom.ports import Stated, Target
-from mailloom.stores.sqlite.threads import dump_stated, load_stated
 from mailloom.thread.batch import derive
 from mailloom.thread.clues import MAX_INSIDE, OWN_ANCHORS, REPLY_SPAN, SPAN, SUBJECT_DAYS
+from mailloom.thread.encoding import dump_stated, load_stated
 from mailloom.thread.evidence import evidence
 
 OFFER = """The new pump arrives on Friday with the truck from the north, so please clear the yard before noon

@@ -71,7 +71,7 @@ class Analysis:
     def __init__(self, archive: Archive, memory: str = "") -> None:
         import duckdb
 
-        self.archive = archive
+        self.archive, connection = archive, archive.connection
         self.spill = tempfile.TemporaryDirectory(prefix="mailloom-", ignore_cleanup_errors=True)
         config: dict[str, Any] = {
             "autoinstall_known_extensions": False,
@@ -83,9 +83,9 @@ class Analysis:
             config["memory_limit"] = memory
         self.duck: duckdb.DuckDBPyConnection = duckdb.connect(config=config)
         self.made: set[str] = set()
-        self.began = not archive.connection.in_transaction
+        self.began = not connection.in_transaction
         if self.began:
-            archive.connection.execute("begin")
+            connection.execute("begin")
 
     def __enter__(self) -> Self:
         return self

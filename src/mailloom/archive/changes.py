@@ -16,7 +16,7 @@ from mailloom.archive.analyse import CHUNK, Analysis
 from mailloom.mail.model import MessageId
 from mailloom.ports import Link, NodeName
 from mailloom.stores.sqlite import Connection
-from mailloom.stores.sqlite.threads import load_stated
+from mailloom.thread.encoding import load_stated
 
 LOOKED_AT = 2000
 """Messages of one change that are looked at: bounds memory and time where rules gone wrong join everything."""

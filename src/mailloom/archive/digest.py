@@ -1,6 +1,6 @@
 """One hash a table over what an archive says, the same for the same mail: whatever the order, the jobs, the kills, the store.
 
-Each table is read in the order of its key and hashed as it comes, in constant memory. What depends on when or from where mail
+Each table is read in the order of its key and hashed as it comes, a row at a time. What depends on when or from where mail
 came is left out: ledger, sources, times, the feed; so are counts of how often a copy was delivered.
 """
 
@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from mailloom.archive.analyse import CHUNK, Analysis
 from mailloom.archive.reading import Archive
+from mailloom.ports import Soft, WholeReader
 from mailloom.schema import unpack
 
-MEMORY = "400MB"  # for DuckDB, which follows the paths of threads; the rest is a row at a time
 Row: TypeAlias = tuple[bytes, ...]
 
 
@@ -31,19 +30,18 @@ class Digest(NamedTuple):
 
 def digest(archive: Archive, *, raw: bool = False) -> list[Digest]:
     """The digest of each table. With `raw` also of the raw bytes' hashes, which differ between an mbox and the files of one."""
-    with Analysis(archive, memory=MEMORY) as analysis:
-        analysis.load(["threads"])
+    whole = archive.whole
+    with archive.snapshot():
         tables = [
-            *_bodies(archive),
-            _hash("evidence", _rows(archive, _EVIDENCE, analysis.epoch)),
-            _hash("links", chain(*(_rows(archive, sql, analysis.epoch) for sql in (_HARD, _SOFT)))),
-            _hash("conversations", _membership(analysis, "thread")),
-            _hash("topics", _membership(analysis, "topic")),
+            *_bodies(whole),
+            _hash("evidence", whole.evidence()),
+            _hash("links", chain(whole.hard_links(), map(_soft, whole.soft_links()))),
+            *_members(whole),
             _hash("hand edits", _edits(archive)),
-            _hash("copies", _rows(archive, _COPIES, archive.scope)),
+            _hash("copies", _once(whole.traces())),
         ]
         if raw:
-            tables.append(_hash("raw", _rows(archive, _RAW, archive.scope)))
+            tables.append(_hash("raw", _once(whole.raws())))
     return tables
 
 
@@ -52,27 +50,13 @@ def overall(tables: Iterable[Digest]) -> str:
     return sha256("".join(f"{t.table} {t.rows} {t.sha256}\n" for t in tables).encode()).hexdigest()
 
 
-# Each query is in the order of the table's key, by an index, so that SQLite sorts nothing. A message's id stands for its
-# content hash: it is made of it.
-_BODIES = "select id, body from messages join bodies using (seq) where scope = ? order by id"
-_EVIDENCE = "select message, body from stated where scope = ? order by message"
-_HARD = """select links.key, links.message from links join nodes on nodes.scope = links.scope and nodes.name = links.key
-  where links.scope = ? and not nodes.dead order by links.key, links.message"""
-_SOFT = """select source, target, kind, cast(weight as text), detail from soft where scope = ? and live
-  order by source, target"""
-_COPIES = """select content_hash, trace from deliveries d join messages m on m.scope = d.scope and m.id = d.message
-  where d.scope = ? and message > x'' order by message, trace"""
-_RAW = """select content_hash, raw_sha256 from deliveries d join messages m on m.scope = d.scope and m.id = d.message
-  where d.scope = ? and message > x'' order by message, raw_sha256"""
+def _once(rows: Iterator[Row]) -> Iterator[Row]:
+    """Of equal rows in a row one: it doesn't matter how often a copy came."""
+    return (row for row, _ in groupby(rows))
 
 
-def _rows(archive: Archive, sql: str, scope: str) -> Iterator[Row]:
-    """The rows of a query, of equal ones one: it doesn't matter how often a copy came."""
-    last = None
-    for row in archive.connection.cursor().execute(sql, (scope,)):
-        if row != last:
-            yield tuple(value if isinstance(value, bytes) else value.encode() for value in row)
-        last = row
+def _soft(link: Soft) -> Row:
+    return (link.source, link.target, link.kind.encode(), str(link.weight).encode(), link.detail.encode())
 
 
 def _edits(archive: Archive) -> list[Row]:
@@ -85,16 +69,21 @@ def _edits(archive: Archive) -> list[Row]:
     return sorted(set(said))
 
 
-def _membership(analysis: Analysis, column: str) -> Iterator[Row]:
-    result = analysis.duck.execute(f"select message, {column} from _threads order by message")  # noqa: S608  "thread" or "topic"
-    while rows := result.fetchmany(CHUNK):
-        yield from rows
+def _members(whole: WholeReader) -> tuple[Digest, Digest]:
+    """Conversations and topics, in one pass."""
+    conversations, topics = _Hash("conversations"), _Hash("topics")
+    for message, conversation, topic in whole.members():
+        conversations.add((message, conversation))
+        topics.add((message, topic))
+    return conversations.digest(), topics.digest()
 
 
-def _bodies(archive: Archive) -> tuple[Digest, Digest]:
-    """Messages, and the messages inside them, in one pass: a body is the record's canonical JSON."""
+def _bodies(whole: WholeReader) -> tuple[Digest, Digest]:
+    """Messages, and the messages inside them, in one pass: a body is the record's canonical JSON. A message's id stands for its
+    content hash: it is made of it.
+    """
     messages, nested = _Hash("messages"), _Hash("nested")
-    for message, body in archive.connection.cursor().execute(_BODIES, (archive.scope,)):
+    for message, body in whole.bodies():
         record = unpack(body)
         messages.add((message, record))
         if b'"nested":[{' in record:  # in a string the quotes would stand behind backslashes

@@ -13,8 +13,7 @@ from typing import Literal, NamedTuple, get_args
 
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import MessageId
-from mailloom.stores.sqlite.sketches import ALL
-from mailloom.thread.keys import MAX_ID, MIN_ID
+from mailloom.ports import ALIKE, Same
 
 Kind = Literal["copies", "twins", "variants", "reused", "near"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -22,7 +21,6 @@ THRESHOLD = 0.8
 """Where two mails are near duplicates: docs/duplicates.md has what was measured at this and other values."""
 COMPARED = 200
 """Others of a kind that one message is compared with: those with the most bands in common, the oldest of them first."""
-_IS_ID = f"length(message_id) between {MIN_ID} and {MAX_ID}"
 
 
 class Duplicate(NamedTuple):
@@ -51,7 +49,7 @@ def duplicates(archive: Archive, message: MessageId, threshold: float = THRESHOL
     """Twins, variants, mails that reuse its Message-ID, then near duplicates of at least `threshold` (0 to 1), the
     most alike first; each other message once, at most COMPARED of a kind. Its copies are `archive.copies(message)`.
     """
-    with archive.connection:  # a snapshot: sketches move when they are packed
+    with archive.snapshot():  # sketches move when they are packed
         twins = archive.twins(message)
         told = {message, *twins}
         same_id = [(kind, other) for kind, other in _same_id(archive, message) if other not in told]
@@ -66,26 +64,17 @@ def duplicates(archive: Archive, message: MessageId, threshold: float = THRESHOL
 
 
 def _same_id(archive: Archive, message: MessageId) -> list[tuple[Kind, MessageId]]:
-    sql = f"""select o.base_subject = m.base_subject, o.id from messages m join messages o using (scope, message_id)
-      where scope = ?1 and m.id = ?2 and o.id <> ?2 and {_IS_ID} order by o.id limit ?3"""  # noqa: S608  constants only
-    rows = archive.connection.execute(sql, (archive.scope, message, COMPARED))
-    return [("variants" if same else "reused", MessageId(other)) for same, other in rows]
+    found = archive.messages.reusing(message, COMPARED)
+    return [("variants" if same else "reused", other) for other, same in found]
 
 
 def _near(
     archive: Archive, message: MessageId, told: set[MessageId], threshold: float
 ) -> Iterator[tuple[MessageId, float]]:
-    sketches = archive.stores.records.sketches
-    seq = archive.connection.execute(
-        "select seq from messages where scope = ? and id = ?", (archive.scope, message)
-    ).get
-    shared = dict(sketches.alike(seq)) if sketches.kept else {}
-    rows = archive.connection.executemany(
-        "select seq, id from messages where seq = ? and scope = ?", [(other, archive.scope) for other in shared]
-    )
-    ranked = sorted((-shared[at], MessageId(other)) for at, other in rows if other not in told)[:COMPARED]
-    equal = [other for bands, other in ranked if -bands >= ALL]
-    like = [other for bands, other in ranked if -bands < ALL]
+    met = archive.messages.alike(message)
+    ranked = sorted((-shared, other) for shared, other in met if other not in told)[:COMPARED]
+    equal = [other for bands, other in ranked if -bands >= ALIKE]
+    like = [other for bands, other in ranked if -bands < ALIKE]
     yield from ((other, 1.0) for other in equal)
     shares = zip(like, likenesses(archive, message, like), strict=True)
     yield from ((other, share) for other, share in shares if share >= threshold)
@@ -104,7 +93,7 @@ def likenesses(archive: Archive, one: MessageId, others: Sequence[MessageId]) ->
 # ------------------------------------------------------------------------------------------------ of an archive
 def groups(archive: Archive, kind: Kind, threshold: float = THRESHOLD) -> list[Group]:
     """All groups of a kind, the one of the most messages first. Memory is some 300 bytes a message of the archive at most."""
-    with archive.connection:  # a snapshot, as above
+    with archive.snapshot():  # as above
         if kind == "copies":
             found = list(_copies(archive))
         elif kind == "near":
@@ -115,36 +104,18 @@ def groups(archive: Archive, kind: Kind, threshold: float = THRESHOLD) -> list[G
 
 
 def _copies(archive: Archive) -> Iterator[Group]:
-    sql = """select message, count(*), sum(length) - min(length) from deliveries indexed by deliveries_message
-      where scope = ? and message > x'' group by message having count(*) > 1"""
-    for message, count, spare in archive.connection.cursor().execute(sql, (archive.scope,)):
-        yield Group("copies", MessageId(message), count, spare, ())
+    for message, count, spare in archive.whole.repeated():
+        yield Group("copies", message, count, spare, ())
 
 
-_SAME: tuple[Kind, ...] = ("twins", "variants")
-# A group's key, and what makes it one: each is a pass over an index or one sort.
-_EQUAL: dict[Kind, tuple[str, str]] = {
-    "twins": ("twin", "select twin from messages where scope = ?1 group by twin having count(*) > 1"),
-    "variants": (
-        "message_id, base_subject",
-        f"""select message_id, base_subject from messages where scope = ?1 and {_IS_ID}
-          group by message_id, base_subject having count(distinct twin) > 1""",  # noqa: S608  constants only
-    ),
-    "reused": (
-        "message_id",
-        f"""select message_id from messages where scope = ?1 and {_IS_ID}
-          group by message_id having count(distinct base_subject) > 1""",  # noqa: S608  constants only
-    ),
-}
+_SAME: tuple[Same, ...] = ("twins", "variants")
 
 
-def _equal(archive: Archive, kind: Kind) -> Iterator[Group]:
+def _equal(archive: Archive, kind: Same) -> Iterator[Group]:
     """Groups by what is equal in the messages' rows."""
-    key, chosen = _EQUAL[kind]
-    sql = f"""select {key}, id, size from ({chosen}) join messages using ({key}) where scope = ?1 order by {key}, id"""  # noqa: S608
-    members: dict[Sequence[object], list[tuple[MessageId, int]]] = defaultdict(list)
-    for *value, message, size in archive.connection.cursor().execute(sql, (archive.scope,)):
-        members[tuple(value)].append((MessageId(message), size))
+    members: dict[tuple[object, ...], list[tuple[MessageId, int]]] = defaultdict(list)
+    for value, message, size in archive.whole.equal(kind):
+        members[value].append((message, size))
     for (first, _), *rest in members.values():
         others = [message for message, _ in rest]
         shares = [1.0] * len(others) if kind == "twins" else likenesses(archive, first, others)

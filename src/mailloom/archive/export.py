@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import orjson
 
-from mailloom.archive.analyse import CHUNK, Analysis
 from mailloom.archive.duplicates import KINDS, groups
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import Address, MessageId, Record
+from mailloom.ports import Member
 from mailloom.schema import arrow_line, arrow_schema, load_record, text_id, unpack
-from mailloom.stores.sqlite.threads import load_stated
 from mailloom.thread.batch import derive
 from mailloom.thread.components import topics
+from mailloom.thread.encoding import load_stated
 from mailloom.thread.policy import Policy
 
 if TYPE_CHECKING:
@@ -32,10 +32,9 @@ if TYPE_CHECKING:
 What = Literal["messages", "threads", "people", "duplicates"]
 Format = Literal["jsonl", "parquet", "csv"]
 Evidence = Literal["all", "headers"]
-Member: TypeAlias = tuple[bytes, bytes, bytes]
 Row: TypeAlias = dict[str, Any]
 
-MEMORY = "400MB"  # for DuckDB, which follows the paths of threads
+CHUNK = 20_000  # lines of one row group of Parquet at most
 GROUP_BYTES = 8 << 20  # JSON bytes that become one row group of Parquet
 _JOINED = "; "
 
@@ -53,36 +52,28 @@ def export(
     dates. With evidence "headers" a thread is what message ids and Thread-Index say: that is derived anew, in memory. `policy` says
     how threads are split.
     """
-    with Analysis(archive, memory=MEMORY) as analysis:
+    with archive.snapshot():
         if what == "people":
             return _write(file, form, _PEOPLE, _people(archive))
         if what == "duplicates":
             return _write(file, form, _DUPLICATES, _duplicates(archive))
-        members = _viewed(archive, _derived(archive) if evidence == "headers" else _members(analysis), policy)
+        members = _derived(archive) if evidence == "headers" else archive.whole.members()
+        members = _viewed(archive, members, policy)
         if what == "threads":
             return _write(file, form, _THREADS, _threads(archive, members))
         return _messages(archive, members, form, file)
 
 
 # ------------------------------------------------------------------------------------------------ membership
-def _members(analysis: Analysis) -> Iterator[Member]:
-    """(message, thread, topic) in the order of messages."""
-    analysis.load(["threads"])
-    result = analysis.duck.execute("select message, thread, topic from _threads order by message")
-    while rows := result.fetchmany(CHUNK):
-        yield from rows
-
-
 def _derived(archive: Archive) -> Iterator[Member]:
-    with archive.snapshot() as scope:
-        rows = archive.connection.cursor().execute("select message, body from stated where scope = ?", (scope,))
-        threads, _ = derive([load_stated(MessageId(message), body) for message, body in rows], soft=False)
-    subjects = "select id, base_subject from messages where scope = ?"
+    """In the order of messages, by headers alone."""
+    stated = [load_stated(message, body) for message, body in archive.whole.evidence()]
+    threads, _ = derive(stated, soft=False)
     groups: dict[bytes, list[tuple[MessageId, bytes]]] = defaultdict(list)
-    for message, subject in archive.connection.cursor().execute(subjects, (archive.scope,)):
+    for message, _, subject in archive.whole.listed():
         groups[threads.get(message, message)].append((message, subject.encode()))
     topic = {message: first for members in groups.values() for message, first in topics(members).items()}
-    return ((message, threads.get(message, message), topic[message]) for message in sorted(topic))
+    return (Member(message, threads.get(message, message), topic[message]) for message in sorted(topic))
 
 
 def _viewed(archive: Archive, members: Iterator[Member], policy: Policy) -> Iterator[Member]:
@@ -90,22 +81,19 @@ def _viewed(archive: Archive, members: Iterator[Member], policy: Policy) -> Iter
     if policy == "never":
         return members
     if policy == "subject":
-        return ((message, topic, topic) for message, _, topic in members)
+        return (Member(message, topic, topic) for message, _, topic in members)
     order: list[MessageId] = []
     threads: dict[bytes, list[MessageId]] = defaultdict(list)
     for message, thread, _ in members:
-        order.append(MessageId(message))
-        threads[thread].append(MessageId(message))
+        order.append(message)
+        threads[thread].append(message)
     group = {one: first for thread in threads.values() for one, first in archive.split(thread, policy).items()}
-    return ((message, group[message], group[message]) for message in order)
+    return (Member(message, group[message], group[message]) for message in order)
 
 
 # ------------------------------------------------------------------------------------------------ threads, people
 def _threads(archive: Archive, members: Iterable[Member]) -> Iterator[Row]:
-    named = archive.connection.cursor().execute(
-        "select id, message_id from messages where scope = ? order by id", (archive.scope,)
-    )
-    for (_, message_id), (message, thread, topic) in zip(named, members, strict=True):
+    for (_, message_id, _), (message, thread, topic) in zip(archive.whole.listed(), members, strict=True):
         ids = {"thread": text_id(thread), "message": text_id(message), "topic": text_id(topic)}
         yield {"id": message_id, **ids}
 
@@ -114,8 +102,7 @@ def _people(archive: Archive) -> Iterator[Row]:
     """One row an address: in how many mails it stands in each role, and under which names, the most frequent first. A mail that
     names somebody in two roles counts for both.
     """
-    sql = "select key, name, role, mails from people where scope = ? order by key"
-    for key, rows in groupby(archive.connection.cursor().execute(sql, (archive.scope,)), itemgetter(0)):
+    for key, rows in groupby(archive.whole.people(), itemgetter(0)):
         names: dict[str, int] = defaultdict(int)
         roles = {"from": 0, "author": 0, "to": 0, "cc": 0}
         for _, name, role, mails in rows:
@@ -176,9 +163,7 @@ def _arrow(columns: dict[str, str]) -> pa.Schema:
 
 # ------------------------------------------------------------------------------------------------ messages
 def _messages(archive: Archive, members: Iterable[Member], form: Format, file: BinaryIO) -> int:
-    sql = "select body from messages join bodies using (seq) where scope = ? order by id"
-    bodies = archive.connection.cursor().execute(sql, (archive.scope,))
-    paired = ((unpack(body), member) for (body,), member in zip(bodies, members, strict=True))
+    paired = ((unpack(body), member) for (_, body), member in zip(archive.whole.bodies(), members, strict=True))
     if form == "csv":
         return _write_csv(file, (_flat(load_record(body), member) for body, member in paired), _CSV)
     lines = (_with_thread(body, member) for body, member in paired)

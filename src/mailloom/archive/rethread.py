@@ -20,7 +20,7 @@ from mailloom.ports import Stated
 from mailloom.schema import read_record
 from mailloom.stores.sqlite import Connection, SqliteThreads, connect, epochs
 from mailloom.stores.sqlite.connection import transaction
-from mailloom.stores.sqlite.threads import dump_stated
+from mailloom.thread.encoding import dump_stated
 from mailloom.thread.evidence import evidence
 from mailloom.thread.keys import RULES
 from mailloom.thread.settle import settle

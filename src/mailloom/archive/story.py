@@ -98,7 +98,7 @@ class Story:
 
 def story(archive: Archive, message: MessageId) -> Story:
     """All that is known of why a message is where it is. Raises NotFoundError."""
-    threads = archive.stores.threads
+    threads = archive.evidence
     with archive.snapshot():
         conversation = archive.conversation(message)
         members = archive.members(conversation)
@@ -146,7 +146,7 @@ def _way(archive: Archive, members: Sequence[MessageId], start: MessageId, end: 
     stated = archive.stated(members)
     hand = archive.by_hand(stated)
     stated = [seen(s, hand) for s in stated]
-    nodes = archive.stores.threads.nodes({link.key for s in stated for link in s.links})
+    nodes = archive.evidence.nodes({link.key for s in stated for link in s.links})
     dead = {key for key, node in nodes.items() if node.dead}
     return path(stated, archive.soft(members), dead, start, end)
 
@@ -170,7 +170,7 @@ def _used(archive: Archive, key: NodeName, others: Sequence[MessageId]) -> list[
 def _ties(archive: Archive, stated: Stated, items: Mapping[NodeName, KeyItem], hand: Hand) -> Iterable[Tie]:
     walled = hand.walled(stated)
     names = {link.key for link in stated.links}
-    nodes, linked = archive.stores.threads.nodes(names), archive.stores.threads.linked(names)
+    nodes, linked = archive.evidence.nodes(names), archive.evidence.linked(names)
     for link in stated.links:
         item = items.get(link.key, KeyItem())
         others = [other for other in linked.get(link.key, ()) if other != stated.message]
@@ -212,7 +212,7 @@ def _above(index: str, others: Iterable[Stated]) -> tuple[MessageId | None, int]
 # ------------------------------------------------------------------------------------------------ soft links
 def _candidates(archive: Archive, stated: Stated, clues: Mapping[ClueName, ClueItem]) -> list[Candidate]:
     owners: Collection[MessageId] = {owner for item in clues.values() for owner in item.owners}
-    known = archive.stores.threads.stated(owners)
+    known = archive.evidence.stated(owners)
     hand = archive.by_hand([stated, *known.values()])
     return candidates(stated, clues, {m: s for m, s in known.items() if not hand or hand.may_find(stated, s)})
 
@@ -222,7 +222,7 @@ def _likely(archive: Archive, row: Soft, message: MessageId, *, anew: bool) -> L
     says: tuple[Says, ...] = ()
     if anew and row.live:
         source = archive.stated([row.source])[0]
-        clues = archive.stores.threads.clues({ask.clue for ask in source.asks})
+        clues = archive.evidence.clues({ask.clue for ask in source.asks})
         for one in _candidates(archive, source, clues):
             if one.message == row.target and one.weight == row.weight:
                 says = one.says

@@ -10,11 +10,14 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailloom.ports import UserError
+
+if TYPE_CHECKING:
+    from mailloom.config import Loaded, Settings
 
 COMMANDS = {
     "ingest": "ingest",
@@ -33,6 +36,12 @@ COMMANDS = {
     "doctor": "analyse",
     "rethread": "rethread",
     "synth": "synth",
+    "work": "serve",
+    "validate": "serve",
+    "settle": "serve",
+    "dead": "dead",
+    "migrate": "serve",
+    "config": "configuration",
 }
 
 
@@ -62,21 +71,80 @@ class Lazy(click.Group):
             raise click.UsageError(f"there is no command {args[0]!r}.{hint}", ctx) from None
 
 
+# ------------------------------------------------------------------------------------------------ settings
+def profile_options(command: Any) -> Any:
+    """--profile NAME and --config FILE, before the command or behind it; settings() reads them."""
+
+    def keep(ctx: click.Context, parameter: click.Parameter, value: object) -> None:
+        if value is not None:
+            ctx.find_root().meta[f"mailloom.{parameter.name}"] = value
+
+    command = click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        expose_value=False,
+        is_eager=True,
+        callback=keep,
+        help="Settings (default: $MAILLOOM_CONFIG, else ./mailloom.toml where there is one).",
+    )(command)
+    return click.option(
+        "--profile",
+        metavar="NAME",
+        expose_value=False,
+        is_eager=True,
+        callback=keep,
+        help="Which settings: local (a folder; the default), aws (servers), or your own.",
+    )(command)
+
+
+def loaded() -> Loaded:
+    """The settings of this call with their origins, read once. Raises UserError."""
+    from mailloom.config import load
+
+    meta = click.get_current_context().find_root().meta
+    if "mailloom.loaded" not in meta:
+        meta["mailloom.loaded"] = load(meta.get("mailloom.profile"), meta.get("mailloom.config"), os.environ)
+    found: Loaded = meta["mailloom.loaded"]
+    return found
+
+
+def settings() -> Settings:
+    """The settings of this call. Raises UserError."""
+    return loaded().settings
+
+
+def on_servers() -> bool:
+    """Whether the profile has servers, and no folder was named by --archive."""
+    named = click.get_current_context().get_parameter_source("archive") == click.core.ParameterSource.COMMANDLINE
+    return settings().servers and not named
+
+
+def folder_only() -> None:
+    """Raises UserError where the archive is on servers: what the command does is for folders."""
+    if on_servers():
+        name = click.get_current_context().info_name
+        raise UserError(
+            f"`mailloom {name}` does this in an archive in a folder only: name one by --archive, or leave out --profile"
+        )
+
+
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mailloom", prog_name="mailloom")
+@profile_options
 def group() -> None:
     """Raw email in; clean, nested, threaded, searchable conversations out."""
 
 
 def archive_option(command: Any) -> Any:
-    """--archive DIR, or MAILLOOM_ARCHIVE, or ./archive."""
+    """--archive DIR, or what the settings say (MAILLOOM_ARCHIVE, ./archive); with the options that choose the settings."""
     return click.option(
         "--archive",
         "-a",
         type=click.Path(path_type=Path, file_okay=True),
-        default=lambda: os.environ.get("MAILLOOM_ARCHIVE", "archive"),
+        default=lambda: settings().archive,
         help="The archive's folder (default: $MAILLOOM_ARCHIVE, else ./archive).",
-    )(command)
+    )(profile_options(command))
 
 
 def json_option(command: Any) -> Any:
@@ -102,7 +170,7 @@ def policy_option(command: Any) -> Any:
     return click.option(
         "--policy",
         type=click.Choice(["never", "subject", "gmail"]),
-        default="never",
+        default=lambda: settings().thread_policy,
         envvar="MAILLOOM_THREAD_POLICY",
         show_envvar=True,
         help="Split threads: never (default), where the subject changes, or as Gmail does.",

@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from mailloom.archive import open_archive
 from mailloom.archive.analyse import TABLES, Analysis, Answer
 from mailloom.archive.digest import digest as digests
 from mailloom.archive.digest import overall
@@ -24,6 +23,7 @@ from mailloom.archive.export import Evidence, Format, What
 from mailloom.archive.export import export as write
 from mailloom.archive.stats import stats as count
 from mailloom.cli import archive_option, draw, json_option, policy_option
+from mailloom.cli.reading import reading
 from mailloom.thread.policy import Policy
 
 ROWS = 1000
@@ -40,7 +40,7 @@ def stats(archive: Path, as_json: bool, top: int) -> None:
 
     Messages by month, sender, size, charset and problem; threads; attachments.
     """
-    with open_archive(archive) as opened:
+    with reading(archive) as opened:
         counted, disk, outdated = count(opened, top), opened.stores.disk(), opened.stores.outdated()
     if as_json:
         rows = {name: [row._asdict() for row in getattr(counted, name)] for name in ("longest", "types")}
@@ -69,7 +69,7 @@ def digest(archive: Path, as_json: bool, raw: bool) -> None:
     Two archives of the same mail have the same digest, in whatever order, by however many jobs and from whatever kind of
     container it came. Sources, times of arrival and the ledger are not in it.
     """
-    with open_archive(archive) as opened:
+    with reading(archive) as opened:
         tables = digests(opened, raw=raw)
     if as_json:
         for table in tables:
@@ -95,7 +95,7 @@ def sql(query: str, archive: Path, as_json: bool, as_csv: bool) -> None:
     if as_json and as_csv:
         raise click.UsageError("--json or --csv, not both")
     query = sys.stdin.read() if query == "-" else query
-    with open_archive(archive) as opened, Analysis(opened) as analysis:
+    with reading(archive) as opened, Analysis(opened) as analysis:
         answer = analysis.ask(query)
         if as_json:
             for row in answer.rows:
@@ -205,7 +205,7 @@ def export(what: What, archive: Path, form: Format, out: Path | None, evidence: 
     """
     if out is None and form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is no text: name a file with --out, or pipe the output somewhere")
-    with open_archive(archive) as opened, _written(out) as file:
+    with reading(archive) as opened, _written(out) as file:
         rows = write(opened, what, form, file, evidence, policy=policy)
     if out is not None:
         draw.say(f"{out}: {rows:,} {_WRITTEN.get(what, what)}", error=True)
@@ -260,7 +260,7 @@ def doctor(archive: Path, as_json: bool, deep: bool, repair: bool) -> int:
 
 def _examined(archive: Path, as_json: bool, *, deep: bool, seed: bytes) -> list[Finding]:
     findings = []
-    with open_archive(archive) as opened:
+    with reading(archive) as opened:
         for finding in examine(opened, deep=deep, seed=seed):
             findings.append(finding)
             if as_json:

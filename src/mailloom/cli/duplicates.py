@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailloom.archive import open_archive
 from mailloom.archive.duplicates import KINDS, THRESHOLD, Duplicate, Group, Kind, groups
 from mailloom.cli import archive_option, draw, json_option
+from mailloom.cli.reading import reading
 from mailloom.schema import text_id
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def duplicates(id: str | None, kind: Kind | None, threshold: float, limit: int, 
     --json prints all groups, or all mails like ID, one a line. A similarity of 0.93 means that the two have 93 % of their pairs of
     neighbouring words in common.
     """  # noqa: D301  \b is click's mark for lines to be left as they are
-    with open_archive(archive) as opened:
+    with reading(archive) as opened:
         kinds = (kind,) if kind else KINDS
         if id is not None:
             return _of_one(opened, opened.find(id), kinds, threshold, as_json)

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from mailloom.archive import Archive, open_archive
+from mailloom.archive import Archive
 from mailloom.archive import edits as by_hand
 from mailloom.archive.edits import Edited
-from mailloom.cli import draw
+from mailloom.cli import draw, folder_only
+from mailloom.cli.reading import reading
 from mailloom.mail.model import MessageId
 from mailloom.ports import Edit
 from mailloom.schema import text_id
@@ -35,18 +36,19 @@ def run(
     if (splitting or other is not None) == (id is None):
         raise click.UsageError("--split and --join need a mail's ID, --edits and --undo take none")
     if listing:
-        with open_archive(archive) as opened:
+        with reading(archive) as opened:
             edits = opened.edits()
             for edit in edits:
                 draw.say_json(_value(edit)) if as_json else draw.say(_listed(opened, edit))
         if not edits:
             draw.say("nothing was split or joined by hand", error=True)
         return 0
+    folder_only()
     if number is not None:
         done = by_hand.undo(archive, number)
     else:
         done = by_hand.split(archive, id or "") if other is None else by_hand.join(archive, id or "", other)
-    with open_archive(archive) as opened:
+    with reading(archive) as opened:
         if as_json:
             draw.say_json(
                 {**_value(done.edit), "thread": text_id(done.conversation), "other_thread": text_id(done.other)}

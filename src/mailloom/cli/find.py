@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailloom.archive import open_archive
 from mailloom.cli import archive_option, draw, json_option, policy_option
+from mailloom.cli.reading import reading
 from mailloom.schema import record_dict, text_id
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def search(query: tuple[str, ...], limit: int, counting: bool, policy: Policy, a
     A shell takes quotes away: give phrases as '"purchase order"'.
     """  # noqa: D301  \b is click's mark for lines to be left as they are
     text = " ".join(query)
-    with open_archive(archive) as opened:
+    with reading(archive) as opened:
         if counting:
             count = opened.count(text, policy)
             draw.say(str(count))
@@ -171,7 +171,7 @@ def thread(
         raise click.UsageError("which mail's thread? Give the beginning of its id, or its Message-ID")
     from mailloom.cli import thread_view
 
-    with open_archive(archive) as opened, opened.snapshot():
+    with reading(archive) as opened, opened.snapshot():
         view = thread_view.View(opened, opened.find(id), policy)
         if as_json:
             for value in thread_view.entries(view):
@@ -204,7 +204,7 @@ def show(id: str, raw: bool, folder: Path | None, full: bool, archive: Path, as_
     """
     from mailloom.cli import mail_view
 
-    with open_archive(archive) as opened:
+    with reading(archive) as opened:
         message = opened.find(id)
         if raw:
             sys.stdout.buffer.write(opened.raw(message))
@@ -282,7 +282,7 @@ def explain(id: str, archive: Path, as_json: bool) -> int:
     from mailloom.archive.story import story
     from mailloom.cli import explain_view
 
-    with open_archive(archive) as opened:
+    with reading(archive) as opened:
         told = story(opened, opened.find(id))
         if as_json:
             draw.say_json(explain_view.value(opened, told))
@@ -305,7 +305,7 @@ def where(name: str, archive: Path, as_json: bool) -> int:
     """
     from mailloom.cli import where_view
 
-    with open_archive(archive) as opened:
+    with reading(archive) as opened:
         found = where_view.arrivals(opened, name)
         if as_json:
             for one in found:
@@ -330,7 +330,7 @@ def rejected(retry: bool, foreign: bool, archive: Path, as_json: bool) -> int:
 
     if retry:
         return rejected_view.retry(archive, as_json=as_json)
-    with open_archive(archive) as opened:
+    with reading(archive) as opened:
         found = rejected_view.rejected(opened, foreign=foreign)
         if as_json:
             for one in found:

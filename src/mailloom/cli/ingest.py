@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
-from mailloom.cli import archive_option, jobs_option, quiet_option
+from mailloom.cli import archive_option, jobs_option, on_servers, quiet_option
 from mailloom.cli.bar import bar
 from mailloom.run.ingest import Books
 from mailloom.run.ingest import ingest as run
@@ -31,10 +31,18 @@ from mailloom.wire import Embedded, open_for_writing
 def ingest(sources: tuple[str, ...], archive: Path, jobs: int, mbox: str, as_json: bool, quiet: bool) -> int:
     """Bring mail into the archive.
 
-    SOURCE is a file, a folder, an mbox, a Maildir, a .zip/.tar/.gz/.zst of those, or - for standard input.
+    SOURCE is a file, a folder, an mbox, a Maildir, a .zip/.tar/.gz/.zst of those, s3://BUCKET/PREFIX, or - for standard input.
+
+    With a profile of servers mail is put into the raw bucket, where workers take it from; s3://BUCKET/PREFIX in that bucket is worked
+    through here.
 
     Run it again at any time: what is in already is left alone, and a run that was stopped goes on where it was.
     """
+    options = Options(mbox=mbox)  # type: ignore[arg-type]
+    if on_servers():
+        from mailloom.cli import ingest_servers
+
+        return ingest_servers.run(sources, options, as_json=as_json, quiet=quiet)
     began = time.monotonic()
     with open_for_writing(archive) as stores:
         with bar(lambda: sum(survey(source)[1] for source in sources), quiet=quiet) as show:
@@ -43,7 +51,7 @@ def ingest(sources: tuple[str, ...], archive: Path, jobs: int, mbox: str, as_jso
                 if show:
                     show(_far(books, began), books.bytes + books.unchanged_bytes)
 
-            books = run(sources, stores, jobs=jobs, options=Options(mbox=mbox), progress=progress)  # type: ignore[arg-type]
+            books = run(sources, stores, jobs=jobs, options=options, progress=progress)
         threads = stores.conversations()
         if as_json:
             click.echo(orjson.dumps(_summary(books, threads, stores, time.monotonic() - began)))

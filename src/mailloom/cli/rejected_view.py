@@ -7,25 +7,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mailloom.archive import Archive, open_archive
-from mailloom.cli import draw
+from mailloom.archive import Archive
+from mailloom.cli import draw, folder_only
+from mailloom.cli.reading import reading
 
 SHOWN = 10  # places of one reason: --json lists all
 
-_SQL = """select sources.name, d.path, d.start, d.length, d.state, d.reason, d.version, d.read_at, d.stored_at, d.raw_sha256
-  from deliveries d join sources on sources.id = d.source
-  where d.scope = ?1 and d.state {} and (sources.name = '-' or not exists (select 1 from deliveries later where later.scope = d.scope
-    and later.source = d.source and later.path = d.path and later.start = d.start and later.generation > d.generation))
-  order by d.state desc, sources.name, d.path, d.start"""
-"""Of places that were found again with other content, only the latest counts. Standard input is another place each time."""
-
 
 def rejected(archive: Archive, *, foreign: bool) -> list[dict[str, Any]]:
-    states = "in ('rejected', 'foreign')" if foreign else "= 'rejected'"
     names = ("source", "path", "start", "length", "state", "reason", "version", "read_at", "stored_at", "raw_sha256")
     found = []
-    for row in archive.connection.execute(_SQL.format(states), (archive.scope,)):
-        value = dict(zip(names, row, strict=True))
+    for copy in archive.deliveries.rejected(foreign=foreign):
+        value = {name: getattr(copy, name) for name in names}
         value |= {name: draw.iso(value[name]) for name in ("read_at", "stored_at")}
         value["raw_sha256"] = value["raw_sha256"].hex() if value["raw_sha256"] else None
         found.append(value)
@@ -74,9 +67,10 @@ def retry(folder: Path, *, as_json: bool) -> int:
     from mailloom.run import ingest
     from mailloom.wire import open_for_writing
 
+    folder_only()
     with open_for_writing(folder) as stores:
         books = ingest.retry(stores)
-    with open_archive(folder) as archive:
+    with reading(folder) as archive:
         left = rejected(archive, foreign=False)
     without = sum(one["raw_sha256"] is None for one in left)
     if as_json:

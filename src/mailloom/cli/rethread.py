@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from mailloom.archive import Archive, open_archive
+from mailloom.archive import Archive
 from mailloom.archive.changes import Change, Changes, Part
 from mailloom.archive.rethread import preview
 from mailloom.archive.rethread import rethread as derive_again
-from mailloom.cli import archive_option, draw, jobs_option, json_option, quiet_option
+from mailloom.cli import archive_option, draw, folder_only, jobs_option, json_option, quiet_option
 from mailloom.cli.bar import bar
+from mailloom.cli.reading import reading
 from mailloom.run.pool import spread
 from mailloom.schema import text_id
 from mailloom.thread.keys import RULES
@@ -74,7 +75,8 @@ def rethread(dry_run: bool, limit: int, jobs: int, archive: Path, as_json: bool,
 @contextmanager
 def _opened(folder: Path, *, dry_run: bool) -> Iterator[Archive]:
     """The archive, for writing only where it exists: re-threading makes none."""
-    with open_archive(folder) as opened:
+    folder_only()
+    with reading(folder) as opened:
         if dry_run:
             yield opened
             return

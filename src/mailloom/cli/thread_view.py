@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mailloom.archive import Archive
@@ -34,7 +34,7 @@ class View(NamedTuple):
     message: MessageId
     policy: Policy
 
-    def members(self) -> list[MessageId]:
+    def members(self) -> Sequence[MessageId]:
         return self.archive.view(self.message, self.policy)
 
     def tree(self) -> list[Twig]:
@@ -103,7 +103,7 @@ def lines(view: View, *, full: bool, room: int) -> Iterator[str]:
             yield from _body(message, rails, full=full, room=room, subject=message.subject if topic != above else "")
 
 
-def _heading(view: View, members: list[MessageId], roots: list[Twig], room: int) -> Iterator[str]:
+def _heading(view: View, members: Sequence[MessageId], roots: list[Twig], room: int) -> Iterator[str]:
     archive = view.archive
     first, last = archive.summary(members[0]), archive.summary(members[-1])
     ghosts = [place.twig for place in placed(roots, 0) if place.twig.ghost and not place.twig.elsewhere]
@@ -205,7 +205,7 @@ def _folded(text: str, room: int) -> list[str]:
     return [line for number, line in enumerate(lines) if line or (number and lines[number - 1])]
 
 
-def _topic(subjects: dict[MessageId, str], twig: Twig) -> str:
+def _topic(subjects: Mapping[MessageId, str], twig: Twig) -> str:
     return subjects.get(twig.message, "") if twig.message is not None else ""
 
 

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mailloom.archive import Archive, Copy, NotFoundError
-from mailloom.archive.reading import COPY
 from mailloom.cli import draw
 from mailloom.mail.model import MessageId
 from mailloom.schema import text_id
-from mailloom.wire import FIRST_MONTH, LAST_MONTH
 
 SHOWN = 20  # deliveries that are told of a mailbox with thousands
 
 
-_PLACES = f"{COPY} deliveries join sources on sources.id = deliveries.source"
-
-
-def of_path(archive: Archive, name: str) -> list[Copy]:
+def of_path(archive: Archive, name: str) -> Sequence[Copy]:
     """The deliveries of a file: by its path on disk, its path inside a source, or the end of one. Oldest first."""
-    sources = list(archive.connection.execute("select id, name from sources where scope = ?", (archive.scope,)))
-    sql = f"select {_PLACES} where deliveries.scope = ? and source = ? and path = ? order by start, generation"
-    found: list[Any] = []
-    for number, source in sources:
-        for path in dict.fromkeys(_inside(source, name)):
-            found += archive.connection.execute(sql, (archive.scope, number, path))
-    if not found:
-        like = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        ends = f"""select {_PLACES} where deliveries.scope = ?1
-          and (path like '%/' || ?2 escape '\\' or path like '%!' || ?2 escape '\\') order by source, path, start, generation"""
-        found = list(archive.connection.execute(ends, (archive.scope, like)))
-    return [Copy(*row) for row in found]
+    if name.startswith("s3://"):
+        bucket, _, key = name.removeprefix("s3://").partition("/")
+        return archive.deliveries.delivered([(f"s3://{bucket}", key)])
+    places = [
+        (source, path) for source in archive.deliveries.sources() for path in dict.fromkeys(_inside(source, name))
+    ]
+    return archive.deliveries.delivered(places) or archive.deliveries.ending(name)
 
 
 def _inside(source: str, name: str) -> Iterator[str]:
@@ -50,7 +40,7 @@ def _inside(source: str, name: str) -> Iterator[str]:
             yield f"{folder.rpartition('/')[0]}/{file.partition(':2,')[0]}".lstrip("/")
 
 
-def arrivals(archive: Archive, name: str) -> list[Copy]:
+def arrivals(archive: Archive, name: str) -> Sequence[Copy]:
     """What a name means: a path first where it looks like one or is one, else an id or Message-ID. Raises NotFoundError."""
     as_path = "/" in name or Path(name).exists()
     if as_path and (found := of_path(archive, name)):
@@ -69,52 +59,45 @@ def arrivals(archive: Archive, name: str) -> list[Copy]:
 def steps(archive: Archive, one: Copy) -> list[dict[str, Any]]:
     """What happened to a delivery, in order: {step, at (ISO, "" where no time is kept), detail}."""
     told: list[tuple[str, int | None, str]] = []
-    if one.received_at is not None:
+    if one.received_at is not None and one.source.startswith("s3://"):
+        told.append(("landed", one.received_at, f"{draw.several(one.length, 'byte')} in its bucket"))
+    elif one.received_at is not None:
         told.append(("received", one.received_at, "by its mailbox, as the mailbox says"))
-    told.append(("read", one.read_at, f"{draw.several(one.length, 'byte')}, sha256 {one.raw_sha256.hex() or 'none'}"))
-    if one.message is None:
-        told.append((one.state, one.stored_at, f"{one.reason} (version {one.version})"))
+    if one.state == "received":
+        why = f", last tried in vain: {one.reason} (version {one.version})" if one.reason else ""
+        told.append(("waits", None, f"for a worker{why}"))
     else:
-        what = "as" if one.state == "stored" else "of"
-        told.append((one.state, one.stored_at, f"{what} {text_id(one.message)} (version {one.version})"))
-    told.append(("raw", None, _raw(archive, one)))
+        told.append(
+            ("read", one.read_at, f"{draw.several(one.length, 'byte')}, sha256 {one.raw_sha256.hex() or 'none'}")
+        )
+        told.append(_end(one))
+    told.append(("raw", None, archive.readable.raw_at(one) or "its bytes are not kept"))
     if one.message is not None:
         told += _message_steps(archive, one.message)
     return [{"step": step, "at": draw.iso(at), "detail": detail} for step, at, detail in told]
 
 
-def _raw(archive: Archive, one: Copy) -> str:
-    where = archive.stores.records.located([one.raw_sha256]).get(one.raw_sha256)
-    if where is None:
-        return "its bytes are not kept"
-    return f"raw/{where.pack:06}.zst, frame at {where.frame:,}, bytes {where.start:,}-{where.start + where.length:,} inside"
+def _end(one: Copy) -> tuple[str, int | None, str]:
+    if one.message is None:
+        return one.state, one.stored_at, f"{one.reason} (version {one.version})"
+    what = "as" if one.state == "stored" else "of"
+    return one.state, one.stored_at, f"{what} {text_id(one.message)} (version {one.version})"
 
 
 def _message_steps(archive: Archive, message: MessageId) -> Iterator[tuple[str, int | None, str]]:
-    row = archive.connection.execute(
-        f"""select seq, case when date >= unixepoch('{FIRST_MONTH}-01-01') * 1000 and date < unixepoch('{LAST_MONTH}-01-01') * 1000
-          then strftime('%Y-%m', date / 1000, 'unixepoch') else 'other' end from messages where scope = ? and id = ?""",  # noqa: S608
-        (archive.scope, message),
-    ).fetchone()
-    if row is None:
-        return
-    name = archive.connection.execute("select name from files where first <= ?1 and last >= ?1 and month = ?2", row).get
-    yield (
-        "parquet",
-        None,
-        f"messages/{name}" if name else "not yet: the next ingest, or the end of the running one, writes it",
-    )
-    for at, new, why in archive.connection.execute(
-        "select at, new, why from feed where scope = ? and old = ? order by seq", (archive.scope, message)
-    ):
-        yield "thread renamed", at, f"{why}: the thread it named is in {new[:16].hex()} now"
-    with archive.snapshot() as scope:
-        marked = archive.connection.execute("select 1 from marks where scope = ? and message = ?", (scope, message)).get
-    state = "waits for settle (the next ingest does it)" if marked else "settled"
-    yield "thread", None, f"{text_id(archive.conversation(message))}, {state}"
+    with archive.snapshot():
+        if not archive.messages.summaries([message]):
+            return
+        if analysed := archive.readable.analysed_at(message):
+            yield "parquet", None, analysed
+        for at, entry in archive.evidence.told([message]):
+            yield "thread renamed", at, f"{entry.why}: the thread it named is in {entry.new[0].hex()} now"
+        marked = archive.evidence.unsettled([message])
+        state = "waits for settle (the next ingest does it)" if marked else "settled"
+        yield "thread", None, f"{text_id(archive.conversation(message))}, {state}"
 
 
-def lines(archive: Archive, found: list[Copy], *, room: int) -> Iterator[str]:
+def lines(archive: Archive, found: Sequence[Copy], *, room: int) -> Iterator[str]:
     for one in found[:SHOWN]:
         place = f"{one.source}{'/' if one.path else ''}{one.path}"
         yield draw.bold(draw.safe(place)) + (f" bytes {one.start:,}-{one.start + one.length:,}" if one.start else "")

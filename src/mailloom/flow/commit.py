@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mailloom import obs
 from mailloom.flow.transform import Sealed
 from mailloom.mail.model import MessageId
 from mailloom.ports import Delivery, FeedEntry, Frame, Ledger, Messages, Raws, Threads
@@ -56,23 +57,31 @@ class Arrived:
 def commit(batch: Sequence[Arrived], frames: Sequence[Frame], stores: Stores) -> Committed:
     """Store a batch of a few hundred mails with their raw bytes. Where the stores share a transaction, the caller holds it."""
     done = Committed()
-    stores.raws.keep(frames)
+    with obs.span("keep"):
+        stores.raws.keep(frames)
     rows = [(a.sealed.row, a.sealed) for a in batch if a.sealed.row is not None]
-    finished = stores.messages.finished({row.id for row, _ in rows})
+    with obs.span("finished"):
+        finished = stores.messages.finished({row.id for row, _ in rows})
     fresh: dict[MessageId, Sealed] = {}
     for row, sealed in rows:
         if row.id not in finished:
             fresh.setdefault(row.id, sealed)
-    stores.messages.put(
-        [(s.row, s.words, s.people) for s in fresh.values() if s.row is not None and s.words is not None]
-    )
-    joined = weave(stores.threads, [s.stated for s in fresh.values() if s.stated is not None])
+    with obs.span("put"):
+        stores.messages.put(
+            [(s.row, s.words, s.people) for s in fresh.values() if s.row is not None and s.words is not None]
+        )
+    with obs.span("weave"):
+        joined = weave(stores.threads, [s.stated for s in fresh.values() if s.stated is not None])
     if told := _feed(joined, fresh.keys()):
         stores.threads.tell(told)
-    stores.threads.place(fresh.keys())
-    stores.messages.finish(fresh.keys())
+        obs.count("joins", len(told))
+    with obs.span("place"):
+        stores.threads.place(fresh.keys())
+    with obs.span("finish"):
+        stores.messages.finish(fresh.keys())
     deliveries = [_delivery(arrived, fresh) for arrived in batch]
-    stores.ledger.deliver(deliveries)
+    with obs.span("deliver"):
+        stores.ledger.deliver(deliveries)
     for delivery, arrived in zip(deliveries, batch, strict=True):
         done.states[delivery.state] += 1
         if delivery.state == "stored" and (stored := arrived.sealed.row) is not None:

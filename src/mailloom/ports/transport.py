@@ -27,6 +27,10 @@ class Blobs(Protocol):
         """At most `length` first bytes with what the object is as a whole; None where it is not there."""
         ...
 
+    def part(self, key: str, start: int, length: int, etag: str = "") -> bytes | None:
+        """At most `length` bytes from `start` on, b"" behind the end; None where it is not there, or not the one with that etag."""
+        ...
+
     def put(self, key: str, data: bytes, *, metadata: Mapping[str, str] | None = None) -> bool:
         """Store an object unless that key is taken; False where it was. Writing twice is writing once."""
         ...

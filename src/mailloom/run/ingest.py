@@ -17,9 +17,25 @@ from mailloom.flow.commit import Arrived, Committed, commit
 from mailloom.flow.retry import Backoff, persist
 from mailloom.flow.transform import Sealed, refuse, seal, transform
 from mailloom.mail.model import Origin
-from mailloom.ports import Frame
+from mailloom.ports import Blobs, Frame
+from mailloom.run.buckets import open_bucket
 from mailloom.run.pool import Pool, WorkerDied, in_order
-from mailloom.sources import STDIN, Finished, Found, Item, Options, Place, Refused, Unchanged, fingerprint, load, walk
+from mailloom.sources import (
+    STDIN,
+    Finished,
+    Found,
+    Item,
+    Options,
+    Place,
+    Refused,
+    Unchanged,
+    bucket_of,
+    fingerprint,
+    is_bucket,
+    load,
+    walk,
+    walk_bucket,
+)
 from mailloom.stores.files import frames
 from mailloom.thread.settle import settle
 from mailloom.wire import Embedded, now_ms
@@ -108,6 +124,7 @@ def ingest(
     jobs: int = 1,
     options: Options | None = None,
     progress: Progress | None = None,
+    buckets: Callable[[str], Blobs] = open_bucket,
 ) -> Books:
     """Bring all mail of the sources into an archive that is open for writing.
 
@@ -116,7 +133,7 @@ def ingest(
     """
     books = Books()
     stores.records.begin()
-    with _worked(_batches(sources, stores, options or Options(), books), jobs) as results:
+    with _worked(_batches(sources, stores, options or Options(), books, buckets), jobs) as results:
         for batch, (arrived, packed) in results:
             books.add(_commit(batch, arrived, packed, stores), batch)
             if stores.waiting() >= COPY_AT:
@@ -171,12 +188,19 @@ def _fingerprint(place: Place, upto: int) -> bytes:
 
 
 # ------------------------------------------------------------------------------------------------ reading
-def _batches(sources: Sequence[str], stores: Embedded, options: Options, books: Books) -> Iterator[Batch]:
+def _batches(
+    sources: Sequence[str], stores: Embedded, options: Options, books: Books, buckets: Callable[[str], Blobs]
+) -> Iterator[Batch]:
     """Everything that the sources hold and the ledger doesn't know, in batches. Counts what is unchanged into the books."""
     batch = Batch()
     for source in _once(sources):
         reader = _Reader(source, stores, batch, books)
-        for found in walk(source, known=reader.known, options=options):
+        if is_bucket(source):
+            blobs = buckets(bucket_of(source)[0])
+            walked = walk_bucket(source, blobs, known=reader.known, ahead=reader.ahead, options=options)
+        else:
+            walked = walk(source, known=reader.known, options=options)
+        for found in walked:
             reader.take(found)
             if batch.full:
                 yield batch
@@ -187,7 +211,13 @@ def _batches(sources: Sequence[str], stores: Embedded, options: Options, books: 
 
 def _once(sources: Sequence[str]) -> list[str]:
     """Each source once, however it is written: a place has one row in the ledger."""
-    return list({source if source == STDIN else abspath(source): source for source in sources}.values())  # noqa: PTH100 - as `walk` names it
+    places = {_whole_name(source): source for source in sources}
+    return list(places.values())
+
+
+def _whole_name(source: str) -> str:
+    """As the walks name it."""
+    return source if source == STDIN or is_bucket(source) else abspath(source)  # noqa: PTH100
 
 
 class _Reader:
@@ -209,6 +239,10 @@ class _Reader:
         self.resumed = self.upto = max(answer or 0, 0)
         self.damaged_from, self.begun, self.unreadable = None, False, False
         return answer
+
+    def ahead(self, place: Place) -> int | None:
+        """The same before it is this place's turn."""
+        return self.records.known(place, fingerprint)[1]
 
     def take(self, found: Found) -> None:
         if isinstance(found, Unchanged):

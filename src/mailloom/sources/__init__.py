@@ -1,5 +1,6 @@
 """Ways mail comes in: a path or a stream -> (origin, raw bytes), one mail at a time, in constant memory."""
 
+from mailloom.sources.bucket import bucket_of, is_bucket, walk_bucket
 from mailloom.sources.place import (
     Finished,
     Found,
@@ -26,8 +27,11 @@ __all__ = [
     "Refused",
     "SourceError",
     "Unchanged",
+    "bucket_of",
     "fingerprint",
+    "is_bucket",
     "load",
     "survey",
     "walk",
+    "walk_bucket",
 ]

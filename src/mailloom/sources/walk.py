@@ -10,6 +10,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from mailloom.sources import detect, folder
 from mailloom.sources.contents import Content, Reading, mails, opened_file, seekable
@@ -62,9 +63,9 @@ def walk(source: str, *, known: Known | None = None, options: Options | None = N
 
 
 def survey(source: str) -> tuple[int, int]:
-    """(files, bytes on disk) of a source, for a progress bar; (0, 0) for standard input. Reads no file."""
+    """(files, bytes on disk) of a source, for a progress bar; (0, 0) for standard input and for S3. Reads no file."""
     count = size = 0
-    if source != STDIN:
+    if source != STDIN and not source.startswith("s3://"):
         root = os.path.abspath(source)
         if os.path.isfile(root):
             return 1, os.path.getsize(root)
@@ -123,6 +124,12 @@ def _small(reading: Reading, descriptor: int) -> Iterator[Found]:
     if len(raw) > WHOLE + 1:  # it grew meanwhile
         yield from _large(reading, descriptor)
         return
+    yield from opened(reading, raw)
+
+
+def opened(reading: Reading, raw: bytes) -> Iterator[Found]:
+    """The mails of a place whose bytes are here."""
+    place = reading.place
     name = _name(place)
     is_message = place.kind == "maildir message"
     usual = not reading.done and len(raw) <= reading.options.max_mail and not raw.startswith(b"From ")
@@ -151,22 +158,25 @@ def _whole(descriptor: int, size: int) -> bytes:
 
 
 def _large(reading: Reading, descriptor: int) -> Iterator[Found]:
-    place = reading.place
     with io.FileIO(descriptor, closefd=False) as file:
-        is_message = place.kind == "maildir message"
-        stream = opened_file(file, place.size)
-        head = stream.peek(detect.HEAD)
-        name = _name(place)
-        kind = "message" if is_message else detect.kind_of(head, name)[0]
-        if kind == "message" and place.size <= reading.options.max_mail and not head.startswith(b"From "):
-            # Whoever works on it reads it: a large mail should not pass from process to process.
-            yield Item(place.origin(place.size), None, place.file)
-            return
-        content = Content(
-            stream, "", name, place.folder, is_message=is_message, seek=seekable(file, place.size), file=file
-        )
-        yield from mails(reading, content)
+        yield from opened_large(reading, file)
+
+
+def opened_large(reading: Reading, file: BinaryIO) -> Iterator[Found]:
+    """The mails of a place that is open as a file that can be sought in."""
+    place = reading.place
+    is_message = place.kind == "maildir message"
+    stream = opened_file(file, place.size)
+    head = stream.peek(detect.HEAD)
+    name = _name(place)
+    kind = "message" if is_message else detect.kind_of(head, name)[0]
+    if kind == "message" and place.size <= reading.options.max_mail and not head.startswith(b"From ") and place.file:
+        # Whoever works on it reads it: a large mail should not pass from process to process.
+        yield Item(place.origin(place.size), None, place.file)
+        return
+    content = Content(stream, "", name, place.folder, is_message=is_message, seek=seekable(file, place.size), file=file)
+    yield from mails(reading, content)
 
 
 def _name(place: Place) -> str:
-    return label(os.path.basename(place.file))
+    return label(os.path.basename(place.file or place.path))

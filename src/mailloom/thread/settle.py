@@ -9,7 +9,7 @@ marks. A crash between any two writes leaves the marks, and the next settle does
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -40,13 +40,20 @@ class Settled:
     changed: int = 0
 
 
-def settle(threads: Threads, *, choose: Choose = decide, limit: int = BATCH, why: str = "") -> Settled:
-    """Look at the marked messages until none is left; the feed says `why`, where that is known. Raises Fenced where another settle
-    takes over.
+def settle(
+    threads: Threads,
+    *,
+    choose: Choose = decide,
+    limit: int = BATCH,
+    why: str = "",
+    stopped: Callable[[], bool] = lambda: False,
+) -> Settled:
+    """Look at the marked messages, `limit` at a time, until none is left or it is stopped; the feed says `why`, where that is known. Raises
+    Fenced where another settle takes over.
     """
     fenced = threads.lease()
     total = Settled()
-    while True:
+    while not stopped():
         with fenced.session():
             marks = fenced.dirty(limit)
             if not marks:

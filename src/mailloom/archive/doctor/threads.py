@@ -12,10 +12,10 @@ from mailloom.archive.doctor.ledger import sound
 from mailloom.mail.model import MessageId
 from mailloom.ports import KeyItem, Link, Stated, Target
 from mailloom.schema import load_record, unpack
-from mailloom.stores.sqlite.threads import dump_stated, load_stated
 from mailloom.thread.batch import derive, key_items
 from mailloom.thread.components import topics
 from mailloom.thread.decide import is_asking
+from mailloom.thread.encoding import dump_stated, load_stated
 from mailloom.thread.evidence import evidence
 from mailloom.thread.keys import MAX_OWNERS, is_dead
 from mailloom.thread.weave import keyed

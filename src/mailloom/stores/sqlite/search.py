@@ -1,36 +1,25 @@
-"""A Query in SQL: full text ranked by bm25, filters on columns and deliveries, and where in a text the hits are.
+"""A Query in SQL: full text ranked by bm25, filters on columns and deliveries.
 
 Words reach FTS5 as strings in quotes, everything else as bound values: nothing that a user types is ever read as syntax.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-import apsw
 import orjson
 
 from mailloom.mail.model import MessageId
-from mailloom.query import All, Either, Filter, Node, Not, Query, QueryError, Word
+from mailloom.query import All, Either, Filter, Found, Members, Node, Not, Query, Word, prune
 from mailloom.stores.sqlite.connection import Connection
 from mailloom.stores.sqlite.epochs import current_key
+from mailloom.stores.sqlite.snippets import Term, Tokenizer, hits, snippet, terms
 from mailloom.thread.keys import key_name
 
 RANK = "bm25(words, 8.0, 4.0, 1.5, 3.0, 0.5, 2.0)"
 """Weights of subject, sender, recipients, new, old, names. A word that its author wrote counts six times as much as one that was
 quoted: a busy thread repeats each word in every reply, and its answer would drown."""
-
-Members = Callable[[str], Sequence[MessageId]]
-"""What an id in `thread:` names -> the messages of its conversation. Raises for an id that names nothing."""
-
-
-class Found(NamedTuple):
-    """A message that answers a query; `twins` are others that answer it with the same content."""
-
-    id: MessageId
-    twins: int
 
 
 @dataclass(slots=True)
@@ -45,20 +34,12 @@ class Plan:
     terms: list[Term] = field(default_factory=list)
 
 
-class Term(NamedTuple):
-    """A word or phrase in the form of the index: lower case, without diacritics. `column` is "" for all."""
-
-    tokens: tuple[str, ...]
-    prefix: bool
-    column: str
-
-
 class Search:
     """Queries over one scope of an archive."""
 
     def __init__(self, connection: Connection, scope: str = "") -> None:
         self.connection, self.scope = connection, scope
-        self.tokenizer = connection.fts5_tokenizer("unicode61", ["remove_diacritics", "2"])
+        self.tokens = Tokenizer(connection).tokens
 
     def find(self, query: Query, members: Members, limit: int) -> tuple[list[Found], Plan]:
         """At most `limit` messages: best first where there are words, else newest first. Twins count once, by the oldest.
@@ -109,11 +90,7 @@ class Search:
     # -------------------------------------------------------------------------------------------- planning
     def plan(self, query: Query, members: Members) -> Plan:
         plan = Plan()
-        nodes = [pruned for node in query.all if (pruned := self._pruned(node)) is not None]
-        if query.all and not nodes:
-            raise QueryError(
-                f"there is nothing to search for in {query.text.strip()!r}: a word has a letter or a digit", 0
-            )
+        nodes = prune(query, lambda text: bool(self.tokens(text)))
         wanted = [match for node in nodes if (match := _match(node))]
         refused = [match for node in nodes if isinstance(node, Not) and (match := _match(node.of))]
         plan.match = " AND ".join(f"({match})" for match in wanted)
@@ -126,24 +103,8 @@ class Search:
         for node in nodes:
             if not (plan.match and (_match(node) or (isinstance(node, Not) and _match(node.of)))):
                 plan.where.append(self._condition(node, plan.values, members))
-        plan.terms = [self._term(word) for node in nodes for word in _words(node)]
+        plan.terms = terms(self, query)
         return plan
-
-    def _pruned(self, node: Node) -> Node | None:
-        """Without words in which the index sees no token, such as "&": they are in every mail and in none."""
-        if isinstance(node, Word):
-            if self.tokens(node.text):
-                return node
-            if node.column:
-                raise QueryError(f"there is no letter or digit to search for in {node.text!r}", node.at)
-            return None
-        if isinstance(node, Not):
-            inner = self._pruned(node.of)
-            return None if inner is None else Not(inner)
-        if isinstance(node, Filter):
-            return node
-        kept = tuple(pruned for part in node.of if (pruned := self._pruned(part)) is not None)
-        return type(node)(kept) if len(kept) > 1 else (kept[0] if kept else None)
 
     def _condition(self, node: Node, values: list[object], members: Members) -> str:
         if match := _match(node):
@@ -188,16 +149,6 @@ class Search:
           d.folder = ? collate nocase or d.folder like ? escape '\\' or d.folder like ? escape '\\' or d.folder like ? escape '\\'
           or ' ' || d.labels || ' ' like ? escape '\\' or d.source in ({", ".join(map(str, numbers))})))"""  # noqa: S608  numbers
 
-    # -------------------------------------------------------------------------------------------- tokens
-    def tokens(self, text: str) -> list[tuple[int, int, str]]:
-        """What the index sees in a text: (start, end, token), offsets in its UTF-8 bytes."""
-        data = text.encode("utf-8", "replace")
-        return self.tokenizer(data, apsw.FTS5_TOKENIZE_DOCUMENT, None, include_colocated=False)  # type: ignore[return-value]
-
-    def _term(self, word: Word) -> Term:
-        tokens = tuple(token for _, _, token in self.tokens(word.text))
-        return Term(tokens[:MARKED], word.prefix and len(tokens) <= MARKED, word.column)
-
 
 def _is_source(source: str, name: str) -> bool:
     return name.casefold() in (source.casefold(), source.rsplit("/", 1)[-1].casefold())
@@ -238,112 +189,17 @@ def _match(node: Node) -> str:
     return ""
 
 
-def _words(node: Node) -> Iterator[Word]:
-    """The words that a hit may show."""
-    if isinstance(node, Word):
-        yield node
-    elif isinstance(node, All | Either):
-        for part in node.of:
-            yield from _words(part)
+class SqliteFinder:
+    """Implements query.Finder over the full text of an archive, for one scope."""
+
+    def __init__(self, connection: Connection, scope: str = "") -> None:
+        self.connection, self.scope = connection, scope
+
+    def find(self, query: Query, members: Members, limit: int) -> list[Found]:
+        return Search(self.connection, self.scope).find(query, members, limit)[0]
+
+    def count(self, query: Query, members: Members) -> int:
+        return Search(self.connection, self.scope).count(query, members)
 
 
-# ------------------------------------------------------------------------------------------------ snippets
-LOOK_BYTES = 1 << 20  # of one text that are searched for a hit: beyond that the snippet is the text's beginning
-MANY = 200  # hits that compete for the snippet
-MARKED = 30  # words of a phrase that are compared to find it again
-
-
-def hits(search: Search, text: str, terms: Sequence[Term]) -> list[tuple[int, int, int]]:
-    """Where the terms are in a text: (start, end, which term), offsets in characters, in order. Linear, but for terms that are
-    phrases: each is compared where its first word stands.
-    """
-    if not terms:
-        return []
-    data = text.encode("utf-8", "replace")[:LOOK_BYTES]
-    seen = search.tokens(data.decode("utf-8", "ignore"))
-    begins: dict[str, list[int]] = {}
-    starts: list[tuple[str, int]] = []
-    for number, term in enumerate(terms):
-        if term.prefix and len(term.tokens) == 1:
-            starts.append((term.tokens[0], number))
-        else:
-            begins.setdefault(term.tokens[0], []).append(number)
-    found = []
-    for at, (start, end, token) in enumerate(seen):
-        for number in begins.get(token, ()):
-            tokens = terms[number].tokens
-            if _is_phrase(seen, at, tokens, terms[number].prefix):
-                found.append((start, seen[at + len(tokens) - 1][1], number))
-        found += [(start, end, number) for beginning, number in starts if token.startswith(beginning)]
-    return _in_characters(data, found) if len(data) != len(text) else found
-
-
-def _is_phrase(seen: Sequence[tuple[int, int, str]], at: int, tokens: tuple[str, ...], prefix: bool) -> bool:
-    if at + len(tokens) > len(seen):
-        return False
-    here = [token for _, _, token in seen[at : at + len(tokens)]]
-    return here[:-1] == list(tokens[:-1]) and (here[-1].startswith(tokens[-1]) if prefix else here[-1] == tokens[-1])
-
-
-def _in_characters(data: bytes, found: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Offsets in UTF-8 bytes -> offsets in characters, each stretch decoded once."""
-    known: dict[int, int] = {}
-    at = count = 0
-    for place in sorted({place for start, end, _ in found for place in (start, end)}):
-        count += len(data[at:place].decode("utf-8", "replace"))
-        at, known[place] = place, count
-    return [(known[start], known[end], number) for start, end, number in found]
-
-
-def snippet(
-    search: Search, texts: Sequence[str], terms: Sequence[Term], width: int
-) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """At most `width` characters on one line from the first of the texts that has a hit, and the spans of the hits in it.
-
-    The stretch that shows the most different terms is taken. Without a hit it is the first text's beginning.
-    """
-    text, start = next((text for text in texts if text), ""), 0
-    for candidate in texts:
-        if found := hits(search, candidate, terms)[:MANY]:
-            text, start = candidate, _window(found, width) - width // 4
-            break
-    if start > 0:  # begin with a whole word, where one is near
-        gap = text.find(" ", start, start + width // 8)
-        start = gap + 1 if gap >= 0 else start
-    start = max(0, start)
-    # Blanks fold, so more is taken than is shown; a page of nothing but blanks gives a short snippet.
-    line = " ".join(text[start : start + 4 * width].split())
-    before, after = "… " if start > 0 else "", "" if len(line) <= width and start + 4 * width >= len(text) else " …"
-    room = width - len(before) - len(after)
-    if len(line) > room:
-        line = line[:room].rsplit(" ", 1)[0] if " " in line[room // 2 : room] else line[:room]
-    line = f"{before}{line}{after}"
-    return line, _joined(hits(search, line, terms))
-
-
-def _window(found: Sequence[tuple[int, int, int]], width: int) -> int:
-    """Where the stretch of `width` characters begins that holds the most different terms; the first of equal ones."""
-    best, most = found[0][0], 0
-    inside: dict[int, int] = {}
-    last = 0
-    for start, _, number in found:
-        while last < len(found) and found[last][1] <= start + width * 3 // 4:
-            inside[found[last][2]] = inside.get(found[last][2], 0) + 1
-            last += 1
-        if len(inside) > most:
-            best, most = start, len(inside)
-        if inside.get(number, 0) <= 1:
-            inside.pop(number, None)
-        else:
-            inside[number] -= 1
-    return best
-
-
-def _joined(found: Sequence[tuple[int, int, int]]) -> tuple[tuple[int, int], ...]:
-    spans: list[tuple[int, int]] = []
-    for start, end, _ in sorted(found):
-        if spans and start <= spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
-        else:
-            spans.append((start, end))
-    return tuple(spans)
+__all__ = ["Plan", "Search", "SqliteFinder", "Term", "hits", "snippet"]

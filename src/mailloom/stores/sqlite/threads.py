@@ -10,11 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import orjson
-
 from mailloom.mail.model import MessageId
 from mailloom.ports import (
-    Ask,
     ClueItem,
     ClueName,
     ClueNote,
@@ -23,7 +20,6 @@ from mailloom.ports import (
     Fenced,
     KeyItem,
     KeyNote,
-    Link,
     Node,
     NodeName,
     Place,
@@ -33,12 +29,11 @@ from mailloom.ports import (
 )
 from mailloom.stores.sqlite import epochs
 from mailloom.stores.sqlite.connection import Connection, transaction
+from mailloom.thread.encoding import dump_stated, load_stated
 from mailloom.thread.keys import hinted, noted, stamped
 
 _NODE = "select name, parent, conv, dead, owners, senders, subjects, asked from nodes where scope = ? and name = ?"
 _NO_ITEM, _NO_CLUE = KeyItem(), ClueItem()
-FORMER_FIELDS = 6
-"""Of evidence by the first rules: it asks for nothing until `rethread` derives it anew."""
 
 
 class _View:
@@ -315,50 +310,3 @@ class SqliteThreads:
 
 def _split(joined: bytes, size: int = 8) -> frozenset[bytes]:
     return frozenset(joined[i : i + size] for i in range(0, len(joined), size))
-
-
-def dump_stated(stated: Stated) -> bytes:
-    """Stated evidence as a line of compact JSON, bytes in hex, and the two sketches behind it. Asks for the same are one entry."""
-    links = [(link.kind, link.key.hex(), link.owns, link.detail, link.weight) for link in stated.links]
-    asks: dict[tuple[str, str, int, int], list[str]] = {}
-    for kind, clue, detail, weight, value in stated.asks:
-        asks.setdefault((kind, detail, weight, value), []).append(clue.hex())
-    head = (
-        stated.subject.hex(),
-        b"".join(stated.people).hex(),
-        stated.when,
-        links,
-        [clue.hex() for clue in stated.owns],
-        [(*what, *names) for what, names in asks.items()],
-        stated.zone,
-        stated.reply,
-        len(stated.own),
-    )
-    return orjson.dumps(head) + b"\n" + stated.own + stated.quoted
-
-
-def load_stated(message: MessageId, body: bytes) -> Stated:
-    head, _, sketches = body.partition(b"\n")
-    fields = orjson.loads(head)
-    if len(fields) == FORMER_FIELDS:
-        fields = [*fields[:5], [], None, False, 0]
-    subject, people, when, links, owns, asks, zone, reply, own = fields
-    each = bytes.fromhex(people)
-    unhex = bytes.fromhex
-    return Stated(
-        message=message,
-        subject=unhex(subject),
-        people=tuple(each[i : i + 8] for i in range(0, len(each), 8)),
-        when=when,
-        links=tuple(Link(kind, unhex(key), owns_it, detail, weight) for kind, key, owns_it, detail, weight in links),
-        owns=tuple(map(unhex, owns)),
-        asks=tuple(
-            Ask(kind, unhex(name), detail, weight, value)
-            for kind, detail, weight, value, *names in asks
-            for name in names
-        ),
-        zone=zone,
-        reply=reply,
-        own=sketches[:own],
-        quoted=sketches[own:],
-    )

@@ -1,4 +1,4 @@
-"""Settings -> Stores: the only module that knows both. Here: the embedded archive, a folder.
+"""The embedded archive, a folder, put together from its stores.
 
 ARCHIVE/archive.sqlite        ledger, messages, threads, full text
 ARCHIVE/messages/month=*/     the Parquet copy
@@ -15,17 +15,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mailloom.mail.model import Origin
-from mailloom.ports import Frame
+from mailloom.mail.model import MessageId, Origin
+from mailloom.ports import Copy, Frame
 from mailloom.schema import unpack
 from mailloom.stores import parquet
 from mailloom.stores.files import Packs
 from mailloom.stores.sqlite import ArchiveError, Connection, SqliteRecords, SqliteThreads, connect, epochs, told
 from mailloom.stores.sqlite.connection import BUSY_MS
+from mailloom.stores.sqlite.reading import SqliteReader
+from mailloom.stores.sqlite.search import SqliteFinder
 from mailloom.thread.keys import RULES
 
 FIRST_MONTH, LAST_MONTH = 1980, 2040
 """Years that get a Parquet partition a month; what is dated outside goes to month=other."""
+
+_MONTH = f"""case when date >= unixepoch('{FIRST_MONTH}-01-01') * 1000 and date < unixepoch('{LAST_MONTH}-01-01') * 1000
+  then strftime('%Y-%m', date / 1000, 'unixepoch') else '{parquet.OTHER}' end"""
 
 TIDY_MS = 1_000  # how long the end of a run waits for readers of an older state
 
@@ -57,6 +62,8 @@ class Embedded:
         self.ledger = self.records
         self.packs = Packs(folder / "raw")
         self.raws = EmbeddedRaws(self.packs, self.records)
+        self.reader = SqliteReader(connection, scope)
+        self.finder = SqliteFinder(connection, scope)
 
     @contextmanager
     def unit(self) -> Iterator[None]:
@@ -93,10 +100,8 @@ class Embedded:
         self._sweep(root)
 
     def _rows(self, first: int, last: int) -> Iterator[tuple[str, bytes]]:
-        sql = f"""
-            select case when date >= unixepoch('{FIRST_MONTH}-01-01') * 1000 and date < unixepoch('{LAST_MONTH}-01-01') * 1000
-                   then strftime('%Y-%m', date / 1000, 'unixepoch') else '{parquet.OTHER}' end as month, seq
-            from messages where seq between ? and ? order by month, id, scope"""  # noqa: S608  constants only
+        sql = f"""select {_MONTH} as month, seq from messages where seq between ? and ?
+          order by month, id, scope"""  # noqa: S608  constants only
         body = self.connection.cursor()
         for month, seq in self.connection.execute(sql, (first, last)):
             yield month, unpack(body.execute("select body from bodies where seq = ?", (seq,)).get)
@@ -136,6 +141,30 @@ class Embedded:
                 if where := self.records.located([sha]):
                     some.append((origin, generation, self.packs.read(sha, where[sha])))
             yield some
+
+    # -------------------------------------------------------------------------------------------- where a mail is
+    def raw(self, copy: Copy) -> bytes | None:
+        """The bytes of a delivery; None where they aren't kept. Raises RawError where they are lost."""
+        where = self.records.located([copy.raw_sha256]).get(copy.raw_sha256)
+        return None if where is None else self.packs.read(copy.raw_sha256, where)
+
+    def raw_at(self, copy: Copy) -> str:
+        """Where those are, for people; "" where they aren't kept."""
+        where = self.records.located([copy.raw_sha256]).get(copy.raw_sha256)
+        if where is None:
+            return ""
+        return f"raw/{where.pack:06}.zst, frame at {where.frame:,}, bytes {where.start:,}-{where.start + where.length:,} inside"
+
+    def analysed_at(self, message: MessageId) -> str:
+        """Where the Parquet copy of a message is, for people; "" for a message that is not there."""
+        sql = f"select seq, {_MONTH} from messages where scope = ? and id = ?"  # noqa: S608  constants only
+        row = self.connection.execute(sql, (self.scope, message)).fetchone()
+        if row is None:
+            return ""
+        name = self.connection.execute(
+            "select name from files where first <= ?1 and last >= ?1 and month = ?2", row
+        ).get
+        return f"messages/{name}" if name else "not yet: the next ingest, or the end of the running one, writes it"
 
     # -------------------------------------------------------------------------------------------- figures
     def count(self) -> int:

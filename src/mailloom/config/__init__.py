@@ -1,0 +1,21 @@
+"""What can be set: one frozen Settings, from a TOML file and MAILLOOM_* variables; docs/configuration.md lists it."""
+
+from mailloom.config.load import Loaded, load
+from mailloom.config.secrets import resolve
+from mailloom.config.settings import Aws, Obs, Opensearch, Postgres, Queues, Secret, Settings, Settle, Valkey, Worker
+
+__all__ = [
+    "Aws",
+    "Loaded",
+    "Obs",
+    "Opensearch",
+    "Postgres",
+    "Queues",
+    "Secret",
+    "Settings",
+    "Settle",
+    "Valkey",
+    "Worker",
+    "load",
+    "resolve",
+]

@@ -1,0 +1,191 @@
+"""Handlers for AWS Lambda: the same flow where there is no process of ours.
+
+`validate`  S3's events, from a queue or directly    -> rows in the ledger, pointers in the work queue
+`work`      pointers from the work queue             -> commits; what failed is named in batchItemFailures and comes again
+`prefix`    {"bucket": ..., "prefix": ...}           -> works through it until a minute is left, keeps the place, hands on the rest
+
+Clients and stores are made at the first call of a process and used by all later ones. Event source mappings need
+ReportBatchItemFailures ("Using Lambda with Amazon SQS", AWS Lambda developer guide).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import orjson
+
+from mailloom import obs
+from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Progress, Queue, Receipts, Transient, UserError
+from mailloom.run.arrivals import Mail, Unit, cause, fetch, land
+from mailloom.run.arrivals import work as transformed
+from mailloom.run.pointers import read_pointer
+from mailloom.run.prefix import Prefixes
+from mailloom.run.validate import Buckets, Event, Validator, passed_on
+from mailloom.schema import VERSION
+
+SPARE_MS = 60_000
+"""Before its time is over a run stops: a batch may take that long."""
+READERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the handlers work with. `stores` is called once, by the handlers that commit; `prefixes` is the queue that `prefix` sends itself
+    on by (None: its caller goes on, told by "done" and "after").
+    """
+
+    stores: Callable[[], Unit]
+    buckets: Buckets
+    receipts: Receipts
+    ledger: Ledger
+    places: Progress
+    work: Queue
+    large: Queue | None = None
+    dead: Queue | None = None
+    prefixes: Queue | None = None
+    keep: bool = False
+
+
+class Context(Protocol):
+    """What Lambda hands to a handler."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+_make: list[Callable[[], Parts]] = []
+
+
+def provide(make: Callable[[], Parts]) -> None:
+    """Say how the parts are made, before the first event. Who wires the server profile calls it; tests call it with their own."""
+    _make[:] = [make]
+    _parts.cache_clear()
+    _stores.cache_clear()
+
+
+@cache
+def _parts() -> Parts:
+    if not _make:
+        raise UserError(
+            "nothing says how stores are made: import the handlers from a module that calls aws_lambda.provide()"
+        )
+    return _make[0]()
+
+
+@cache
+def _stores() -> Unit:
+    return _parts().stores()
+
+
+# ------------------------------------------------------------------------------------------------ S3's events
+def validate(event: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:  # noqa: ARG001  as Lambda calls it
+    """S3's events in messages of SQS, or as S3 itself calls a function. Raises where a store is away: all come again."""
+    parts = _parts()
+    validator = Validator(parts.buckets, parts.receipts, parts.ledger, parts.work, large=parts.large, dead=parts.dead)
+    records = event.get("Records", ())
+    try:
+        if any("s3" in record for record in records):
+            done = validator.validate([Event(orjson.dumps(event).decode())])
+            if done.again:
+                raise Transient("an object couldn't be read")
+            return {"batchItemFailures": []}
+        done = validator.validate([Event(record["body"], _attributes(record)) for record in records])
+        return _failures([records[number] for number in sorted(done.again)])
+    finally:
+        obs.flush()
+
+
+# ------------------------------------------------------------------------------------------------ pointers
+def work(event: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:  # noqa: ARG001  as Lambda calls it
+    """Pointers in messages of SQS: those of mail that failed, or of all where a store is away, are named as failures."""
+    parts, records = _parts(), list(event["Records"])
+    try:
+        with obs.batch("work", [_attributes(r) for r in records], [_number(r, "SentTimestamp") for r in records]):
+            return _failures(_work(parts, records))
+    finally:
+        obs.flush()
+
+
+def _work(parts: Parts, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The records whose messages must come again."""
+    pointers: dict[Pointer, list[Mapping[str, Any]]] = {}
+    again: list[Mapping[str, Any]] = []
+    for record in records:
+        try:
+            pointers.setdefault(read_pointer(record["body"]), []).append(record)
+        except Poison as error:
+            obs.count("errors", 1, kind="poison", place="pointer")
+            if parts.dead is None:
+                again.append(record)
+            else:
+                parts.dead.send([Parcel(record["body"], {**passed_on(_attributes(record)), "cause": str(error)})])
+    mails, failed = _read(parts, list(pointers))
+    try:
+        landed = land(mails, transformed(mails, keep=parts.keep), _stores(), keep=parts.keep)
+    except Transient as error:
+        obs.log.warning("mails are given back", mails=len(mails), why=str(error))
+        return list(records)
+    failed |= {mails[number].pointer: error for number, error in landed.failed.items()}
+    failures: dict[Pointer, Failure] = {}
+    for pointer, why in failed.items():
+        again += pointers[pointer]
+        if not isinstance(why, Transient):
+            obs.count("errors", 1, kind="bug", place="worker")
+            obs.log.error("mail failed", why, source=pointer.source, path=pointer.key)
+            attempts = max(_number(record, "ApproximateReceiveCount") for record in pointers[pointer])
+            failures[pointer] = Failure(cause(why), VERSION, attempts)
+    if failures:
+        parts.receipts.failed(failures)
+    return again
+
+
+def _read(parts: Parts, pointers: Sequence[Pointer]) -> tuple[list[Mail], dict[Pointer, Exception]]:
+    def one(pointer: Pointer) -> Mail | Exception:
+        try:
+            return fetch(parts.buckets(pointer.bucket), pointer)
+        except Exception as error:  # noqa: BLE001  one object must not hold others
+            return error
+
+    if not pointers:
+        return [], {}
+    with ThreadPoolExecutor(min(READERS, len(pointers))) as readers:
+        found = dict(zip(pointers, readers.map(one, pointers), strict=True))
+    mails = [mail for mail in found.values() if isinstance(mail, Mail)]
+    return mails, {pointer: error for pointer, error in found.items() if isinstance(error, Exception)}
+
+
+# ------------------------------------------------------------------------------------------------ prefixes
+def prefix(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """{"bucket", "prefix"}, or messages of SQS with that -> {"done", "after", "received", "failed"} of the last one."""
+    parts = _parts()
+    asked = [orjson.loads(record["body"]) for record in event["Records"]] if "Records" in event else [event]
+    runs = Prefixes(parts.buckets, _stores(), parts.receipts, parts.places, parts.work, parts.keep)
+    answer: dict[str, Any] = {}
+    try:
+        for one in asked:
+            did = runs.run(one["bucket"], one["prefix"], lambda: context.get_remaining_time_in_millis() < SPARE_MS)
+            answer = {"bucket": one["bucket"], "prefix": one["prefix"], **did._asdict()}
+            if not did.done and parts.prefixes is not None:
+                rest = {"bucket": one["bucket"], "prefix": one["prefix"]}
+                parts.prefixes.send([Parcel(orjson.dumps(rest).decode())])
+    finally:
+        obs.flush()
+    return answer
+
+
+# ------------------------------------------------------------------------------------------------ Lambda's forms
+def _failures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in records]}
+
+
+def _attributes(record: Mapping[str, Any]) -> dict[str, str]:
+    own = {n: v["stringValue"] for n, v in (record.get("messageAttributes") or {}).items() if v.get("stringValue")}
+    trace = (record.get("attributes") or {}).get("AWSTraceHeader")
+    return own | ({"AWSTraceHeader": trace} if trace else {})
+
+
+def _number(record: Mapping[str, Any], name: str) -> int:
+    return int((record.get("attributes") or {}).get(name, 0))

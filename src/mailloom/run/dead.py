@@ -1,0 +1,170 @@
+"""Dead letters: messages that the queue gave up after their last receiving, and those that never were pointers. Listed by cause, looked
+at, put to work again, or dropped.
+
+SQS has no way to look at a message without receiving it, so whoever looks holds them for a while; they are given back at the end, or by
+themselves once that while is over. Putting to work sends first and deletes after: done twice it is done once, as work is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from mailloom import obs
+from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Queue, Receipts, Received, UserError
+from mailloom.run.pointers import now_ms, pointer_body, read_pointer, rejection
+from mailloom.run.validate import LARGE_BYTES, Buckets, passed_on
+
+MOST = 10_000  # letters that are looked at in one go
+EMPTY = 3  # receivings in a row that bring nothing: a queue is spread over servers, and one answer asks a few
+HEAD = 16 << 10
+DROPPED = "dropped by hand"
+_PLACED = re.compile(r"\w+ at [^ :]+:\d+")  # as arrivals.cause says it
+UNKNOWN = "no reason was kept: its workers were killed, or the store was away at each of its receivings"
+
+
+class Letter(NamedTuple):
+    """One dead letter; `pointer` is None where it points to nothing."""
+
+    message: Received
+    pointer: Pointer | None
+    failure: Failure
+
+    @property
+    def id(self) -> str:
+        """What it is called on the command line."""
+        return self.message.id
+
+    @property
+    def cause(self) -> str:
+        """What letters are grouped by: the kind of the error and its place, without what differs from mail to mail."""
+        placed = _PLACED.match(self.failure.reason)
+        return placed[0] if placed else self.failure.reason
+
+
+class Group(NamedTuple):
+    """Letters with one cause, the group's number first; `first` and `last` are when they were sent (ms)."""
+
+    number: int
+    cause: str
+    letters: tuple[Letter, ...]
+    first: int
+    last: int
+    versions: tuple[str, ...]
+
+
+@contextmanager
+def looking(dead: Queue, receipts: Receipts, most: int = MOST) -> Iterator[list[Letter]]:
+    """The dead letters (at most so many), held meanwhile and given back at the end, but for those deleted by then."""
+    messages = _received(dead, most)
+    try:
+        letters = _read(messages, receipts)
+        obs.gauge("dead_letters", len(letters))
+        yield letters
+    finally:
+        dead.extend({message.receipt: 0 for message in messages})
+
+
+def _received(dead: Queue, most: int) -> list[Received]:
+    found: dict[str, Received] = {}
+    empty = 0
+    while len(found) < most and empty < EMPTY:
+        some = dead.receive(10, 0)
+        empty = 0 if some else empty + 1
+        found.update({message.id: message for message in some})
+    return list(found.values())
+
+
+def _read(messages: Sequence[Received], receipts: Receipts) -> list[Letter]:
+    pointers: dict[str, Pointer] = {}
+    why: dict[str, str] = {}
+    for message in messages:
+        try:
+            pointers[message.id] = read_pointer(message.body)
+        except Poison as error:
+            why[message.id] = str(error)
+    failures = receipts.failures(set(pointers.values()))
+    letters = []
+    for message in messages:
+        pointer = pointers.get(message.id)
+        known = failures.get(pointer) if pointer is not None else None
+        said = message.attributes.get("cause") or why.get(message.id) or UNKNOWN
+        letters.append(Letter(message, pointer, known or Failure(said, "", 0)))
+    return letters
+
+
+def grouped(letters: Sequence[Letter]) -> list[Group]:
+    """By cause, the largest first."""
+    by_cause: dict[str, list[Letter]] = {}
+    for letter in letters:
+        by_cause.setdefault(letter.cause, []).append(letter)
+    ordered = sorted(by_cause.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        Group(
+            number,
+            cause,
+            tuple(some),
+            min(letter.message.sent for letter in some),
+            max(letter.message.sent for letter in some),
+            tuple(sorted({letter.failure.version for letter in some} - {""})),
+        )
+        for number, (cause, some) in enumerate(ordered, 1)
+    ]
+
+
+def chosen(letters: Sequence[Letter], which: str) -> list[Letter]:
+    """Those that are meant: "all", a group's number, or the beginning of one letter's id. Raises UserError where that names nothing, or several."""
+    if which == "all":
+        return list(letters)
+    found = [letter for letter in letters if letter.id.startswith(which)]
+    groups = grouped(letters)
+    if which.isdigit() and 1 <= int(which) <= len(groups):
+        return list(groups[int(which) - 1].letters)
+    if len(found) == 1:
+        return found
+    if found:
+        raise UserError(f"{which} begins {len(found)} letters' ids: give more of it")
+    raise UserError(f"no dead letter or group {which}: `mailloom dead list` names them")
+
+
+def head(letter: Letter, buckets: Buckets) -> bytes | None:
+    """The mail's header, as far as the first 16 KB of it go; None where the object is gone or there never was one."""
+    if letter.pointer is None:
+        return None
+    seen = buckets(letter.pointer.bucket).beginning(letter.pointer.key, HEAD, letter.pointer.version)
+    if seen is None:
+        return None
+    end = re.search(rb"\r?\n\r?\n", seen[0])
+    return seen[0][: end.start()] if end else seen[0]
+
+
+def retry(letters: Sequence[Letter], dead: Queue, work: Queue, large: Queue | None = None) -> int:
+    """Put letters to work again; how many. Those that point to nothing stay: no worker can do anything with them."""
+    pointing = [letter for letter in letters if letter.pointer is not None]
+    small: list[Parcel] = []
+    big: list[Parcel] = []
+    for letter in pointing:
+        assert letter.pointer is not None
+        parcel = Parcel(pointer_body(letter.pointer), passed_on(letter.message.attributes))
+        (big if large is not None and letter.pointer.size > LARGE_BYTES else small).append(parcel)
+    work.send(small)
+    if large is not None:
+        large.send(big)
+    dead.delete([letter.message.receipt for letter in pointing])
+    return len(pointing)
+
+
+def drop(letters: Sequence[Letter], dead: Queue, ledger: Ledger) -> int:
+    """Give letters up: their deliveries are rejected, by hand; how many letters."""
+    now = now_ms()
+    rows = [
+        rejection(letter.pointer, f"{DROPPED} ({letter.failure.reason})", now)
+        for letter in letters
+        if letter.pointer is not None
+    ]
+    if rows:
+        ledger.deliver(rows)
+    dead.delete([letter.message.receipt for letter in letters])
+    return len(letters)

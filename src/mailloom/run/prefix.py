@@ -1,0 +1,91 @@
+"""Work through all objects below a prefix, as far as time allows, and know the place: for mail that was there before anybody listened.
+
+The place is the last key of a batch that was committed, so a run that is killed does one batch again, which is doing it once. Two runs on
+one prefix do no harm either: the one whose place was moved by the other stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mailloom import obs
+from mailloom.ports import Failure, Parcel, Pointer, Progress, Queue, Receipts, Stat
+from mailloom.run.arrivals import Mail, Unit, cause, fetch, land, work
+from mailloom.run.pointers import pointer_body
+from mailloom.run.validate import QUARANTINE, Buckets
+from mailloom.schema import VERSION
+
+BATCH_MAILS = 256
+BATCH_BYTES = 4 << 20
+READERS = 16
+
+
+class Prefixed(NamedTuple):
+    """How far it came: whether all is done, the last key that is, and how many mails were received and failed in this run."""
+
+    done: bool
+    after: str
+    received: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """What a run needs. Mail that fails is given to `again`, the queue of workers, where it has its redrive; `keep` as in Worker."""
+
+    buckets: Buckets
+    stores: Unit
+    receipts: Receipts
+    places: Progress
+    again: Queue | None = None
+    keep: bool = False
+
+    def run(self, bucket: str, prefix: str, enough: Callable[[], bool] = lambda: False) -> Prefixed:
+        """Go on from where the last run was, until `enough` says so between two batches. Raises Transient or UserError of a store."""
+        name = f"s3://{bucket}/{prefix}"
+        after = self.places.progress(name)
+        received = failed = 0
+        for batch in _batches(bucket, self.buckets(bucket).list(prefix, after)):
+            if enough():
+                return Prefixed(False, after, received, failed)
+            failed += self._work_off(batch)
+            received += len(batch)
+            if not self.places.advance(name, after, batch[-1].key):
+                obs.log.info("prefix is worked on elsewhere", prefix=name)
+                return Prefixed(False, self.places.progress(name), received, failed)
+            after = batch[-1].key
+        return Prefixed(True, after, received, failed)
+
+    def _work_off(self, pointers: Sequence[Pointer]) -> int:
+        blobs = self.buckets(pointers[0].bucket)
+        self.receipts.received(pointers)
+        with ThreadPoolExecutor(min(READERS, len(pointers))) as readers:
+            mails: list[Mail] = list(readers.map(lambda pointer: fetch(blobs, pointer), pointers))
+        landed = land(mails, work(mails, keep=self.keep), self.stores, keep=self.keep)
+        if landed.failed:
+            failures = {pointers[n]: Failure(cause(error), VERSION, 1) for n, error in landed.failed.items()}
+            for pointer, failure in failures.items():
+                obs.count("errors", 1, kind="bug", place="prefix")
+                obs.log.error("mail failed", source=pointer.source, path=pointer.key, reason=failure.reason)
+            self.receipts.failed(failures)
+            if self.again is not None:
+                self.again.send([Parcel(pointer_body(pointer)) for pointer in failures])
+        return len(landed.failed)
+
+
+def _batches(bucket: str, found: Iterator[Stat]) -> Iterator[list[Pointer]]:
+    batch: list[Pointer] = []
+    size = 0
+    for stat in found:
+        if stat.key.startswith(QUARANTINE):
+            continue
+        batch.append(Pointer(bucket, stat.key, stat.version, stat.etag, stat.size, stat.modified))
+        size += stat.size
+        if len(batch) == BATCH_MAILS or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

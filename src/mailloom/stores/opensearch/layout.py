@@ -1,0 +1,130 @@
+"""What the indices are called and how they are made: one template, an index a month, one alias to read.
+
+    mail-messages                  the alias that search reads
+    mail-messages-v1               the template: mappings, analysis, the alias
+    mail-messages-v1-2024-03       messages of that month; what is dated outside of the window is in mail-messages-v1-other
+
+The generation (v1) lets a reindex write a second set beside the first and switch the alias in one call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pkgutil import get_data
+from typing import Any
+
+import orjson
+
+from mailloom.mail.model import MessageId
+from mailloom.ports import UserError
+from mailloom.stores.opensearch.client import told
+
+LAYOUT = 1
+"""The version of template.json: raised with every change of it. A change that documents need means a new generation."""
+WINDOW = (1980, 2040)
+"""Years that get an index a month; dates lie, and a lie must not make an index."""
+OTHER = "other"
+_UNDATED = b"\xff" * 6
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the indices of one deployment are called. `generation` is the one that is written and installed."""
+
+    prefix: str = "mail"
+    generation: int = 1
+
+    @property
+    def alias(self) -> str:
+        return f"{self.prefix}-messages"
+
+    @property
+    def template(self) -> str:
+        return f"{self.alias}-v{self.generation}"
+
+    def index(self, message: MessageId) -> str:
+        """The index that holds a message: it follows from the id, so a message is never in two."""
+        return f"{self.template}-{month(message)}"
+
+
+def moment(message: MessageId) -> int | None:
+    """The date in a message's id: ms since 1970, None for an undated one."""
+    return None if message[:6] == _UNDATED else int.from_bytes(message[:6], "big")
+
+
+def month(message: MessageId) -> str:
+    """2024-03, or "other" outside of the window."""
+    ms = moment(message)
+    if ms is None:
+        return OTHER
+    date = datetime.fromtimestamp(ms / 1000, UTC)
+    return f"{date:%Y-%m}" if WINDOW[0] <= date.year < WINDOW[1] else OTHER
+
+
+def install(
+    client: Any, names: Names, *, shards: int = 1, replicas: int = 1, refresh: str = "10s", read: bool = True
+) -> None:
+    """Put the template, where there is none or an older one. `read`: new indices are searched at once; without it they wait
+    for `switch`. Indices that exist stay as they are. Raises UserError where a newer mailloom put its own.
+    """
+    version = _version(client, names)
+    if version is not None and version > LAYOUT:
+        raise _newer(names, version)
+    body = orjson.loads(get_data(__package__, "template.json") or b"")
+    body["settings"] |= {
+        "index.number_of_shards": shards,
+        "index.number_of_replicas": replicas,
+        "index.refresh_interval": refresh,
+    }
+    body["aliases"] = {names.alias: {}} if read else {}
+    template = {"index_patterns": [f"{names.template}-*"], "priority": 200, "version": LAYOUT, "template": body}
+    with told(f"template {names.template}"):
+        client.indices.put_index_template(name=names.template, body=template)
+
+
+def check(client: Any, names: Names) -> None:
+    """Raises UserError unless the template is there in this version: without it OpenSearch would guess the mappings."""
+    version = _version(client, names)
+    if version is None:
+        raise UserError(f"OpenSearch has no template {names.template}: run `mailloom migrate` once for this deployment")
+    if version > LAYOUT:
+        raise _newer(names, version)
+    if version < LAYOUT:
+        raise UserError(
+            f"OpenSearch's template {names.template} has version {version}, this mailloom needs {LAYOUT}: run `mailloom migrate`"
+        )
+
+
+def switch(client: Any, names: Names) -> None:
+    """Let search read this generation's indices, and no other's, from one instant on. Doing it again does no harm."""
+    with told(f"alias {names.alias}"):
+        _point(client, names)
+        for found in client.indices.get_index_template(name=f"{names.alias}-v*")["index_templates"]:
+            name, template = found["name"], found["index_template"]
+            template["template"]["aliases"] = {names.alias: {}} if name == names.template else {}
+            client.indices.put_index_template(name=name, body=template)
+        _point(client, names)  # what was made by the templates as they were before
+
+
+def _point(client: Any, names: Names) -> None:
+    indices = client.indices.get_alias(index=f"{names.alias}-v*")
+    mine = {name for name in indices if name.startswith(f"{names.template}-")}
+    read = {name for name, index in indices.items() if names.alias in index["aliases"]}
+    actions = [{"add": {"index": name, "alias": names.alias}} for name in sorted(mine - read)]
+    actions += [{"remove": {"index": name, "alias": names.alias}} for name in sorted(read - mine)]
+    if actions:
+        client.indices.update_aliases(body={"actions": actions})
+
+
+def _version(client: Any, names: Names) -> int | None:
+    with told(f"template {names.template}"):
+        found = client.indices.get_index_template(name=names.template, params={"ignore": 404})
+    templates = found.get("index_templates", ())
+    return int(templates[0]["index_template"].get("version", 0)) if templates else None
+
+
+def _newer(names: Names, version: int) -> UserError:
+    return UserError(
+        f"OpenSearch's template {names.template} has version {version}, this mailloom knows {LAYOUT}: use a newer mailloom"
+    )

@@ -1,0 +1,139 @@
+"""Connections to PostgreSQL: a few that are kept open, their limits, and what goes wrong with them in words.
+
+The rule it keeps: a connection that an error left in doubt is closed, not used again; so a server that was restarted costs one failed call for each
+connection that was open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Lock
+from typing import Any, TypeAlias
+
+from mailloom.ports import Transient, UserError
+
+try:
+    import psycopg
+    from psycopg import errors
+    from psycopg.conninfo import conninfo_to_dict
+except ImportError:  # psycopg without libpq raises it too
+    raise UserError('PostgreSQL needs the extra "aws": pip install "mailloom[aws]"') from None
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+CONNECT_S = 10
+STATEMENT_MS = 60_000  # a batch takes some 100 ms; what takes a minute has lost its way, or the server has
+LOCK_MS = 10_000  # longer than a batch holds any row
+IDLE_MS = 60_000  # a process that was stopped in the middle of a transaction lets go of its rows
+
+_LIMITS = f"""select set_config('statement_timeout', '{STATEMENT_MS}', false), set_config('lock_timeout', '{LOCK_MS}', false),
+  set_config('idle_in_transaction_session_timeout', '{IDLE_MS}', false), set_config('plan_cache_mode', 'force_custom_plan', false),
+  set_config('default_transaction_read_only', %s, false), set_config('jit', 'off', false)"""
+_AGAIN = (
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.LockNotAvailable,
+    errors.QueryCanceled,
+    errors.ReadOnlySqlTransaction,  # the writer has become a reader: a failover
+    errors.IdleInTransactionSessionTimeout,
+    errors.CheckViolation,  # no table has checks but for partitions: the row was on its way to the default one when its own was made
+)
+_AGAIN_CLASSES = (
+    "08",
+    "53",
+    "57",
+)  # connection, resources, operator's intervention (Appendix A of PostgreSQL's manual)
+# What a server says of a connection that will not be better the next time. It says so as text only, before there is a session.
+_REFUSED = ("password authentication failed", "no pg_hba.conf entry", "no password supplied", '" does not exist')
+
+
+class Connections:
+    """Up to `size` connections to one server, opened when they are needed. Safe between threads, not across a fork.
+
+    Raises UserError for a DSN that can't be read, later Transient or UserError as `told` says.
+    """
+
+    def __init__(self, dsn: str, *, size: int = 4, read_only: bool = False) -> None:
+        self.dsn, self.read_only = dsn, read_only
+        with told(""):
+            parts = conninfo_to_dict(dsn)
+        self.name = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
+        self.idle: list[Connection] = []
+        self.free = BoundedSemaphore(size)
+        self.lock = Lock()
+
+    @contextmanager
+    def take(self) -> Iterator[Connection]:
+        """A connection in autocommit mode for the length of the block; waits while `size` of them are taken."""
+        with self.free, told(self.name):
+            with self.lock:
+                connection = self.idle.pop() if self.idle else None
+            connection = connection or self._opened()
+            try:
+                yield connection
+            except BaseException:
+                # A transaction's own block has rolled back; where that failed, or a query is still under way, nobody can go on with it.
+                if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                    connection.close()
+                raise
+            finally:
+                if not connection.closed:
+                    with self.lock:
+                        self.idle.append(connection)
+
+    def _opened(self) -> Connection:
+        # Nothing is prepared: a proxy that shares sessions (RDS Proxy, PgBouncer) would have to keep one for each of us.
+        connection = psycopg.connect(
+            self.dsn, autocommit=True, prepare_threshold=None, connect_timeout=CONNECT_S, application_name="mailloom"
+        )
+        connection.execute(_LIMITS, ("on" if self.read_only else "off",))
+        return connection
+
+    def close(self) -> None:
+        with self.lock:
+            for connection in self.idle:
+                connection.close()
+            self.idle.clear()
+
+
+def endpoints(dsn: str, reader_dsn: str = "", *, size: int = 4) -> tuple[Connections, Connections]:
+    """The writer, and the reader endpoint for queries: without one of its own, the writer, read only."""
+    return Connections(dsn, size=size), Connections(reader_dsn or dsn, size=size, read_only=True)
+
+
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """What psycopg raises, as ports tell it: Transient for what may be better the next time, UserError for what its owner can mend.
+    What is left is a bug, and goes up.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        known = _known(error, f"PostgreSQL at {name}")
+        if known is None:
+            raise
+        raise known from error
+
+
+def _known(error: psycopg.Error, where: str) -> UserError | None:
+    text, state = " ".join(str(error).split()), error.sqlstate or ""
+    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
+        return UserError(f"{where} lacks tables ({text}): run `mailloom migrate`")
+    if isinstance(error, errors.InsufficientPrivilege):
+        return UserError(f"{where} doesn't let this user do that ({text}): grant it, or use another user")
+    if (
+        state.startswith("28")
+        or isinstance(error, errors.InvalidCatalogName)
+        or (not state and any(refusal in text for refusal in _REFUSED))
+    ):
+        return UserError(f"{where} refuses the connection ({text}): check user, password and database of the DSN")
+    if isinstance(error, _AGAIN) or state[:2] in _AGAIN_CLASSES:
+        return Transient(f"{where} can't do it now: {text}")
+    if isinstance(error, psycopg.ProgrammingError) and not state:
+        return UserError(
+            f"the DSN of PostgreSQL can't be read ({text}): it looks like postgresql://user@host:5432/database"
+        )
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state:
+        return Transient(f"{where} does not answer: {text}")
+    return None

@@ -1,0 +1,134 @@
+"""Settings -> ready-made clients of servers, each made once, when it is first asked for. Secrets are read here and nowhere else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from mailloom.config import Secret, Settings, resolve
+from mailloom.ports import UserError
+
+CONNECT_S, READ_S = 5, 60  # a long poll of SQS takes 20 s
+ATTEMPTS = 3
+"""Of boto3 itself, for what is gone in a moment; above it stores and runners have their own patience."""
+
+
+class Clients:
+    """`environ` is where references as env:NAME are looked up."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.settings, self.environ = settings, environ
+        self._made: dict[str, Any] = {}
+        self.requests: Counter[str] = Counter()
+        """Of boto3 by service, with those that were tried again. Mail itself is read beside boto3."""
+
+    def text(self, secret: Secret) -> str:
+        """What a secret stands for. Raises UserError, Transient."""
+        return resolve(secret, self.environ, lambda: self.aws("secretsmanager"))
+
+    def wanted(self, secret: Secret, key: str) -> str:
+        """The same of a setting that must be there: `key` is its dotted key. Raises UserError where it isn't."""
+        if text := self.text(secret):
+            return text
+        raise missing(self.settings, key)
+
+    # -------------------------------------------------------------------------------------------- AWS
+    def aws(self, service: str) -> Any:
+        """boto3's client of a service. Raises UserError without boto3 or a region."""
+        if service not in self._made:
+            self._made[service] = self._client(service)
+        return self._made[service]
+
+    def _client(self, service: str) -> Any:
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        aws = self.settings.aws
+        other = (service == "dynamodb" and aws.dynamodb_url) or aws.endpoint_url
+        config = Config(
+            connect_timeout=CONNECT_S,
+            read_timeout=READ_S,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            max_pool_connections=self.settings.worker.readers + 10,
+            tcp_keepalive=True,
+            # An emulator has no name for each bucket.
+            s3={"addressing_style": "path" if other else "auto"},
+        )
+        try:
+            client = self._session.client(service, endpoint_url=other or None, config=config)
+        except (BotoCoreError, ValueError) as error:  # no region, a profile that is not there, an address that is none
+            raise UserError(f"no client for {service}: {error}; check {_named(self.settings, 'aws.region')}") from None
+
+        def count(**_: Any) -> None:
+            self.requests[service] += 1
+
+        client.meta.events.register("before-send", count)
+        return client
+
+    @cached_property
+    def _session(self) -> Any:
+        try:
+            import boto3
+            from botocore.exceptions import BotoCoreError
+        except ModuleNotFoundError:
+            raise UserError('AWS needs the extra "aws": pip install "mailloom[aws]"') from None
+        try:
+            return boto3.Session(region_name=self.settings.aws.region or None)
+        except BotoCoreError as error:
+            raise UserError(f"AWS can't be used: {error}") from None
+
+    @cached_property
+    def credentials(self) -> Any:
+        """The session's credentials, which renew themselves; None where there are none."""
+        return self._session.get_credentials()
+
+    # -------------------------------------------------------------------------------------------- others
+    def opensearch(self, key: str = "opensearch.url") -> Any:
+        """An opensearchpy client. Raises UserError."""
+        if "opensearch" not in self._made:
+            self._made["opensearch"] = self._index(self.wanted(self.settings.opensearch.url, key))
+        return self._made["opensearch"]
+
+    def _index(self, url: str) -> Any:
+        from mailloom.stores.opensearch.client import connect
+
+        auth = None
+        if self.settings.opensearch.signed:
+            from opensearchpy import Urllib3AWSV4SignerAuth
+
+            if self.credentials is None:
+                raise UserError("opensearch.signed needs AWS credentials: set a role, AWS_PROFILE or AWS_ACCESS_KEY_ID")
+            auth = Urllib3AWSV4SignerAuth(self.credentials, self._session.region_name, "es")
+        return connect(url, auth=auth)
+
+    def valkey(self) -> Any | None:
+        """A redis client with short timeouts; None where no cache is set."""
+        url = self.text(self.settings.valkey.url)
+        if not url:
+            return None
+        if "valkey" not in self._made:
+            try:
+                import redis
+            except ModuleNotFoundError:
+                raise UserError('Valkey needs the extra "aws": pip install "mailloom[aws]"') from None
+            try:
+                self._made["valkey"] = redis.Redis.from_url(url, socket_timeout=0.2, socket_connect_timeout=0.2)
+            except ValueError:  # its words may hold the address
+                raise UserError("valkey.url is no address as redis://host:6379/0") from None
+        return self._made["valkey"]
+
+    def close(self) -> None:
+        for client in self._made.values():
+            client.close()
+        self._made.clear()
+
+
+def missing(settings: Settings, key: str) -> UserError:
+    """A setting that is needed and not there, in words."""
+    return UserError(f"{_named(settings, key)} is not set, and this needs it: docs/configuration.md tells how")
+
+
+def _named(settings: Settings, key: str) -> str:
+    return f"{key} (profile {settings.profile}, or MAILLOOM_{key.upper().replace('.', '_')})"

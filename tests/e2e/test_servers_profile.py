@@ -1,0 +1,130 @@
+"""The commands of the server profile on real servers, all of them, from a folder of mail to the same digest as an archive in a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from landing import Landing
+
+from emf_schema import checked
+from mailloom import obs
+from mailloom.cli import group
+from mailloom.obs.metrics import TABLE
+from mailloom.ports import UserError
+from mailloom.synth import generate, shape_of, write
+
+pytestmark = pytest.mark.servers
+MAILS = 60
+
+
+@pytest.fixture
+def run(
+    aws_url: str,
+    dynamodb_url: str,
+    postgres_url: str,
+    opensearch_url: str,
+    valkey_url: str,
+    prefix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., Any]]:
+    """run("work", "--drain") with a profile `aws` in ./mailloom.toml, and a bucket whose events go to a queue."""
+    landing = Landing(aws_url, prefix, tmp_path / "landing").make()
+    queues = {role: landing.queue(role).url for role in ("events", "work", "large", "dead")}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mailloom.toml").write_text(
+        f"""[profile.aws]
+scope = "acme"
+[profile.aws.aws]
+region = "eu-central-1"
+endpoint_url = "{aws_url}"
+dynamodb_url = "{dynamodb_url}"
+bucket = "{prefix}"
+tables = "{prefix}-"
+[profile.aws.aws.queues]
+{"".join(f'{role} = "{url}"' + chr(10) for role, url in queues.items())}
+[profile.aws.postgres]
+dsn = "env:PG"
+years_back = 1
+[profile.aws.opensearch]
+url = "{opensearch_url}"
+prefix = "{prefix}"
+[profile.aws.valkey]
+url = "{valkey_url}"
+[profile.aws.worker]
+batch_seconds = 0.2
+[profile.local]
+archive = "folder"
+"""
+    )
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "PG": postgres_url, "COLUMNS": "120"}
+
+    def do(*words: str, code: int = 0, **environ: str) -> Any:
+        env = {**keys, **environ}
+        result = CliRunner(env=env).invoke(group, list(words), catch_exceptions=False, standalone_mode=False)
+        assert (result.return_value or result.exit_code) == code, result.output
+        return result
+
+    yield do
+    obs.close()
+
+
+def rows(result: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_the_same_commands_give_the_same_archive(run: Callable[..., Any], tmp_path: Path) -> None:
+    write(tmp_path / "synth", generate(MAILS, 3, shape_of("size=1KB,again=0.1,late=0.2,lost=0.1")), "eml")
+    mail = str(tmp_path / "synth" / "mail")
+    aws = ("--profile", "aws")
+    with pytest.raises(UserError, match="mailloom migrate"):
+        run("work", "--drain", *aws)
+    assert "partitions" in run("migrate", *aws).stdout
+    assert run("migrate", *aws).stdout == "all is up to date\n"
+    uploaded = rows(run("ingest", mail, "--json", *aws))[0]
+    mails = uploaded["uploaded"]
+    assert mails > MAILS / 2
+    assert f"queued {mails}" in run("validate", "--drain", *aws).stdout
+    told = run("work", "--drain", "--json", *aws, MAILLOOM_OBS_EMF="true")
+    (done,) = [row for row in rows(told) if "_aws" not in row]
+    assert (done["received"], done["stored"] + done.get("duplicate", 0)) == (mails, mails)
+    emf = [checked(line) for line in told.stdout.splitlines() if '"_aws"' in line]
+    counted = {m["Name"] for line in emf for d in line["_aws"]["CloudWatchMetrics"] for m in d["Metrics"]}
+    assert (
+        {"requests", "units", "cache", "queue_depth", "queue_held", "mails", "stored_latency"}
+        <= counted
+        <= TABLE.keys()
+    )
+    assert "looked" in run("settle", *aws).stdout
+    run("ingest", mail, "--quiet")
+    run("ingest", mail, "--quiet")
+    digest = {profile: rows(run("digest", "--json", "--profile", profile)) for profile in ("aws", "local")}
+    assert digest["aws"] == digest["local"]
+    from mailloom.archive import open_archive
+
+    with open_archive(tmp_path / "folder") as archive:
+        first = next(archive.records())
+    for words in (["thread", first.message.message_id, "--json"], ["show", first.message.message_id, "--json"]):
+        assert rows(run(*words, *aws)) == rows(run(*words))
+    run("where", first.message.message_id, *aws)
+    assert run("show", first.message.message_id, "--raw", *aws).stdout_bytes
+
+
+def test_another_scope_sees_nothing(run: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "one.eml").write_bytes(b"From: ann@example.org\nSubject: tulips\nMessage-ID: <1@example.org>\n\nhi\n")
+    aws = ("--profile", "aws")
+    run("migrate", *aws)
+    run("ingest", "one.eml", *aws)
+    run("validate", "--drain", *aws)
+    run("work", "--drain", *aws)
+    from mailloom.wire.profile import open_servers
+
+    del open_servers
+    assert rows(run("export", "messages", *aws))[0]["subject"] == "tulips"
+    assert run("export", "messages", *aws, MAILLOOM_SCOPE="other").stdout == ""
+    assert run("dead", "list", *aws).stderr.startswith("no dead letters")
