@@ -70,7 +70,7 @@ def test_of_fifty_writers_of_one_node_one_wins(client_of: Callable[[], Any], pre
             nodes = DynamoNodes(dynamos[n], now)
             nodes.enter([node], fresh=[node] if n % 2 else [])
             barrier.wait()
-            return list(nodes.swing([(node, node, name(n + 1))]))[0]
+            return next(iter(nodes.swing([(node, node, name(n + 1))])))
 
         with ThreadPoolExecutor(50) as threads:
             won = list(threads.map(race, range(50)))
@@ -251,8 +251,8 @@ class Trouble:
                 one["Error"] = {"Code": "ThrottlingError", "Message": "slow down"}
 
 
-@pytest.mark.parametrize(("share", "attempts"), [(0.25, 8), (0.5, 2)])
-def test_a_service_that_fails_half_of_the_time_changes_nothing(
+@pytest.mark.parametrize(("share", "attempts"), [(0.25, 8), (0.4, 2)])
+def test_a_service_that_fails_often_changes_nothing(
     client_of: Callable[[], Any], prefix: str, share: float, attempts: int
 ) -> None:
     with low_thresholds():

@@ -47,8 +47,8 @@ was found on two lists (most quotes are found by their heads, too), and every ma
 OUTERMOST, DEEPER = 1000, 900  # in thousandths, what the head of a quote tells, and that of one inside
 HEADS = 4  # of quotes: who is answered, and whom that answered
 MAX_INSIDE = 3  # mail with more attached or forwarded messages side by side is a digest: it answers none of them
-SHARED = frozenset((b"s", b"r", b"a", b"k"))
-"""Kinds of clues that many mails own: subjects, replies, again, tickets."""
+SHARED = frozenset((b"s", b"r", b"a", b"k", b"n", b"q"))
+"""Kinds of clues that several mails mostly own: subjects, replies, again, tickets, series, siblings."""
 FAR = 1 << 16  # days since 1970 that two bytes hold: up to 2149
 
 
@@ -122,7 +122,7 @@ def writer(clue: ClueName) -> bytes:
 
 
 def is_shared(clue: ClueName) -> bool:
-    """Whether other mail mostly owns or asks for it already: it is named by a subject or a ticket. A store may look before it writes."""
+    """Whether other mail mostly owns or asks for it already: by its kind. A store may look before it writes."""
     return clue[2:3] in SHARED
 
 
