@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from mailloom.flow.commit import Arrived, commit
 from mailloom.flow.transform import refuse, seal, transform
 from mailloom.mail.model import Origin
-from mailloom.ports import Blobs, Copy, Delivery, Frame, History, Ledger, Threads
+from mailloom.ports import Blobs, Copy, Delivery, Frame, History, Ledger, Sink, Threads
 from mailloom.query import Finder, Found, Members, Query
 from mailloom.stores.postgres.connection import Connections
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
@@ -72,13 +72,18 @@ class ServerStores:
     """Implements flow.commit.Stores for one scope."""
 
     def __init__(
-        self, connections: Connections, scope: str, nodes: Nodes | None = None, ledger: Ledger | None = None
+        self,
+        connections: Connections,
+        scope: str,
+        nodes: Nodes | None = None,
+        ledger: Ledger | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         scoped = Scoped(connections, scope, lambda: 0)
         self.history = MemoryHistory()
         self.nodes: Nodes = nodes or MemoryNodes()
         self.threads = ServerThreads(self.nodes, scoped)
-        self.messages = ServerMessages(PostgresMessages(scoped), [])
+        self.messages = ServerMessages(PostgresMessages(scoped), sinks)
         self.ledger = ServerLedger(PostgresCopies(scoped), ledger or self.history)
         self.raws = NoRaws()
 
