@@ -58,8 +58,10 @@ class FileLedger:
 
     def deliver(self, deliveries):
         sql = """insert into rows values (?, ?, ?, ?, ?, ?, 0, ?) on conflict do update set
-          state = case when state = 'stored' and message = excluded.message then state else excluded.state end,
-          reason = excluded.reason, version = excluded.version, message = excluded.message"""
+          state = case when message is not null and (excluded.message is null or state = 'stored' and message = excluded.message)
+            then state else excluded.state end,
+          reason = iif(message is not null and excluded.message is null, reason, excluded.reason),
+          version = excluded.version, message = coalesce(excluded.message, message)"""
         for d in deliveries:
             assert d.object
             assert d.generation == 0

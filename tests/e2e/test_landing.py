@@ -17,7 +17,7 @@ from mailloom.flow.retry import Backoff
 from mailloom.ports import Parcel, Transient, UserError
 from mailloom.run.ingest import finish, ingest
 from mailloom.run.pointers import pointer_body, read_event, read_pointer
-from mailloom.run.validate import follow
+from mailloom.run.validate import Event, follow
 from mailloom.synth import shape_of, synth
 from mailloom.wire import open_for_writing
 
@@ -97,6 +97,44 @@ def test_two_events_of_one_object_are_one_delivery_even_a_day_late(landing):
     assert landing.ledger.books() == {"stored": 1}
     with open_archive(landing.archive()) as archive:
         assert archive.stores.count() == 1
+
+
+def test_an_event_that_comes_after_its_object_was_deleted_changes_nothing_that_was_stored(landing):
+    landing.put("raw/one.eml", mail(1))
+    events = landing.queue("events", 60)
+    (event,) = events.receive(10, 2)
+    landing.validator().validate([Event(event.body)])
+    assert work(landing).states == {"stored": 1}
+    landing.blobs().delete(["raw/one.eml"])
+    landing.validator().validate([Event(event.body)])
+    assert landing.ledger.books() == {"stored": 1}
+
+
+def test_rejected_mail_is_sent_again_where_that_may_help(landing):
+    """A bug that is mended since; a row whose message is long gone; with version ids and with ETags."""
+    from typing import NamedTuple
+
+    from mailloom.run.again import send_again, worth_it
+
+    class Row(NamedTuple):
+        source: str
+        path: str
+        object: str
+        size: int
+        at: int
+        reason: str
+
+    version = "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"
+    rows = [
+        Row("s3://b", "k", version, 5, 7, "bug: ValueError"),
+        Row("s3://b", "l", "0" * 32 + "-12", 20 << 20, 7, "dropped by hand (x)"),
+        Row("s3://b", "m", "0" * 32, 5, 7, "not mail: an empty file"),
+    ]
+    assert [worth_it(row) for row in rows] == [True, True, False]
+    assert send_again(rows[:2], landing.queue("work"), landing.queue("large")) == 2
+    (small,), (large,) = landing.queue("work").receive(10, 1), landing.queue("large").receive(10, 1)
+    assert read_pointer(small.body) == ("b", "k", version, "", 5, 7)
+    assert read_pointer(large.body) == ("b", "l", "", "0" * 32 + "-12", 20 << 20, 7)
 
 
 def test_what_is_no_mail_is_rejected_with_a_reason_and_set_aside(landing, tmp_path):

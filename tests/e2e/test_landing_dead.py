@@ -205,6 +205,26 @@ def test_uploading_twice_is_uploading_once_and_ends_as_events(landing, tmp_path)
     assert landing.validate().queued == 5
 
 
+def test_a_mailbox_in_the_bucket_is_uploaded_singly(landing):
+    """What the validator refuses, in the words of its reason: `mailloom ingest s3://BUCKET/KEY`."""
+    from mailloom.run.prefix import is_container
+
+    box = b"".join(
+        b"From ann@example.org Thu Oct  3 10:00:00 2024\n" + mail(n).replace(b"\r\n", b"\n") for n in range(3)
+    )
+    landing.put("raw/all.mbox", box)
+    landing.put("raw/one.eml", mail(9))
+    assert landing.validate().rejected == 1
+    blobs = landing.blobs()
+    assert is_container(blobs, "raw/all.mbox")
+    assert not is_container(blobs, "raw/one.eml")
+    assert not is_container(blobs, "raw/")
+    did = upload([f"s3://{landing.name}/raw/all.mbox"], blobs, buckets=landing.buckets())
+    assert (did.new, did.refused) == (3, 0)
+    assert len(list(blobs.list("raw/source=all.mbox/date=2024-10-03/"))) == 3
+    assert landing.validate().queued == 3
+
+
 def test_keys_of_mail_with_an_odd_date():
     assert "/date=unknown/" in object_key(b"From: a@example.org\n\nDate: Thu, 03 Oct 2024 10:00:00 +0000\n", "s")
     assert "/date=unknown/" in object_key(b"Date: Thu, 03 Oct 1802 10:00:00 +0000\n\n", "s")

@@ -215,13 +215,14 @@ def test_two_runs_on_one_prefix_make_no_mail_twice(landing, shed, monkeypatch):
     assert (did["done"], did["after"]) == (False, "old/3.eml")
 
 
-def test_without_parts_the_message_says_what_to_do():
+def test_the_handlers_take_the_profile_of_the_environment(monkeypatch):
     from mailloom.ports import UserError
 
-    aws_lambda.provide(lambda: None)
-    aws_lambda._make.clear()
+    monkeypatch.setattr(aws_lambda, "_make", [])
     aws_lambda._parts.cache_clear()
-    with pytest.raises(UserError, match="provide"):
+    for name in [name for name in os.environ if name.startswith("MAILLOOM_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(UserError, match=r"aws\.queues\.work"):
         aws_lambda.validate({"Records": []})
 
 

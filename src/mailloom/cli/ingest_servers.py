@@ -29,7 +29,7 @@ def run(sources: Sequence[str], options: Options, *, as_json: bool, quiet: bool)
             from mailloom.wire.clients import missing
 
             raise missing(found.settings, "aws.bucket")
-        here = [source for source in sources if source.startswith(f"s3://{bucket}/") or source == f"s3://{bucket}"]
+        here = [source for source in sources if _is_here(found, bucket, source)]
         elsewhere = [source for source in sources if source not in here]
         bad = 0
         if elsewhere:
@@ -37,6 +37,15 @@ def run(sources: Sequence[str], options: Options, *, as_json: bool, quiet: bool)
         for source in here:
             bad += _worked_through(found, bucket, source.removeprefix(f"s3://{bucket}").lstrip("/"), as_json=as_json)
     return 1 if bad else 0
+
+
+def _is_here(found: Servers, bucket: str, source: str) -> bool:
+    """Whether its objects are worked through where they are; not so a mailbox, whose mails are uploaded singly."""
+    from mailloom.run.prefix import is_container
+
+    if source != f"s3://{bucket}" and not source.startswith(f"s3://{bucket}/"):
+        return False
+    return not is_container(found.buckets(bucket), source.removeprefix(f"s3://{bucket}").lstrip("/"))
 
 
 def _uploaded(
@@ -51,7 +60,8 @@ def _uploaded(
                 show(f"{done.new + done.known:,} mails, {draw.size(done.bytes)} uploaded", 0)
 
         prefix = found.settings.aws.raw
-        done = upload(sources, found.buckets(bucket), prefix=prefix, options=options, progress=progress)
+        into = found.buckets(bucket)
+        done = upload(sources, into, prefix=prefix, options=options, progress=progress, buckets=found.buckets)
     if as_json:
         counts = {"uploaded": done.new, "known": done.known, "refused": done.refused, "foreign": done.foreign}
         click.echo(orjson.dumps({**counts, "bytes": done.bytes}))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mailloom.archive import Archive
-from mailloom.cli import draw, folder_only
+from mailloom.cli import draw, on_servers
 from mailloom.cli.reading import reading
 
 SHOWN = 10  # places of one reason: --json lists all
@@ -67,7 +67,8 @@ def retry(folder: Path, *, as_json: bool) -> int:
     from mailloom.run import ingest
     from mailloom.wire import open_for_writing
 
-    folder_only()
+    if on_servers():
+        return _sent_again(as_json=as_json)
     with open_for_writing(folder) as stores:
         books = ingest.retry(stores)
     with reading(folder) as archive:
@@ -88,3 +89,20 @@ def retry(folder: Path, *, as_json: bool) -> int:
         if left:
             draw.say("`mailloom rejected` says which and why")
     return 1 if left else 0
+
+
+def _sent_again(*, as_json: bool) -> int:
+    """The same on servers: workers do it."""
+    from mailloom.cli.servers import servers
+    from mailloom.run.again import LOST_MS, send_again, worth_it
+    from mailloom.run.pointers import now_ms
+
+    with servers() as found:
+        rejected, lost = found.objects.rejected(), found.objects.pending(now_ms() - LOST_MS)
+        rows = [row for row in rejected if worth_it(row)] + lost
+        count = send_again(rows, found.queue("work"), found.queue_if_set("large"))
+    if as_json:
+        draw.say_json({"sent": count, "rejected": len(rejected), "lost": len(lost)})
+    else:
+        draw.say(f"{draw.several(count, 'mail')} sent to the workers again, {len(lost):,} of them pending for too long")
+    return 0

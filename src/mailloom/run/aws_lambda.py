@@ -10,6 +10,7 @@ ReportBatchItemFailures ("Using Lambda with Amazon SQS", AWS Lambda developer gu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 import orjson
 
 from mailloom import obs
-from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Progress, Queue, Receipts, Transient, UserError
+from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Progress, Queue, Receipts, Transient
 from mailloom.run.arrivals import Mail, Unit, cause, fetch, land
 from mailloom.run.arrivals import work as transformed
 from mailloom.run.pointers import read_pointer
@@ -59,8 +60,25 @@ class Context(Protocol):
 _make: list[Callable[[], Parts]] = []
 
 
+def from_settings(environ: Mapping[str, str]) -> Parts:
+    """The parts of the profile that the environment names (MAILLOOM_PROFILE, else aws). Raises UserError where a setting is missing."""
+    from mailloom.config import load
+    from mailloom.wire.profile import open_servers
+
+    settings = load(environ.get("MAILLOOM_PROFILE", "aws"), None, environ).settings
+    obs.configure(settings.obs)
+    found = open_servers(settings, environ)
+
+    def stores() -> Unit:
+        found.check()
+        return found.stores
+
+    work, large, dead = found.queue("work"), found.queue_if_set("large"), found.queue_if_set("dead")
+    return Parts(stores, found.buckets, found.receipts, found.ledger, found.places, work, large, dead)
+
+
 def provide(make: Callable[[], Parts]) -> None:
-    """Say how the parts are made, before the first event. Who wires the server profile calls it; tests call it with their own."""
+    """Say how the parts are made otherwise, before the first event."""
     _make[:] = [make]
     _parts.cache_clear()
     _stores.cache_clear()
@@ -68,11 +86,7 @@ def provide(make: Callable[[], Parts]) -> None:
 
 @cache
 def _parts() -> Parts:
-    if not _make:
-        raise UserError(
-            "nothing says how stores are made: import the handlers from a module that calls aws_lambda.provide()"
-        )
-    return _make[0]()
+    return _make[0]() if _make else from_settings(os.environ)
 
 
 @cache

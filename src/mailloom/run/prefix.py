@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailloom import obs
-from mailloom.ports import Failure, Parcel, Pointer, Progress, Queue, Receipts, Stat
+from mailloom.ports import Blobs, Failure, Parcel, Pointer, Progress, Queue, Receipts, Stat
 from mailloom.run.arrivals import Mail, Unit, cause, fetch, land, work
 from mailloom.run.pointers import pointer_body
 from mailloom.run.validate import QUARANTINE, Buckets
 from mailloom.schema import VERSION
+from mailloom.sources.detect import HEAD, kind_of
 
 BATCH_MAILS = 256
 BATCH_BYTES = 4 << 20
@@ -74,6 +75,13 @@ class Prefixes:
             if self.again is not None:
                 self.again.send([Parcel(pointer_body(pointer)) for pointer in failures])
         return len(landed.failed)
+
+
+def is_container(blobs: Blobs, key: str) -> bool:
+    """Whether there is an object of just this key, and it may hold many mails (an mbox, a zip): as a prefix it would be refused."""
+    seen = blobs.beginning(key, HEAD) if key else None
+    kind = kind_of(seen[0], key.rpartition("/")[2])[0] if seen is not None else "foreign"
+    return kind not in {"message", "emlx", "foreign"}
 
 
 def _batches(bucket: str, found: Iterator[Stat]) -> Iterator[list[Pointer]]:

@@ -18,7 +18,8 @@ from pathlib import Path
 from mailloom import obs
 from mailloom.mail.dates import date
 from mailloom.ports import Blobs
-from mailloom.sources import STDIN, Item, Options, Refused, load, walk
+from mailloom.run.buckets import open_bucket
+from mailloom.sources import STDIN, Found, Item, Options, Refused, bucket_of, is_bucket, load, walk, walk_bucket
 
 THREADS = 16
 AHEAD = 64  # mails on their way
@@ -53,7 +54,10 @@ def object_key(raw: bytes, name: str, prefix: str = "raw/") -> str:
 
 def source_name(source: str) -> str:
     """What a source is called in keys, unless somebody says otherwise: the last part of its path."""
-    last = "stdin" if source == STDIN else Path(source).absolute().name
+    if is_bucket(source):
+        last = source.rstrip("/").rpartition("/")[2]
+    else:
+        last = "stdin" if source == STDIN else Path(source).absolute().name
     return _NAME.sub("-", last).strip("-.") or "unnamed"
 
 
@@ -65,15 +69,19 @@ def upload(
     name: str = "",
     options: Options | None = None,
     progress: Callable[[Uploaded], None] | None = None,
+    buckets: Callable[[str], Blobs] = open_bucket,
 ) -> Uploaded:
-    """Put all mail of the sources into the bucket. Raises SourceError, Transient, UserError; run it again and it goes on."""
+    """Put all mail of the sources into the bucket, singly, also what lies in mailboxes and archives, and in other buckets (s3://...).
+
+    Raises SourceError, Transient, UserError; run it again and it goes on.
+    """
     done = Uploaded()
     flying: deque[tuple[Future[bool], int]] = deque()
     size = 0
     with ThreadPoolExecutor(THREADS) as threads:
         for source in sources:
             label = name or source_name(source)
-            for raw in _mails(source, options, done):
+            for raw in _mails(_walked(source, options, buckets), done):
                 while flying and (len(flying) >= AHEAD or size >= AHEAD_BYTES):
                     size -= _landed(flying, done)
                     if progress:
@@ -87,8 +95,14 @@ def upload(
     return done
 
 
-def _mails(source: str, options: Options | None, done: Uploaded) -> Iterator[bytes]:
-    for found in walk(source, options=options):
+def _walked(source: str, options: Options | None, buckets: Callable[[str], Blobs]) -> Iterator[Found]:
+    if is_bucket(source):
+        return walk_bucket(source, buckets(bucket_of(source)[0]), options=options)
+    return walk(source, options=options)
+
+
+def _mails(walked: Iterator[Found], done: Uploaded) -> Iterator[bytes]:
+    for found in walked:
         item = load(found) if isinstance(found, Item) else found
         if isinstance(item, Item) and item.raw is not None:
             yield item.raw

@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 from botocore.httpsession import get_cert_path
 
+from mailloom import obs
 from mailloom.ports import Stat, Transient
 from mailloom.stores.aws_errors import meaning, told
 
@@ -198,6 +199,7 @@ class _Reader:
         request.context["payload_signing_enabled"] = False
         with told(self.what):
             self.auth.add_auth(request)
+        obs.count("requests", 1, store="s3")
         try:
             answer = self.pool.urlopen("GET", target, headers=dict(request.headers.items()), redirect=False)
         except urllib3.exceptions.HTTPError as error:
