@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -145,16 +146,16 @@ def test_lambdas_handlers_work_on_the_profile(
     run("ingest", "one.eml", "two.eml", *aws)
     for name, value in (("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("PG", postgres_url)):
         monkeypatch.setenv(name, value)
-    from mailloom.run import aws_lambda, functions
+    from mailloom.run import aws_lambda
 
     made: list[Any] = []
 
-    def kept(settings: Any) -> Any:
-        made.append(open_servers(settings))
+    def kept(settings: Any, environ: Any) -> Any:
+        made.append(open_servers(settings, environ))
         return made[-1]
 
-    monkeypatch.setattr(functions, "open_servers", kept)
-    aws_lambda.provide(functions.parts)
+    monkeypatch.setattr("mailloom.wire.profile.open_servers", kept)
+    aws_lambda.provide(lambda: aws_lambda.from_settings(os.environ))
     servers = open_servers(load("aws", None, {"PG": postgres_url}, tmp_path).settings)
 
     def called(handler: Any, queue: str) -> Any:
@@ -173,8 +174,8 @@ def test_lambdas_handlers_work_on_the_profile(
         assert len(records) == 2
         return handler({"Records": [*records, {**records[0], "messageId": "bad", "body": "no pointer"}]}, None)
 
-    assert called(functions.validate, "events") == {"batchItemFailures": []}
-    assert called(functions.work, "work") == {"batchItemFailures": []}
+    assert called(aws_lambda.validate, "events") == {"batchItemFailures": []}
+    assert called(aws_lambda.work, "work") == {"batchItemFailures": []}
     assert servers.queue("dead").depth()[0] == 2
     assert {books.stored for books in servers.objects.books().values()} == {2}
     found = rows(run("search", "roses", "--json", *aws))
