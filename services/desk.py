@@ -13,12 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from services import stack
 from services.fetch import ROOT
 from services.profile import Profile, lay_out
-from services.servers import SERVERS, url
+from services.servers import SERVERS, Launch, url
 
 FOLDER = ROOT / "build" / "desk"
 NAME = "mailloom"
@@ -55,9 +56,9 @@ def command() -> list[str]:
 def begin(profile: Profile, part: str, words: list[str]) -> stack.Running:
     log = FOLDER / f"{part}.log"
     log.write_bytes(b"")
-    launch = stack.Launch([*command(), *words], dict(profile.environ))
+    launch = Launch([*command(), *words], dict(profile.environ))
     pid = stack.spawn(launch, log, FOLDER, nobody=False)
-    return stack.Running(pid, stack.psutil.Process(pid).create_time(), 0, 0, "", str(log))
+    return stack.Running(pid, psutil.Process(pid).create_time(), 0, 0, "", str(log))
 
 
 def down() -> list[str]:

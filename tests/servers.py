@@ -195,3 +195,32 @@ def boto(server: Callable[[str], str]) -> Iterator[Callable[[str], Any]]:
     yield client
     for each in made.values():
         each.close()
+
+
+@pytest.fixture
+def whole(
+    server: Callable[[str], str],
+    aws_url: str,
+    dynamodb_url: str,
+    postgres_url: str,
+    opensearch_url: str,
+    valkey_url: str,
+    prefix: str,
+    tmp_path: Path,
+) -> Iterator[Any]:
+    """A profile `aws` on all servers, migrated: whole.Whole."""
+    from services.profile import lay_out
+    from whole import Whole
+
+    urls = {
+        "aws": aws_url,
+        "dynamodb": dynamodb_url,
+        "postgres": postgres_url,
+        "opensearch": opensearch_url,
+        "valkey": valkey_url,
+    }
+    more = {"worker": {"batch_seconds": 0.3, "visibility": 30}, "postgres": {"years_back": 1}}
+    made = Whole(lay_out(urls, prefix, tmp_path, more=more), tmp_path)
+    made.run("migrate")
+    yield made
+    made.close()

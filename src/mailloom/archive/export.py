@@ -1,4 +1,4 @@
-"""An archive's messages, threads, people or duplicates as JSON lines, CSV or Parquet, written as they are read.
+"""An archive's messages, what is nested in them, threads, links, people or duplicates as JSON lines, CSV or Parquet, written as they are read.
 
 JSON lines and Parquet hold everything, CSV of messages what fits into cells: lists are joined by "; ".
 """
@@ -29,7 +29,7 @@ from mailloom.thread.policy import Policy
 if TYPE_CHECKING:
     import pyarrow as pa
 
-What = Literal["messages", "threads", "people", "duplicates"]
+What = Literal["messages", "nested", "threads", "links", "people", "duplicates"]
 Format = Literal["jsonl", "parquet", "csv"]
 Evidence = Literal["all", "headers"]
 Row: TypeAlias = dict[str, Any]
@@ -57,6 +57,10 @@ def export(
             return _write(file, form, _PEOPLE, _people(archive))
         if what == "duplicates":
             return _write(file, form, _DUPLICATES, _duplicates(archive))
+        if what == "nested":
+            return _write(file, form, _NESTED, _nested(archive))
+        if what == "links":
+            return _write(file, form, _LINKS, _links(archive))
         members = _derived(archive) if evidence == "headers" else archive.whole.members()
         members = _viewed(archive, members, policy)
         if what == "threads":
@@ -96,6 +100,29 @@ def _threads(archive: Archive, members: Iterable[Member]) -> Iterator[Row]:
     for (_, message_id, _), (message, thread, topic) in zip(archive.whole.listed(), members, strict=True):
         ids = {"thread": text_id(thread), "message": text_id(message), "topic": text_id(topic)}
         yield {"id": message_id, **ids}
+
+
+def _nested(archive: Archive) -> Iterator[Row]:
+    """One row a message inside another: what it says, without its parts."""
+    for message, body in archive.whole.bodies():
+        record = unpack(body)
+        if b'"nested":[{' in record:  # in a string the quotes would stand behind backslashes
+            for inner in orjson.loads(record)["nested"]:
+                people = {
+                    name: _JOINED.join(_named(one["name"], one["address"]) for one in inner[name])
+                    for name in ("from", "to", "cc")
+                }
+                what = {name: inner[name] for name in ("path", "kind", "depth", "date", "subject", "text")}
+                yield {"message": text_id(message), **what, **people}
+
+
+def _links(archive: Archive) -> Iterator[Row]:
+    """Who shares a key that joins (source: the message, target: the key's name), then the links that settle drew."""
+    for key, message in archive.whole.hard_links():
+        yield {"source": text_id(message), "target": key.hex(), "kind": "key", "weight": 1000, "detail": ""}
+    for soft in archive.whole.soft_links():
+        ids = {"source": text_id(soft.source), "target": text_id(soft.target)}
+        yield {**ids, "kind": soft.kind, "weight": soft.weight, "detail": soft.detail}
 
 
 def _people(archive: Archive) -> Iterator[Row]:
@@ -140,6 +167,19 @@ def _write(file: BinaryIO, form: Format, columns: dict[str, str], rows: Iterator
 
 
 _THREADS = {"id": "text", "thread": "text", "message": "text", "topic": "text"}
+_NESTED = {
+    "message": "text",
+    "path": "text",
+    "kind": "text",
+    "depth": "count",
+    "date": "count",
+    "subject": "text",
+    "text": "text",
+    "from": "text",
+    "to": "text",
+    "cc": "text",
+}
+_LINKS = {"source": "text", "target": "text", "kind": "text", "weight": "count", "detail": "text"}
 _DUPLICATES = {"kind": "text", "message": "text", "group": "text", "similarity": "share"}
 _PEOPLE = {
     "key": "text",
@@ -206,7 +246,11 @@ def _flat(record: Record, member: Member) -> Row:
 
 
 def _written(people: tuple[Address, ...]) -> str:
-    return _JOINED.join(f"{a.name} <{a.address}>" if a.name else a.address for a in people)
+    return _JOINED.join(_named(a.name, a.address) for a in people)
+
+
+def _named(name: str, address: str) -> str:
+    return f"{name} <{address}>" if name else address
 
 
 def _iso(ms: int | None) -> str:

@@ -178,7 +178,7 @@ def fitted(wanted: list[int], room: int, least: int = 6) -> list[int]:
 
 # ------------------------------------------------------------------------------------------------ export
 @click.command()
-@click.argument("what", type=click.Choice(["messages", "threads", "people", "duplicates"]))
+@click.argument("what", type=click.Choice(["messages", "nested", "threads", "links", "people", "duplicates"]))
 @archive_option
 @click.option(
     "--format", "form", type=click.Choice(["jsonl", "parquet", "csv"]), default="jsonl", help="Default: jsonl."
@@ -194,11 +194,12 @@ def fitted(wanted: list[int], room: int, least: int = 6) -> list[int]:
 )
 @policy_option
 def export(what: What, archive: Path, form: Format, out: Path | None, evidence: Evidence, policy: Policy) -> None:
-    """Write all messages, threads, people or duplicates.
+    """Write all messages, those nested in them, threads, links, people or duplicates.
 
     As JSON lines, Parquet or CSV.
 
-    `threads` is a line a message: its Message-ID (id), its conversation (thread), its id here (message), its topic. `duplicates` is a
+    `nested` is a line a message inside another, by its path in that. `links` is a line for each message with an id that it shares (target) and
+    for each link that was drawn between two. `threads` is a line a message: its Message-ID (id), its conversation (thread), its id here (message), its topic. `duplicates` is a
     line a message of each group: kind (twins, variants, reused, near), message, group (its oldest message), similarity to that.
     """
     if out is None and form == "parquet" and sys.stdout.isatty():
