@@ -166,7 +166,7 @@ def test_in_means_the_same_to_copies_in_postgresql(postgres_url: str, tmp_path: 
             doc = DOCS[name]
             origin = Origin(SOURCE, f"{number}.eml", 0, 1, 1, 1, folder=doc.folder, labels=doc.labels)
             copies = PostgresCopies(Scoped(connections, scope, lambda: 0))
-            copies.deliver([Delivery(origin, at, 0, "stored", message(name), b"", b"{}", "", "1") for at in range(2)])
+            copies.keep([Delivery(origin, at, 0, "stored", message(name), b"", b"{}", "", "1") for at in range(2)])
     asked = sqlite(tmp_path, lambda _: "")
     for name in (
         "Archive", "archive/2024", "ARCHIVE/", "2024", "todo", "work", "wor", "In_box", "Inxbox", "Sent", "box", "Box", "mail", "/mail/box",

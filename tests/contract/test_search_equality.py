@@ -168,9 +168,10 @@ def test_both_answer_any_query_alike(both: Both, trees: list[Any]) -> None:
 
 
 def test_each_word_is_found_in_both(both: Both) -> None:
-    """Every word of all mails, some hundred at a time; what the embedded index finds, OpenSearch finds."""
-    for at in range(0, len(both.words), 150):
-        text = " OR ".join(f'"{word}"' for word in both.words[at : at + 150])
+    """Every eighth word of all mails, in every script; what the embedded index finds, OpenSearch finds."""
+    some = both.words[::8]
+    for at in range(0, len(some), 160):
+        text = " OR ".join(f'"{word}"' for word in some[at : at + 160])
         embedded, opensearch = answers(both, both.embedded, text), answers(both, both.opensearch, text)
         assert embedded[0].keys() <= opensearch[0].keys()
 
