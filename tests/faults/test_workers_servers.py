@@ -149,7 +149,7 @@ def test_workers_and_settle_killed_at_random_lose_nothing(desk: Desk) -> None:
             assert worker.stderr is not None
             while "worker begins" not in (line := worker.stderr.readline()):
                 assert line, "a worker ended"
-        time.sleep(dice.uniform(0.2, 3.0))
+        time.sleep(dice.uniform(0.2, 6.0))
         for process in (*workers, settle):
             process.send_signal(signal.SIGKILL)
             process.communicate()
