@@ -17,7 +17,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-find-links --quiet --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers soak services services-stop check fmt bench prove dist lock clean
+.PHONY: help setup demo test test-servers soak services services-stop check fmt bench prove dist lambda-zip lock clean
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -43,7 +43,7 @@ services: $(VENV)/dev.stamp ## start PostgreSQL, Valkey, DynamoDB Local, OpenSea
 	$(BIN)/python -m services start
 
 services-stop: ## stop them, and remove their data
-	@test ! -x $(BIN)/python || $(BIN)/python -m services stop
+	@test ! -e $(VENV)/dev.stamp || $(BIN)/python -m services stop
 
 check: $(VENV)/dev.stamp ## lint, format, types and layers, without changing anything
 	$(BIN)/ruff check
@@ -63,6 +63,9 @@ prove: $(VENV)/dev.stamp ## the longer proofs: more kill points, more orders, bi
 
 dist: $(VENV)/dev.stamp ## sdist and wheel, and the wheel tried in an empty environment
 	@bash .ci/dist $(BIN) dist
+
+lambda-zip: $(VENV)/base.stamp ## the zip for AWS Lambda: ARGS="--arch x86_64 --python 3.13"
+	$(BIN)/python packaging/lambda_zip.py $(ARGS)
 
 lock: $(VENV)/base.stamp ## write requirements/*.txt anew from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	$(LOCK) pyproject.toml -o requirements/base.txt

@@ -159,6 +159,7 @@ def opensearch(room: Room) -> Launch:
     }
     lines = [f"{name}: {value}\n" for name, value in settings.items()]
     (config / "opensearch.yml").write_text("".join(lines), encoding="utf-8")
+    # Without the optimising compiler it starts with 10 s of CPU time instead of 17; tests don't run long enough to gain.
     # The distribution's own options name files relative to its home, which is read-only here.
     heap = "-Xms512m\n-Xmx512m\n-XX:+UseSerialGC\n-XX:TieredStopAtLevel=1\n"
     agent = f"-javaagent:{home}/agent/opensearch-agent.jar\n"
@@ -193,7 +194,7 @@ SERVERS = {
     "dynamodb": Server(dynamodb, lambda port: says(port, "/") > 0, signal.SIGKILL, 90),
     "aws": Server(ministack, lambda port: says(port, "/_ministack/health") == 200, signal.SIGKILL, 60),
     "opensearch": Server(
-        opensearch, lambda port: says(port, "/_cluster/health") == 200, signal.SIGKILL, 240, refuses_root=True
+        opensearch, lambda port: says(port, "/_cluster/health") == 200, signal.SIGKILL, 300, refuses_root=True
     ),
 }
 

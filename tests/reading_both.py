@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Sequence
-
-from server_stores import MemoryNodes, database, threads_in
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from mailloom.flow.commit import Arrived, commit
 from mailloom.flow.transform import refuse, seal, transform
 from mailloom.mail.model import Origin
-from mailloom.ports import Blobs, Copy, Delivery, Frame, Threads
+from mailloom.ports import Blobs, Copy, Delivery, Frame, History, Ledger, Threads
 from mailloom.query import Finder, Found, Members, Query
 from mailloom.stores.postgres.connection import Connections
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
@@ -20,7 +18,8 @@ from mailloom.synth import generate, shape_of
 from mailloom.thread.settle import settle
 from mailloom.wire import Embedded
 from mailloom.wire.reading import ServerReading
-from mailloom.wire.servers import ServerLedger, ServerMessages, ServerThreads
+from mailloom.wire.servers import Nodes, ServerLedger, ServerMessages, ServerThreads
+from server_stores import MemoryNodes, database
 
 SHAPE = "size=1KB,attachments=0.05,again=0.1,late=0.2,delay=80,lost=0.2,missing=0.1,broken=0.1,retopic=0.1"
 BUCKET = "s3://mail-bucket"
@@ -50,7 +49,7 @@ class MemoryHistory:
 def _copy(d: Delivery) -> Copy:
     o = d.origin
     what = (d.state, d.message, d.raw_sha256, o.folder, " ".join(o.labels), o.flags, o.received_at, d.trace)
-    return Copy(o.source, o.path, o.start, d.generation, o.length, *what, d.reason, d.version, d.read_at, 0)
+    return Copy(o.source, o.path, o.start, d.generation, o.length, *what, d.reason, d.version, d.read_at, 0, d.object)
 
 
 class NoRaws:
@@ -72,12 +71,15 @@ class NoIndex:
 class ServerStores:
     """Implements flow.commit.Stores for one scope."""
 
-    def __init__(self, connections: Connections, scope: str) -> None:
+    def __init__(
+        self, connections: Connections, scope: str, nodes: Nodes | None = None, ledger: Ledger | None = None
+    ) -> None:
         scoped = Scoped(connections, scope, lambda: 0)
-        self.nodes, self.history = MemoryNodes(), MemoryHistory()
-        self.threads: ServerThreads = threads_in(connections, scope, self.nodes)
+        self.history = MemoryHistory()
+        self.nodes: Nodes = nodes or MemoryNodes()
+        self.threads = ServerThreads(self.nodes, scoped)
         self.messages = ServerMessages(PostgresMessages(scoped), [])
-        self.ledger = ServerLedger(PostgresCopies(scoped), self.history)
+        self.ledger = ServerLedger(PostgresCopies(scoped), ledger or self.history)
         self.raws = NoRaws()
 
 
@@ -86,12 +88,17 @@ def no_bucket(name: str) -> Blobs:
 
 
 def reading(
-    url: str, stores: ServerStores, scope: str, finder: Finder | None = None, sources: Sequence[str] = (BUCKET,)
+    url: str,
+    stores: ServerStores,
+    scope: str,
+    *,
+    finder: Finder | None = None,
+    history: History | None = None,
+    bucket: Callable[[str], Blobs] = no_bucket,
 ) -> ServerReading:
     connections = Connections(url, read_only=True)
-    return ServerReading(
-        PostgresReader(connections, stores.nodes, stores.history, scope, sources), finder or NoIndex(), no_bucket
-    )
+    reader = PostgresReader(connections, stores.nodes, history or stores.history, scope, (BUCKET,))
+    return ServerReading(reader, finder or NoIndex(), bucket)
 
 
 def arrivals(mails: int, seed: int) -> list[list[Arrived]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import RLock
+from typing import Any
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Fenced
@@ -46,3 +48,28 @@ def placed(connections: Connections, scope: str = "") -> dict[MessageId, Message
     with connections.take() as connection:
         query = "select message, conversation from conversations where scope = %s"
         return {MessageId(m): MessageId(c) for m, c in connection.execute(query, (scope,), binary=True)}
+
+
+class LockedNodes(MemoryNodes):
+    """The same for several threads: each call is atomic."""
+
+    def __init__(self, shared: MemoryThreads | None = None, check: Callable[[], None] = lambda: None) -> None:
+        self.lock = RLock()
+        super().__init__(shared, check)
+
+    def leased(self, number: int) -> LockedNodes:
+        return LockedNodes(self, super().leased(number).check)
+
+
+def _one_at_a_time(name: str) -> Callable[..., Any]:
+    method = getattr(MemoryNodes, name)
+
+    def locked(self: LockedNodes, *values: Any, **named: Any) -> Any:
+        with self.lock:
+            return method(self, *values, **named)
+
+    return locked
+
+
+for _name in ("enter", "nodes", "swing", "stamp", "note", "keys", "hint", "clues"):
+    setattr(LockedNodes, _name, _one_at_a_time(_name))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from arrivals import arrivals, arrived
-from server_stores import database
 
+from arrivals import arrivals, arrived
 from mailloom.flow.transform import Sealed
 from mailloom.mail.model import Origin
 from mailloom.ports import Delivery, Ledger, Messages, Row, Words
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
 from mailloom.stores.postgres.scoped import Scoped
 from mailloom.stores.sqlite import SqliteRecords, connect
+from mailloom.wire.servers import ServerLedger
+from server_stores import database
 
 Entry = tuple[Row, Words, Sequence[tuple[str, str, str]]]
 STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.servers)]
@@ -31,28 +32,36 @@ class Kept(NamedTuple):
     deliveries: str
 
 
+class Nowhere:
+    """A ledger that nobody asks."""
+
+    def deliver(self, deliveries: Sequence[Delivery]) -> None: ...
+
+
 Open = Callable[[str], Kept]
 
 
 @pytest.fixture(params=STORES)
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """kept(scope) -> the store of that scope; all are in one database."""
     if request.param == "postgres":
         connections = database(request.getfixturevalue("postgres_url"))
-        request.addfinalizer(connections.close)
 
         def in_postgres(scope: str) -> Kept:
             scoped = Scoped(connections, scope, lambda: 7)
-            return Kept(PostgresMessages(scoped), PostgresCopies(scoped), lambda q: scoped.rows(q, ()), "copies")
+            ledger = ServerLedger(PostgresCopies(scoped), Nowhere())
+            return Kept(PostgresMessages(scoped), ledger, lambda q: scoped.rows(q, ()), "copies")
 
-        return in_postgres
+        yield in_postgres
+        connections.close()
+        return
     connection = connect(tmp_path / "archive.sqlite", write=True, create=True)
 
     def in_sqlite(scope: str) -> Kept:
         records = SqliteRecords(connection, lambda: 7, scope)
         return Kept(records, records, lambda q: list(connection.execute(q)), "deliveries")
 
-    return in_sqlite
+    yield in_sqlite
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +205,18 @@ def test_an_event_twice_in_a_batch_is_one_copy(kept: Open, entries: list[Entry])
     store = kept("")
     store.ledger.deliver([delivery(entries[0], "a", "stored"), delivery(entries[0], "a", "duplicate")])
     assert [row[2] for row in told(store)] == ["stored"]
+
+
+@pytest.mark.servers
+def test_one_copy_of_a_message_is_stored_whatever_was_believed(postgres_url: str, entries: list[Entry]) -> None:
+    """Two workers had the same mail; or one died before it told that its copy was the stored one."""
+    connections = database(postgres_url)
+    copies = PostgresCopies(Scoped(connections, "", lambda: 7))
+    one, other = entries[:2]
+    first = copies.keep([delivery(one, "a", "stored"), delivery(other, "x", "duplicate")])
+    assert [d.state for d in first] == ["stored", "stored"]
+    second = copies.keep(
+        [delivery(one, "b", "stored"), delivery(one, "a", "stored"), delivery(other, "x", "duplicate")]
+    )
+    assert [d.state for d in second] == ["duplicate", "stored", "stored"]
+    connections.close()

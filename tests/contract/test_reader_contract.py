@@ -10,15 +10,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
-from reading_both import (
-    BUCKET,
-    ServerStores,
-    arrivals,
-    fill_embedded,
-    fill_servers,
-    new_database,
-    reading,
-)
 
 from mailloom.archive import Archive, NotFoundError
 from mailloom.archive.digest import digest
@@ -32,6 +23,15 @@ from mailloom.thread import editing
 from mailloom.thread.keys import key_name, message_node, nodes_of
 from mailloom.thread.settle import settle
 from mailloom.wire import Embedded, open_for_reading, open_for_writing
+from reading_both import (
+    BUCKET,
+    ServerStores,
+    arrivals,
+    fill_embedded,
+    fill_servers,
+    new_database,
+    reading,
+)
 
 pytestmark = pytest.mark.servers
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from server_stores import database
 
 from mailloom.mail.model import MessageId, Origin
 from mailloom.ports import Delivery, Link, Row, Stated, UserError, Words
@@ -24,6 +23,7 @@ from mailloom.stores.postgres.snapshot import Snapshot
 from mailloom.stores.sqlite import SqliteRecords, SqliteThreads, connect
 from mailloom.stores.sqlite.search import Search as SqliteSearch
 from mailloom.thread.keys import key_name
+from server_stores import database
 
 UNDATED = b"\xff" * 6
 

@@ -87,7 +87,9 @@ def full_statement(message: MessageId, subject: str = "lunch") -> Stated:
 # ------------------------------------------------------------------------------------------------ pools
 def test_a_node_is_its_own_parent_at_first(threads: Threads) -> None:
     threads.enter([NODE, KEY])
-    assert dict(threads.nodes([NODE, KEY, OTHER])) == {NODE: Node(NODE), KEY: Node(KEY)}
+    found = dict(threads.nodes([NODE, KEY, OTHER]))
+    assert found.pop(OTHER, Node(OTHER)) == Node(OTHER), "never entered: left out, or its own parent"
+    assert found == {NODE: Node(NODE), KEY: Node(KEY)}
 
 
 def test_entering_again_changes_nothing(threads: Threads) -> None:
@@ -104,6 +106,21 @@ def test_a_swing_is_a_compare_and_set(threads: Threads) -> None:
     assert threads.nodes([KEY, OTHER]) == {KEY: Node(KEY), OTHER: Node(KEY)}
     assert list(threads.swing([(OTHER, KEY, NODE)])) == [True]
     assert threads.nodes([OTHER])[OTHER].parent == NODE
+
+
+def test_a_look_sees_what_was_written(threads: Threads) -> None:
+    threads.enter([NODE, KEY], fresh=[KEY])
+    threads.note([KeyNote(KEY, asked=True)])
+    threads.swing([(KEY, KEY, NODE)])
+    assert threads.look([NODE, KEY]) == {NODE: Node(NODE), KEY: Node(NODE)}
+
+
+def test_fresh_names_may_be_there(threads: Threads) -> None:
+    threads.enter([NODE, KEY])
+    threads.swing([(KEY, KEY, NODE)])
+    threads.enter([NODE, KEY], fresh=[KEY])
+    assert list(threads.swing([(KEY, KEY, NODE)])) == [False]
+    assert threads.look([KEY]) == {KEY: Node(NODE)}
 
 
 def test_a_swing_leaves_conv_and_dead(threads: Threads) -> None:
@@ -324,7 +341,9 @@ def test_who_lost_the_lease_writes_nothing(resting: Threads, write: str) -> None
     with pytest.raises(Fenced), first.session():
         WRITES[write](first)
     with second.session():
-        assert second.nodes([KEY, OTHER]) == {KEY: Node(KEY)}
+        found = dict(second.nodes([KEY, OTHER]))
+        assert found.pop(OTHER, Node(OTHER)) == Node(OTHER)
+        assert found == {KEY: Node(KEY)}
         assert list(second.dirty(9)) == [TWO]
         assert set(second.asking([CLUE])[CLUE]) == {TWO}
         assert not second.stated([ONE])

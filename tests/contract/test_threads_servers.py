@@ -9,10 +9,10 @@ import pytest
 import test_threads_contract as contract
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from server_stores import database, placed, threads_in
 
 from mailloom.ports import Threads
 from mailloom.stores.postgres.connection import Connections
+from server_stores import database, placed, threads_in
 
 pytestmark = pytest.mark.servers
 

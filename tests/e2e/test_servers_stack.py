@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,16 @@ def test_a_server_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None
             stack.start(["valkey"], tmp_path, {"valkey": port})
     assert str(tmp_path) in str(told.value)
     assert stack.load(tmp_path) == {}
+
+
+def test_a_run_that_was_killed_is_tidied_up_by_the_next() -> None:
+    import servers
+    from services import stack
+
+    over = subprocess.Popen(["true"])
+    over.wait()
+    folder = stack.ROOT / "build" / "services-run" / str(over.pid)
+    left = stack.start(["valkey"], folder)["valkey"]
+    servers.sweep()
+    assert left.process() is None
+    assert not folder.exists()

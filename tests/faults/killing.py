@@ -19,12 +19,12 @@ import duckdb  # noqa: F401  imported once, here, and not in every child
 import pyarrow.json
 import pyarrow.parquet  # noqa: F401
 
-from mailloom import wire
 from mailloom.archive import open_archive
 from mailloom.archive.digest import digest
 from mailloom.run import ingest as run
 from mailloom.stores import files
 from mailloom.stores.sqlite import sketches
+from mailloom.wire import embedded as wire
 
 
 class Counter:

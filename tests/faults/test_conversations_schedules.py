@@ -9,12 +9,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
 from random import Random
 
 import pytest
 from greenlet import greenlet
 from schedule import Steps
-from test_threads_sets import any_mails, best, low_thresholds, several, stated
+from test_threads_sets import Mail, any_mails, best, focused, low_thresholds, several, stated
 
 from mailloom.ports import Fenced, Node, NodeName, Stated, Threads
 from mailloom.stores.postgres.connection import Connection, Connections
@@ -213,3 +214,76 @@ def test_somebody_dies_and_something_moves(connections: Connections) -> None:
         moved += sum(len(versions) > 2 for name, versions in world.nodes.pool.past.items() if name[0] == 0)  # type: ignore[attr-defined]
     assert died > 3
     assert moved > 3
+
+
+# ------------------------------------------------------------------------------------------------ two, and every place to switch
+REPLY, ROOT, LATE = (Mail(3, "c", ("b",)), Mail(2, "b", ("a",)), Mail(1, "a"))
+"""The late one is what the root answers, so the root of the pool gives way to it."""
+
+
+def begun(world: World, before: Sequence[Mail], works: Sequence[Callable[[Threads], object]]) -> list[Actor]:
+    for mail in before:
+        working([stated(mail)])(world.threads(lambda: None))
+    return [Actor(world, work, lambda: None) for work in works]
+
+
+def length(connections: Connections, before: Sequence[Mail], work: Callable[[Threads], object]) -> int:
+    """The steps that it takes alone."""
+    actor = begun(World(connections, Random(0)), before, [work])[0]
+    steps = 0
+    while not actor.ended:
+        actor.run(1)
+        steps += 1
+    return steps
+
+
+def told(world: World) -> dict[int, int]:
+    return {message[-1]: conversation[-1] for message, conversation in placed(world.connections, world.scope).items()}
+
+
+@pytest.mark.parametrize("dies", ["nobody", "late", "answering"])
+def test_a_row_is_right_wherever_the_root_that_it_names_gives_way(dies: str, connections: Connections) -> None:
+    """One brings an answer, the other what the root answers; no settle mends anything. Who dies comes again."""
+    answering, late = working([stated(REPLY)]), working([stated(LATE)])
+    n, m = (length(connections, [ROOT], work) for work in (answering, late))
+    assert min(n, m) > 8
+    places = list(product(range(n), range(1, m + 6)))
+    for i, j in Random(dies).sample(places, 250):
+        world = World(connections, Random(i * 100 + j))
+        a, b = begun(world, [ROOT], [answering, late])
+        a.run(i)
+        b.run(-1 if dies == "answering" else j)
+        a.run(j if dies == "answering" else -1)
+        if dies == "answering":
+            a.crash()
+            answering(world.threads(lambda: None))
+        if dies == "late":
+            b.crash()
+            late(world.threads(lambda: None))
+            world.threads(lambda: None).lease()
+        b.run(-1)
+        assert told(world) == {1: 1, 2: 1, 3: 1}, (i, j)
+
+
+def test_a_settle_that_parts_beside_a_worker_that_joins(connections: Connections) -> None:
+    """Two mails with one id were one conversation until somebody looked; a third brings what they answer."""
+    r = Random(7)
+    for _ in range(12):
+        mails = focused(r)[:7]
+        late, before = mails[-r.choice([1, 2]) :], mails[: -r.choice([1, 2])]
+        everything = [stated(mail) for mail in {mail.id: mail for mail in (*before, *late)}.values()]
+        choose = r.choice([best, several])
+        works = [settling(choose), working([stated(mail) for mail in late])]
+        if r.random() < 0.5:
+            works.reverse()
+        n, m = (length(connections, before, work) for work in works)
+        for _ in range(12):
+            world = World(connections, r)
+            a, b = begun(world, before, works)
+            a.run(r.randrange(n))
+            b.run(r.randrange(m + 5))
+            a.run(-1)
+            b.run(-1)
+            settle(world.threads(lambda: None), choose=choose)
+            conversations, _targets = derive(everything, choose=choose)
+            assert told(world) == {message[-1]: c[-1] for message, c in conversations.items()}, mails

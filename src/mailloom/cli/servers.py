@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def servers(*, log: str = "") -> Iterator[Servers]:
-    """The profile's servers, closed at the end. `log` is the level of logs where the settings say none. Raises UserError."""
+def servers(*, service: bool = False) -> Iterator[Servers]:
+    """The profile's servers, closed at the end. A `service` logs unless told otherwise, and its standard output may have EMF lines between;
+    other commands print what they were asked for and nothing else. Raises UserError.
+    """
     found = settings()
     if not found.servers:
         raise UserError(
@@ -25,7 +27,8 @@ def servers(*, log: str = "") -> Iterator[Servers]:
         )
     from mailloom.wire.profile import open_servers
 
-    obs.configure(replace(found.obs, log=found.obs.log or log))
+    told = replace(found.obs, log=found.obs.log or "info") if service else replace(found.obs, emf=False)
+    obs.configure(told)
     try:
         opened = open_servers(found)
         try:

@@ -18,6 +18,9 @@ SHOWN = 20  # deliveries that are told of a mailbox with thousands
 
 def of_path(archive: Archive, name: str) -> Sequence[Copy]:
     """The deliveries of a file: by its path on disk, its path inside a source, or the end of one. Oldest first."""
+    if name.startswith("s3://"):
+        bucket, _, key = name.removeprefix("s3://").partition("/")
+        return archive.deliveries.delivered([(f"s3://{bucket}", key)])
     places = [
         (source, path) for source in archive.deliveries.sources() for path in dict.fromkeys(_inside(source, name))
     ]
@@ -56,18 +59,29 @@ def arrivals(archive: Archive, name: str) -> Sequence[Copy]:
 def steps(archive: Archive, one: Copy) -> list[dict[str, Any]]:
     """What happened to a delivery, in order: {step, at (ISO, "" where no time is kept), detail}."""
     told: list[tuple[str, int | None, str]] = []
-    if one.received_at is not None:
+    if one.received_at is not None and one.source.startswith("s3://"):
+        told.append(("landed", one.received_at, f"{draw.several(one.length, 'byte')} in its bucket"))
+    elif one.received_at is not None:
         told.append(("received", one.received_at, "by its mailbox, as the mailbox says"))
-    told.append(("read", one.read_at, f"{draw.several(one.length, 'byte')}, sha256 {one.raw_sha256.hex() or 'none'}"))
-    if one.message is None:
-        told.append((one.state, one.stored_at, f"{one.reason} (version {one.version})"))
+    if one.state == "received":
+        why = f", last tried in vain: {one.reason} (version {one.version})" if one.reason else ""
+        told.append(("waits", None, f"for a worker{why}"))
     else:
-        what = "as" if one.state == "stored" else "of"
-        told.append((one.state, one.stored_at, f"{what} {text_id(one.message)} (version {one.version})"))
+        told.append(
+            ("read", one.read_at, f"{draw.several(one.length, 'byte')}, sha256 {one.raw_sha256.hex() or 'none'}")
+        )
+        told.append(_end(one))
     told.append(("raw", None, archive.readable.raw_at(one) or "its bytes are not kept"))
     if one.message is not None:
         told += _message_steps(archive, one.message)
     return [{"step": step, "at": draw.iso(at), "detail": detail} for step, at, detail in told]
+
+
+def _end(one: Copy) -> tuple[str, int | None, str]:
+    if one.message is None:
+        return one.state, one.stored_at, f"{one.reason} (version {one.version})"
+    what = "as" if one.state == "stored" else "of"
+    return one.state, one.stored_at, f"{what} {text_id(one.message)} (version {one.version})"
 
 
 def _message_steps(archive: Archive, message: MessageId) -> Iterator[tuple[str, int | None, str]]:

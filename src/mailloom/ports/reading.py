@@ -270,6 +270,10 @@ class WholeReader(Protocol):
 class NodeReader(Protocol):
     """What the reading side asks of a store that holds nodes, key items and clue items alone. All of it is read strongly."""
 
+    def session(self) -> AbstractContextManager[None]:
+        """Around some calls; what the store remembers of them it forgets at the end."""
+        ...
+
     def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]: ...
 
     def keys(self, names: Collection[NodeName]) -> Mapping[NodeName, KeyItem]: ...

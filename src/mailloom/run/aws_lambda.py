@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -66,7 +66,7 @@ def from_settings(environ: Mapping[str, str]) -> Parts:
     from mailloom.wire.profile import open_servers
 
     settings = load(environ.get("MAILLOOM_PROFILE", "aws"), None, environ).settings
-    obs.configure(settings.obs)
+    obs.configure(replace(settings.obs, log=settings.obs.log or "info"))
     found = open_servers(settings, environ)
 
     def stores() -> Unit:

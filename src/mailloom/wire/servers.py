@@ -184,5 +184,4 @@ class ServerLedger:
         self._copies, self._ledger = copies, ledger
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
-        self._copies.deliver(deliveries)
-        self._ledger.deliver(deliveries)
+        self._ledger.deliver(self._copies.keep(deliveries))

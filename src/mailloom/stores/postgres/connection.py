@@ -6,7 +6,6 @@ connection that was open.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
@@ -45,9 +44,7 @@ _AGAIN_CLASSES = (
     "57",
 )  # connection, resources, operator's intervention (Appendix A of PostgreSQL's manual)
 # What a server says of a connection that will not be better the next time. It says so as text only, before there is a session.
-_REFUSED = re.compile(
-    r"password authentication failed|no pg_hba\.conf entry|no password supplied|(role|database) .* does not exist"
-)
+_REFUSED = ("password authentication failed", "no pg_hba.conf entry", "no password supplied", '" does not exist')
 
 
 class Connections:
@@ -124,7 +121,11 @@ def _known(error: psycopg.Error, where: str) -> UserError | None:
         return UserError(f"{where} lacks tables ({text}): run `mailloom migrate`")
     if isinstance(error, errors.InsufficientPrivilege):
         return UserError(f"{where} doesn't let this user do that ({text}): grant it, or use another user")
-    if state.startswith("28") or isinstance(error, errors.InvalidCatalogName) or (not state and _REFUSED.search(text)):
+    if (
+        state.startswith("28")
+        or isinstance(error, errors.InvalidCatalogName)
+        or (not state and any(refusal in text for refusal in _REFUSED))
+    ):
         return UserError(f"{where} refuses the connection ({text}): check user, password and database of the DSN")
     if isinstance(error, _AGAIN) or state[:2] in _AGAIN_CLASSES:
         return Transient(f"{where} can't do it now: {text}")

@@ -18,7 +18,7 @@ written again. Why that is enough, whoever writes at the same time and dies at a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from mailloom.mail.model import MessageId
@@ -43,9 +43,12 @@ _MOVE = """with held as (
     where c.scope = %s order by c.message for no key update of c)
   update conversations c set conversation = held.conversation from held where c.scope = %s and c.message = held.message
   returning c.message"""
+_WENT = """update moves set target = n.conversation from unnest(%b::bytea[], %b::bytea[]) n (root, conversation)
+  where scope = %s and message = n.root"""
+_NAMING = "select message from conversations where scope = %s and conversation = any(%b)"
 _ENTER = "insert into moves (scope, message) select %s, n from unnest(%b::bytea[]) n order by n on conflict do nothing"
-_MOVES = """select message from moves where scope = %(scope)s and message = any(%(mine)b) union
-  (select message from moves where scope = %(scope)s and at < now() - make_interval(secs => %(older)s) order by at limit %(some)s)"""
+_MOVES = """select message, target from moves where scope = %(scope)s and message = any(%(mine)b) union
+  (select message, target from moves where scope = %(scope)s and at < now() - make_interval(secs => %(older)s) order by at limit %(some)s)"""
 _LATER = "update moves set at = now() where scope = %s and message = any(%b)"
 _LEAVE = "delete from moves where scope = %s and message = any(%b)"
 
@@ -79,37 +82,35 @@ class PostgresConversations:
         done = 0
         left: set[MessageId] = set()
         while True:
-            values = {
-                "scope": self.scoped.scope,
-                "mine": sorted(self.mine) or [MessageId(b"")],
-                "older": older,
-                "some": SOME,
-            }
-            found = [MessageId(row[0]) for row in self.scoped.rows(_MOVES, values)]
-            done += self._catch_up([message for message in found if message not in left], left)
+            mine = sorted(self.mine) or [MessageId(b"")]
+            values = {"scope": self.scoped.scope, "mine": mine, "older": older, "some": SOME}
+            found = {MessageId(message): target for message, target in self.scoped.rows(_MOVES, values)}
+            done += self._catch_up({m: target for m, target in found.items() if m not in left}, left)
             self.mine.clear()
             if len(found) < SOME or left.issuperset(found):
                 return done
 
-    def _catch_up(self, entered: Sequence[MessageId], left: set[MessageId]) -> int:
-        """Those that are roots still are left, at the end of the line."""
+    def _catch_up(self, entered: Mapping[MessageId, bytes | None], left: set[MessageId]) -> int:
+        """Those that are roots still are left, at the end of the line. `entered` says where the rows of each went, if somebody who died
+        before the look brought them there.
+        """
         if not entered:
             return 0
         nodes = self.pools.nodes([message_node(m) for m in entered])
-        still = sorted(
-            m for m in entered if (node := nodes.get(message_node(m))) is None or node.parent == message_node(m)
-        )
-        left.update(still)
-        if still:
+        gone = {m for m in entered if (node := nodes.get(message_node(m))) and node.parent != message_node(m)}
+        if still := sorted(entered.keys() - gone):
+            left.update(still)
             self.scoped.write(_LATER, (self.scoped.scope, still))
-        moved = sorted(set(entered).difference(still))
-        if moved:
-            wanted = self._conversations(moved)
+        if gone:
+            wanted = self._conversations(gone)
             touched = self._move(wanted)
-            if self._look(wanted, moved):
+            wrong = {target for m in gone if (target := entered[m]) is not None and target != wanted[m]}
+            if wrong:
+                touched += [MessageId(row[0]) for row in self.scoped.rows(_NAMING, (self.scoped.scope, sorted(wrong)))]
+            if wrong or self._look(wanted, gone):
                 self._correct(touched)
-            self.scoped.write(_LEAVE, (self.scoped.scope, moved))
-        return len(moved)
+            self.scoped.write(_LEAVE, (self.scoped.scope, sorted(gone)))
+        return len(gone)
 
     def _correct(self, messages: Collection[MessageId]) -> None:
         """Write these rows by what their nodes say now."""
@@ -162,9 +163,10 @@ class PostgresConversations:
         other = {old: new for old, new in wanted.items() if old != new}
         if not other:
             return []
-        values = (*_columns(other), self.scoped.scope, self.scoped.scope)
+        scope, columns = self.scoped.scope, _columns(other)
         with self.scoped.transaction() as connection:
-            rows = connection.execute(_MOVE.encode(), values, binary=True).fetchall()
+            rows = connection.execute(_MOVE.encode(), (*columns, scope, scope), binary=True).fetchall()
+            connection.execute(_WENT.encode(), (*columns, scope))
         return [MessageId(row[0]) for row in rows]
 
 

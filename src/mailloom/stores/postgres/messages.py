@@ -56,12 +56,13 @@ _PUT = """with new as (
 _INSIDE = "insert into {0} select %(scope)s, n.* from new_{0} n order by message, path on conflict do nothing"
 _FINISHED = """select id from messages m where scope = %s and month = any(%b) and id = any(%b)
   and not exists (select from unfinished u where u.scope = m.scope and u.message = m.id)"""
-# A delivery that is read again after it was stored is still the one that was stored.
-_WHAT = "length size mtime_ns raw_sha256 folder labels flags received_at trace reason version read_at stored_at"
-_DELIVER = f"""insert into copies select %(scope)s, n.*, %(now)s from new_copies n order by message, place
+_WHAT = "length size mtime_ns state raw_sha256 folder labels flags received_at trace reason version read_at stored_at"
+_KEEP = f"""insert into copies select %(scope)s, n.*, %(now)s from new_copies n order by message, place
   on conflict (scope, message, place, month) do update set
-  {", ".join(f"{name} = excluded.{name}" for name in _WHAT.split())},
-  state = case when copies.state = 'stored' then copies.state else excluded.state end"""  # noqa: S608  constants only
+  {", ".join(f"{name} = excluded.{name}" for name in _WHAT.split())}"""  # noqa: S608  constants only
+# Whoever brings copies of the same message waits here, so that one of them is the stored one.
+_HOLD = """select from messages where scope = %s and month = any(%b) and id = any(%b) order by id for no key update"""
+_STORED = """select message, place from copies where scope = %s and month = any(%b) and message = any(%b) and state = 'stored'"""
 
 
 class PostgresMessages:
@@ -104,18 +105,30 @@ class PostgresCopies:
     def __init__(self, scoped: Scoped) -> None:
         self.scoped = scoped
 
-    def deliver(self, deliveries: Sequence[Delivery]) -> None:
-        """Store a row for each delivery of a message. One that is there is brought up to date; what was stored stays so."""
-        rows: dict[Values, Values] = {}  # the last of equal ones: one statement may not change a row twice
+    def keep(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Store a row for each delivery of a message, or bring it up to date; the deliveries as they are to be told.
+
+        Of a message's copies exactly one is stored, the others are duplicates, whatever those believed who brought them: two workers may
+        have had the same mail, or one died between finishing the message and telling the ledger.
+        """
+        copies: dict[tuple[MessageId, bytes], Delivery] = {}
         for delivery in deliveries:
             if delivery.message is not None:
-                row = _copy(delivery, delivery.message)
-                before = rows.get(row[1:3])
-                rows[row[1:3]] = row if before is None or before[10] != "stored" else (*row[:10], "stored", *row[11:])
-        if rows:
-            with self.scoped.transaction() as connection:
-                stage(connection, _COPIES, rows.values())
-                connection.execute(_DELIVER.encode(), {"scope": self.scoped.scope, "now": self.scoped.clock()})
+                copies.setdefault((delivery.message, _place(delivery)), delivery)
+        if not copies:
+            return list(deliveries)
+        months, messages = sorted({month_of(m) for m, _ in copies}), sorted({m for m, _ in copies})
+        where = (self.scoped.scope, months, messages)
+        with self.scoped.transaction() as connection:
+            connection.execute(_HOLD.encode(), where)
+            found = connection.execute(_STORED.encode(), where, binary=True).fetchall()
+            stored = {MessageId(message): place for message, place in found}
+            for (message, place), _ in sorted(copies.items(), key=lambda copy: copy[1].state != "stored"):
+                stored.setdefault(message, place)
+            states = {(m, place): "stored" if stored[m] == place else "duplicate" for m, place in copies}
+            stage(connection, _COPIES, (_copy(d, m, place, states[m, place]) for (m, place), d in copies.items()))
+            connection.execute(_KEEP.encode(), {"scope": self.scoped.scope, "now": self.scoped.clock()})
+        return [d if d.message is None else d._replace(state=states[d.message, _place(d)]) for d in deliveries]
 
 
 def _message(row: Row) -> Values:
@@ -132,14 +145,18 @@ def _people(rows: Sequence[Entry]) -> Iterator[Values]:
             yield row.id, sha256(f"{key}\0{name}\0{role}".encode()).digest()[:16], key, name, role
 
 
-def _copy(delivery: Delivery, message: MessageId) -> Values:
+def _place(delivery: Delivery) -> bytes:
     o = delivery.origin
-    source, path = storable(o.source), storable(o.path)
-    where = f"{source}\0{path}\0{o.start}\0{delivery.generation}\0".encode() + delivery.raw_sha256
-    place = (month_of(message), message, sha256(where).digest()[:16], source, path, o.start, delivery.generation)
-    what = (o.length, o.size, o.mtime_ns, delivery.state, delivery.raw_sha256)
+    where = f"{o.source}\0{o.path}\0{o.start}\0{delivery.generation}\0".encode("utf-8", "surrogatepass")
+    return sha256(where + delivery.raw_sha256).digest()[:16]
+
+
+def _copy(delivery: Delivery, message: MessageId, place: bytes, state: str) -> Values:
+    o = delivery.origin
+    where = (month_of(message), message, place, storable(o.source), storable(o.path), o.start, delivery.generation)
+    what = (o.length, o.size, o.mtime_ns, state, delivery.raw_sha256)
     copy = (storable(o.folder), storable(" ".join(o.labels)), storable(o.flags), o.received_at, delivery.trace)
-    return (*place, *what, *copy, storable(delivery.reason), delivery.version, delivery.read_at)
+    return (*where, *what, *copy, storable(delivery.reason), delivery.version, delivery.read_at)
 
 
 # ------------------------------------------------------------------------------------------------ what is inside a message

@@ -206,13 +206,16 @@ class PostgresThreadReader:
         return [soft_of(row) for row in rows]
 
     def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
-        return self.others.nodes(names) if names else {}
+        with self.others.session():
+            return self.others.nodes(names) if names else {}
 
     def keys(self, names: Collection[NodeName]) -> Mapping[NodeName, KeyItem]:
-        return self.others.keys(names) if names else {}
+        with self.others.session():
+            return self.others.keys(names) if names else {}
 
     def clues(self, names: Collection[ClueName]) -> Mapping[ClueName, ClueItem]:
-        return self.others.clues(names) if names else {}
+        with self.others.session():
+            return self.others.clues(names) if names else {}
 
     def edits(self) -> list[Edit]:
         sql = """select number, kind, message, target, inside, outside, at, undone from edits where scope = %s order by number"""

@@ -68,7 +68,8 @@ class PostgresWholeReader:
         """Which keys are dead, the other store tells: one read of every key."""
         links = self._each(_HARD)
         while some := list(islice(links, KEYS_AT_ONCE)):
-            nodes = self.nodes.nodes({key for key, _ in some})
+            with self.nodes.session():
+                nodes = self.nodes.nodes({key for key, _ in some})
             yield from ((key, MessageId(message)) for key, message in some if key not in nodes or not nodes[key].dead)
 
     def soft_links(self) -> Iterator[Soft]:

@@ -31,6 +31,7 @@ class SqliteReader:
 
     def __init__(self, connection: Connection, scope: str = "") -> None:
         self.connection, self.scope = connection, scope
+        self.folder = Path(connection.filename).parent  # who explains an error may have closed the connection before
         self.messages = SqliteMessageReader(connection, scope)
         self.threads = SqliteThreadReader(connection, scope)
         self.deliveries = SqliteDeliveryReader(connection, scope)
@@ -43,7 +44,7 @@ class SqliteReader:
 
     def explain(self, error: BaseException) -> None:
         if isinstance(error, apsw.Error):
-            with told(Path(self.connection.filename).parent):
+            with told(self.folder):
                 raise error
 
     def close(self) -> None:

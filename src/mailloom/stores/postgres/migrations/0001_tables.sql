@@ -80,12 +80,12 @@ CREATE TABLE edit_names (
   scope text NOT NULL, name bytea NOT NULL, number integer NOT NULL, inside boolean NOT NULL, PRIMARY KEY (scope, name, number));
 
 -- What readers see: the conversation that each message is in. `moves` holds the roots of pools that were about to be hung below another:
--- whoever sees one brings the rows that name it up to date.
+-- whoever sees one brings the rows that name it up to date, and says there to which conversation.
 CREATE TABLE conversations (
   scope text NOT NULL, message bytea NOT NULL, conversation bytea NOT NULL, PRIMARY KEY (scope, message)) WITH (fillfactor = 90);
 CREATE INDEX conversations_members ON conversations (scope, conversation, message);
 CREATE TABLE moves (
-  scope text NOT NULL, message bytea NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (scope, message));
+  scope text NOT NULL, message bytea NOT NULL, at timestamptz NOT NULL DEFAULT now(), target bytea, PRIMARY KEY (scope, message));
 CREATE INDEX moves_at ON moves (scope, at);
 
 CREATE TABLE messages_rest PARTITION OF messages DEFAULT;
