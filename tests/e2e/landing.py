@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import boto3
@@ -154,8 +155,7 @@ class Landing:
         return S3Blobs(self.client("s3"), bucket or self.name, Credentials("test", "test"))
 
     def buckets(self):
-        made: dict[str, S3Blobs] = {}
-        return lambda bucket: made.setdefault(bucket, self.blobs(bucket))
+        return cache(self.blobs)
 
     def put(self, key: str, raw: bytes) -> str:
         return self.s3.put_object(Bucket=self.name, Key=key, Body=raw).get("VersionId", "")

@@ -150,7 +150,7 @@ def test_lambdas_handlers_work_on_the_profile(
 
     made: list[Any] = []
 
-    def kept(settings: Any, environ: Any) -> Any:
+    def kept(settings: Any, environ: Any = os.environ) -> Any:
         made.append(open_servers(settings, environ))
         return made[-1]
 

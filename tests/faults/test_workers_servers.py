@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ class Desk:
 
     def __init__(self, folder: Path, landing: Landing, environ: dict[str, str]) -> None:
         self.folder, self.landing = folder, landing
-        self.environ = {**os.environ, **environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        self.environ = {**os.environ, **environ}
         self.settings = load("aws", folder / "mailloom.toml", self.environ).settings
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
@@ -66,7 +65,10 @@ def desk(
     valkey_url: str,
     prefix: str,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Desk:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
     landing = Landing(aws_url, prefix, tmp_path / "landing").make(receives=100)
     queues = "".join(f'{role} = "{landing.queue(role).url}"\n' for role in ("events", "work", "large", "dead"))
     (tmp_path / "mailloom.toml").write_text(
@@ -139,16 +141,18 @@ def test_workers_and_settle_killed_at_random_lose_nothing(desk: Desk) -> None:
     desk.run("validate", "--drain", *AWS)
     dice = random.Random(3)
 
-    def kill(begin: Callable[[], list[subprocess.Popen[str]]]) -> None:
-        processes = begin()
-        time.sleep(dice.uniform(1.5, 5.0))
-        for process in processes:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-
     shares = []
     for _ in range(5):
-        kill(lambda: [desk.begin("work", *AWS), desk.begin("work", *AWS), desk.begin("settle", "--every", "1", *AWS)])
+        settle = desk.begin("settle", "--every", "1", *AWS)
+        workers = [desk.begin("work", *AWS), desk.begin("work", *AWS)]
+        for worker in workers:
+            assert worker.stderr is not None
+            while "worker begins" not in (line := worker.stderr.readline()):
+                assert line, "a worker ended"
+        time.sleep(dice.uniform(0.2, 6.0))
+        for process in (*workers, settle):
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
         shares.append(desk.books()["pending"])
     assert shares[-1] < count, "no worker lived long enough to do anything"
     desk.run("work", "--drain", *AWS)
