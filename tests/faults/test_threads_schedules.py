@@ -18,6 +18,7 @@ from test_threads_sets import Mail, any_mails, best, drain, focused, low_thresho
 from mailloom.ports import Stated, Threads
 from mailloom.stores.memory import MemoryThreads
 from mailloom.thread.edits import Choose
+from mailloom.thread.keys import message_node, nodes_of
 from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
 
@@ -388,3 +389,28 @@ def test_a_crash_before_any_step_of_many_sets_is_made_good(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_many_schedules_with_few_preemptions_end_alike(seed: int) -> None:
     few_preemptions(Random(seed), 250, 20)
+
+
+@pytest.mark.parametrize("limit", [1, 1000])
+def test_a_union_that_was_cut_short_joins_nobody_in_the_end(limit: int) -> None:
+    """A worker died between two swings of one call: two replies to an id that nobody has are in one pool, and the id's key is
+    not. Then the key dies of others, so that nothing leads from one to the other any more.
+    """
+    cut = [Mail(1, "i1", ("bogus",), sender=1, subject=1), Mail(8, "i8", ("bogus",), sender=2, subject=2)]
+    store = MemoryThreads()
+    one, eight = (stated(mail) for mail in cut)
+    store.enter({name for s in (one, eight) for name in nodes_of(s)})
+    store.state([one, eight])
+    assert store.swing([(message_node(eight.message), message_node(eight.message), message_node(one.message))]) == [
+        True
+    ]
+    others = [stated(mail._replace(id=mail.id + 20)) for mail in CITERS]
+    weave(store, others)
+    drain(store, best)
+    later = stated(Mail(9, "late", ("i8",)))
+    for s in (one, eight, later):
+        weave(store, [s])
+        drain(store, best, limit)
+        weave(store, [one])
+        drain(store, best, limit)
+    assert not wrong(store, [one, eight, later, *others], best)
