@@ -265,6 +265,23 @@ def test_a_row_is_right_wherever_the_root_that_it_names_gives_way(dies: str, con
         assert told(world) == {1: 1, 2: 1, 3: 1}, (i, j)
 
 
+def test_rows_that_were_brought_too_far_back_by_one_who_died(connections: Connections) -> None:
+    """The root gives way to a second message while that gives way to a third; who brought the second dies, wherever it is."""
+    second, third = working([stated(Mail(2, "a", ("z",)))]), working([stated(Mail(1, "z"))])
+    before = [Mail(3, "b", ("a",)), Mail(4, "c", ("b",))]
+    steps = length(connections, before, second)
+    for i, j in [(i, j) for i in range(steps) for j in range(1, steps - i) if j < 6]:
+        world = World(connections, Random(i * 100 + j))
+        a, b = begun(world, before, [second, third])
+        a.run(i)
+        b.run(-1)
+        a.run(j)
+        a.crash()
+        second(world.threads(lambda: None))
+        world.threads(lambda: None).lease()
+        assert told(world) == {1: 1, 2: 1, 3: 1, 4: 1}, (i, j)
+
+
 def test_a_settle_that_parts_beside_a_worker_that_joins(connections: Connections) -> None:
     """Two mails with one id were one conversation until somebody looked; a third brings what they answer."""
     r = Random(7)
