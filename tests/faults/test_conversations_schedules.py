@@ -270,7 +270,7 @@ def test_rows_that_were_brought_too_far_back_by_one_who_died(connections: Connec
     second, third = working([stated(Mail(2, "a", ("z",)))]), working([stated(Mail(1, "z"))])
     before = [Mail(3, "b", ("a",)), Mail(4, "c", ("b",))]
     steps = length(connections, before, second)
-    for i, j in [(i, j) for i in range(steps) for j in range(1, steps - i) if j < 6]:
+    for i, j in ((n, m) for n in range(steps) for m in range(1, min(6, steps - n))):
         world = World(connections, Random(i * 100 + j))
         a, b = begun(world, before, [second, third])
         a.run(i)
