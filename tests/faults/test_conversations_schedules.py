@@ -248,7 +248,7 @@ def test_a_row_is_right_wherever_the_root_that_it_names_gives_way(dies: str, con
     n, m = (length(connections, [ROOT], work) for work in (answering, late))
     assert min(n, m) > 8
     places = list(product(range(n), range(1, m + 6)))
-    for i, j in Random(dies).sample(places, 250):
+    for i, j in Random(dies).sample(places, 120):
         world = World(connections, Random(i * 100 + j))
         a, b = begun(world, [ROOT], [answering, late])
         a.run(i)
@@ -263,6 +263,44 @@ def test_a_row_is_right_wherever_the_root_that_it_names_gives_way(dies: str, con
             world.threads(lambda: None).lease()
         b.run(-1)
         assert told(world) == {1: 1, 2: 1, 3: 1}, (i, j)
+
+
+def test_rows_that_were_brought_too_far_back_by_one_who_died(connections: Connections) -> None:
+    """The root gives way to a second message while that gives way to a third; who brought the second dies, wherever it is."""
+    second, third = working([stated(Mail(2, "a", ("z",)))]), working([stated(Mail(1, "z"))])
+    before = [Mail(3, "b", ("a",)), Mail(4, "c", ("b",))]
+    steps = length(connections, before, second)
+    for i, j in ((n, m) for n in range(steps) for m in range(1, min(6, steps - n))):
+        world = World(connections, Random(i * 100 + j))
+        a, b = begun(world, before, [second, third])
+        a.run(i)
+        b.run(-1)
+        a.run(j)
+        a.crash()
+        second(world.threads(lambda: None))
+        world.threads(lambda: None).lease()
+        assert told(world) == {1: 1, 2: 1, 3: 1, 4: 1}, (i, j)
+
+
+def test_a_row_that_was_spoilt_by_one_who_died_and_had_no_need_to_come_again(connections: Connections) -> None:
+    """Two have the same answer, one is done with it, so that the other's need not come again; meanwhile the root gives way twice."""
+    before = [Mail(3, "b", ("a",))]
+    answer = working([stated(Mail(4, "c", ("b",)))])
+    second, third = working([stated(Mail(2, "a", ("z",)))]), working([stated(Mail(1, "z"))])
+    steps = length(connections, before, answer) + 6
+    places = [(i, j) for i in range(1, steps) for j in range(1, steps) if i + j <= steps + 4]
+    for i, j in Random(1).sample(places, 120):
+        world = World(connections, Random(i * 100 + j))
+        actors = begun(world, before, [answer, answer, second, third])
+        spoiling, same, *roots = actors
+        same.run(-1)
+        roots[0].run(-1)
+        spoiling.run(i)
+        roots[1].run(-1)
+        spoiling.run(j)
+        spoiling.crash()
+        world.threads(lambda: None).lease()
+        assert told(world) == {1: 1, 2: 1, 3: 1, 4: 1}, (i, j)
 
 
 def test_a_settle_that_parts_beside_a_worker_that_joins(connections: Connections) -> None:

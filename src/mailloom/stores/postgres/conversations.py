@@ -13,7 +13,8 @@ written again. Why that is enough, whoever writes at the same time and dies at a
   already, conv is looked at like a root.
 - Rows that name R are brought up to date together, by what R's node says. Had settle parted some of them from R before the look, R
   would have its conv by then, as every part of a pool of several has: then each of those rows is written again by its own node.
-- A worker that dies before the end of `place` has not finished its messages, so they come again; settle, its marks.
+- A worker that dies before the end of `place` has not finished its messages, so they come again; settle, its marks. But another may
+  have finished the same message meanwhile: so a worker that changes a row that was there enters its message in `moves`, too.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ _INSERT = """insert into conversations select %s, n.* from unnest(%b::bytea[], %
 _WRITE = """insert into conversations as c select %s, n.* from unnest(%b::bytea[], %b::bytea[]) n (message, conversation)
   order by n.message on conflict (scope, message) do update set conversation = excluded.conversation
   where c.conversation <> excluded.conversation"""
+# A worker leaves word of which rows it changed: should it die before the look, nobody may have a reason to place these again.
+_CHANGE = f"""with written as ({_WRITE} returning message, conversation)
+  insert into moves (scope, message, target) select %s, message, conversation from written order by message
+  on conflict (scope, message) do update set target = coalesce(moves.target, excluded.target)"""  # noqa: S608  constants only
 # Rows are locked in the order of their keys, so that two who bring the same ones up to date wait, and don't deadlock.
 _MOVE = """with held as (
     select c.message, n.conversation from conversations c
@@ -155,8 +160,11 @@ class PostgresConversations:
         return {MessageId(row[0]) for row in rows}
 
     def _write(self, wanted: Mapping[MessageId, MessageId]) -> None:
-        if wanted:
+        if wanted and self.scoped.lease is not None:
             self.scoped.write(_WRITE, (self.scoped.scope, *_columns(wanted)))
+        elif wanted:
+            self.mine.update(wanted)
+            self.scoped.write(_CHANGE, (self.scoped.scope, *_columns(wanted), self.scoped.scope))
 
     def _move(self, wanted: Mapping[MessageId, MessageId]) -> list[MessageId]:
         """Whoever is in the conversation that a message named is in that message's conversation: the messages that were moved."""
