@@ -13,14 +13,16 @@ from mailloom.cli import draw
 from mailloom.mail.model import MessageId
 from mailloom.schema import text_id
 
+S3 = "s3://"
 SHOWN = 20  # deliveries that are told of a mailbox with thousands
 
 
 def of_path(archive: Archive, name: str) -> Sequence[Copy]:
     """The deliveries of a file: by its path on disk, its path inside a source, or the end of one. Oldest first."""
-    if name.startswith("s3://"):
-        bucket, _, key = name.removeprefix("s3://").partition("/")
-        return archive.deliveries.delivered([(f"s3://{bucket}", key)])
+    if name.startswith(S3):
+        bucket, _, key = name.removeprefix(S3).partition("/")
+        if found := archive.deliveries.delivered([(f"{S3}{bucket}", key)]):
+            return found
     places = [
         (source, path) for source in archive.deliveries.sources() for path in dict.fromkeys(_inside(source, name))
     ]
@@ -46,7 +48,7 @@ def arrivals(archive: Archive, name: str) -> Sequence[Copy]:
     if as_path and (found := of_path(archive, name)):
         return found
     try:
-        return archive.copies(archive.find(name))
+        return _landed(archive, archive.copies(archive.find(name)))
     except NotFoundError:
         if not as_path and (found := of_path(archive, name)):
             return found
@@ -56,10 +58,19 @@ def arrivals(archive: Archive, name: str) -> Sequence[Copy]:
         ) from None
 
 
+def _landed(archive: Archive, copies: Sequence[Copy]) -> Sequence[Copy]:
+    """With what a ledger of objects knows besides: when each landed, and which version of it this is."""
+    objects = dict.fromkeys((c.source, c.path) for c in copies if c.source.startswith(S3))
+    if not objects:
+        return copies
+    told = {(c.source, c.path, c.raw_sha256): c for c in archive.deliveries.delivered(list(objects))}
+    return [told.get((c.source, c.path, c.raw_sha256), c) for c in copies]
+
+
 def steps(archive: Archive, one: Copy) -> list[dict[str, Any]]:
     """What happened to a delivery, in order: {step, at (ISO, "" where no time is kept), detail}."""
     told: list[tuple[str, int | None, str]] = []
-    if one.received_at is not None and one.source.startswith("s3://"):
+    if one.received_at is not None and one.source.startswith(S3):
         told.append(("landed", one.received_at, f"{draw.several(one.length, 'byte')} in its bucket"))
     elif one.received_at is not None:
         told.append(("received", one.received_at, "by its mailbox, as the mailbox says"))

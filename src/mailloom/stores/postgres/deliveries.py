@@ -46,7 +46,11 @@ class PostgresDeliveryReader:
         copies = self.copies({one.message for one in told if one.message is not None})
         for one in told:
             same = [copy for copy in copies.get(one.message, ()) if _is_of(copy, one)] if one.message else []
-            found.append(replace(same[0], object=one.object, state=one.state) if same else one)
+            if same:
+                at = same[0].received_at if same[0].received_at is not None else one.received_at
+                found.append(replace(same[0], object=one.object, state=one.state, received_at=at))
+            else:
+                found.append(one)
         return found
 
     def ending(self, name: str) -> list[Copy]:
