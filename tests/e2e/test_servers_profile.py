@@ -185,8 +185,7 @@ def test_lambdas_handlers_work_on_the_profile(
     assert called(aws_lambda.work, "work") == {"batchItemFailures": []}
     assert servers.queue("dead").depth()[0] == 2
     assert {books.stored for books in servers.objects.books().values()} == {2}
-    found = rows(run("search", "roses", "--json", *aws))
-    assert [one["message_id"] for one in found] in ([], ["2@example.org"])  # the index is refreshed now and then
-    assert "1@example.org" in run("show", "1@example.org", *aws).stdout
+    for name in ("1@example.org", "2@example.org"):
+        assert name in run("show", name, "--json", *aws).stdout
     for one in (servers, *made):
         one.close()
