@@ -6,6 +6,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from mailloom.ports import Transient, UserError
+from mailloom.stores.aws_http import Http
 from mailloom.stores.s3 import S3Blobs
 
 pytestmark = pytest.mark.servers
@@ -162,9 +163,7 @@ def test_a_server_that_is_away_is_transient(boto, bucket, credentials, aws_url):
     )
     blobs.client = away
     if blobs._reader is not None:
-        import urllib3
-
-        blobs._reader.pool = urllib3.HTTPConnectionPool("127.0.0.1", 9, retries=False)
+        blobs._reader.http = Http("http://127.0.0.1:9", sleep=lambda _: None)
     for call in (lambda: blobs.get("k"), lambda: blobs.put("k", b""), lambda: list(blobs.list(""))):
         with pytest.raises(Transient, match=f"bucket {bucket}"):
             call()
