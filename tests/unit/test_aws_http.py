@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Thread
+from typing import BinaryIO
 
 import pytest
 from botocore.credentials import Credentials
@@ -21,6 +23,18 @@ CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nhalf"
 LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
 NOTHING = b""
+
+
+def request(lines: BinaryIO) -> bool:
+    """Read one request, head and body; False where the other side has hung up."""
+    length, line = 0, b"?"
+    while line.strip():
+        line = lines.readline()
+        if not line:
+            return False
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+    return len(lines.read(length)) == length
 
 
 class Scripted:
@@ -44,9 +58,9 @@ class Scripted:
             Thread(target=self._serve, args=(there,), daemon=True).start()
 
     def _serve(self, there: socket.socket) -> None:
-        with there:
+        with there, there.makefile("rb") as lines, contextlib.suppress(ConnectionError):
             there.settimeout(10)
-            while there.recv(65536):
+            while request(lines):
                 answer = self.answers[min(self.requests, len(self.answers) - 1)]
                 self.requests += 1
                 there.sendall(answer)
@@ -100,6 +114,15 @@ def test_one_that_was_closed_while_it_lay_idle_costs_no_attempt(serve):
     assert [get(client) for _ in range(4)] == [(200, b"{}")] * 4
     assert (server.connections, slept) == (4, [])
     client.close()
+
+
+def test_of_connections_that_fail_only_one_is_spare(serve):
+    server = serve(GOOD, GOOD, CUT)
+    client = http(server.url)
+    assert [get(client), get(client)] == [(200, b"{}")] * 2
+    with pytest.raises(UnreachableError):
+        get(client)
+    assert server.requests == 2 + 1 + ATTEMPTS
 
 
 @pytest.mark.parametrize("trouble", [BUSY, CUT, NOTHING])

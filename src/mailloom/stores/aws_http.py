@@ -53,16 +53,17 @@ class Http:
         """Any request must be one that may be made twice. What the service answers is given as it is, after some tries where it is one
         of AGAIN. Raises UnreachableError.
         """
-        attempt = 1
+        attempt, spare = 1, True
         while True:
-            kept = bool(self._idle)
+            kept = self._kept()
             try:
-                answer = self._once(method, target, headers, body)
+                answer = self._once(kept or self._opened(), method, target, headers, body)
                 if answer.status not in AGAIN or attempt == ATTEMPTS:
                     return answer
             except (OSError, HTTPException) as error:
                 # A connection that was kept may have been closed by the other side long ago, and all others with it.
-                if kept:
+                if kept is not None and spare:
+                    spare = False
                     _close(self._idle)
                     continue
                 if attempt == ATTEMPTS:
@@ -76,11 +77,9 @@ class Http:
         """After an attempt (from 1) that may do better the next time."""
         self.sleep(random.random() * FIRST_WAIT * 2.0**attempt)  # noqa: S311  no secret
 
-    def _once(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._opened()
+    def _once(
+        self, connection: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
         try:
             connection.request(method, target, body, dict(headers))
             answer = connection.getresponse()
@@ -94,12 +93,22 @@ class Http:
             connection.close()
         return found
 
+    def _kept(self) -> HTTPConnection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
     def _opened(self) -> HTTPConnection:
         if self.trust is not None:
             connection: HTTPConnection = HTTPSConnection(self.host, timeout=self.connect, context=self.trust)
         else:
             connection = HTTPConnection(self.host, timeout=self.connect)
-        connection.connect()
+        try:
+            connection.connect()
+        except BaseException:
+            connection.close()
+            raise
         connection.sock.settimeout(self.read)
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return connection
