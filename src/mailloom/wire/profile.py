@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
+from threading import Lock
 
 from mailloom import obs
 from mailloom.config import Settings
@@ -80,14 +81,16 @@ class Servers:
         self._buckets: dict[str, S3Blobs] = {}
         self._queues: dict[str, SqsQueue] = {}
         self._told: Counter[tuple[str, ...]] = Counter()
+        self._naming = Lock()
         obs.observe(self._observe)
 
     # -------------------------------------------------------------------------------------------- what brings mail
     def buckets(self, name: str) -> Blobs:
-        """A bucket's objects."""
-        if name not in self._buckets:
-            self._buckets[name] = S3Blobs(self.clients.aws("s3"), name, self.clients.credentials)
-        return self._buckets[name]
+        """A bucket's objects. From any thread."""
+        with self._naming:
+            if name not in self._buckets:
+                self._buckets[name] = S3Blobs(self.clients.aws("s3"), name, self.clients.credentials)
+            return self._buckets[name]
 
     def queue(self, name: str) -> SqsQueue:
         """One of QUEUES. Raises UserError where its URL isn't set."""
@@ -244,7 +247,7 @@ class Servers:
     # -------------------------------------------------------------------------------------------- figures
     def _observe(self) -> None:
         """Before each report: what was spent since the last, and how long queues are."""
-        for service, count in self.clients.requests.items():
+        for service, count in dict(self.clients.requests).items():  # others add to it meanwhile
             obs.count("requests", self._since(count, service), store=service)
         if "dynamo" in self.__dict__:
             for kind, spent in (("write", self.dynamo.spent.written), ("read", self.dynamo.spent.read)):
