@@ -132,7 +132,7 @@ class Worker:
         int, Says("seconds a received pointer stays hidden; renewed while its mail is worked on", least=10, most=43200)
     ] = 120
     drain_seconds: Annotated[float, Says("time to finish what is held after SIGTERM", least=1)] = 100.0
-    health_host: Annotated[str, Says("address of the health endpoint")] = "127.0.0.1"
+    health_host: Annotated[str, Says("address of the health endpoint, of `mailloom settle --every` too")] = "127.0.0.1"
     health_port: Annotated[int, Says("its port; 0: none", least=0, most=65535)] = 0
 
 
