@@ -46,7 +46,9 @@ METRICS = (
         "counter",
         "Count",
         ("source", "state"),
-        "deliveries by source: received, and what became of them (stored, duplicate, rejected); received less the others is pending",
+        "deliveries by source, as their rows in the ledger change: received, then stored, duplicate or rejected; received less the others is"
+        " pending. One that is worked on again and ends otherwise counts as received again. Of a process that is killed the last"
+        " interval is missing: `mailloom doctor` counts the rows themselves",
     ),
     # -------------------------------------------------------------------------------- trouble
     Metric(

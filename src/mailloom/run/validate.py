@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -132,9 +131,7 @@ class Validator:
                 else:
                     pointers.setdefault(pointer, number)
         if pointers:
-            known = self.receipts.received(list(pointers))
-            for source, count in Counter(p.source for p in pointers.keys() - set(known)).items():
-                obs.count("books", count, source=source, state="received")
+            self.receipts.received(list(pointers))
             self._sort(pointers, events, done)
         obs.count("events", done.ignored, outcome="ignored")
         return done
@@ -200,8 +197,6 @@ class Validator:
         if rejections:
             now = self.clock()
             self.ledger.deliver([rejection(pointer, reason, now) for pointer, reason in rejections])
-            for source, count in Counter(pointer.source for pointer, _ in rejections).items():
-                obs.count("books", count, source=source, state="rejected")
 
 
 def follow(
