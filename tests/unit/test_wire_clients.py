@@ -54,6 +54,16 @@ def test_a_cache_that_is_down_costs_one_short_timeout() -> None:
     assert time.monotonic() - began < 0.9  # retries of the library's own would sleep for seconds
 
 
+@pytest.mark.parametrize("scope", ["a\x1f1", "a\0b", "a\udcff"])
+def test_a_scope_that_stores_would_read_otherwise_is_refused(scope: str) -> None:
+    from dataclasses import replace
+
+    from mailloom.wire.profile import open_servers
+
+    with pytest.raises(UserError, match="control character"):
+        open_servers(replace(made().settings, scope=scope), KEYS)
+
+
 def test_an_address_of_a_cache_that_is_none_is_told_without_it() -> None:
     with pytest.raises(UserError) as told:
         made(MAILLOOM_VALKEY_URL="http://:secret@host").valkey()

@@ -109,6 +109,9 @@ class Opensearch:
     )
     prefix: Annotated[str, Says("names of indices and aliases begin with this")] = "mailloom"
     signed: Annotated[bool, Says("sign requests with AWS credentials (Amazon OpenSearch Service)")] = False
+    shards: Annotated[int, Says("shards of an index made after the next `mailloom migrate`", least=1)] = 1
+    replicas: Annotated[int, Says("copies of each, of the same indices; 0 where there is one node", least=0)] = 1
+    refresh: Annotated[str, Says("how long until new mail is found, of the same indices")] = "10s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,13 @@ METRICS = (
     Metric(
         "errors", "counter", "Count", ("kind", "place"), "failures: transient, poison or bug, and the step or store"
     ),
+    Metric(
+        "reduced",
+        "counter",
+        "Count",
+        ("store",),
+        "mails that a search index or Firehose took without some of their texts",
+    ),
     Metric("retries", "counter", "Count", ("place",), "tries after a transient failure"),
     Metric("returned", "counter", "Count", (), "messages given back to the queue to come again later"),
     Metric("dead_letters", "gauge", "Count", (), "messages in the dead-letter queue"),

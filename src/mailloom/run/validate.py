@@ -16,9 +16,10 @@ from typing import NamedTuple
 from mailloom import obs
 from mailloom.flow.retry import Backoff
 from mailloom.ports import Blobs, Ledger, Parcel, Pointer, Queue, Receipts, Stat, Transient, UserError
-from mailloom.run.pointers import now_ms, pointer_body, read_event, rejection
+from mailloom.run.pointers import pointer_body, read_event, rejection
 from mailloom.sources.detect import HEAD, kind_of
 from mailloom.sources.place import MAX_MAIL
+from mailloom.wire.clock import now_ms
 
 HEAD_BYTES = 16 << 10
 """Of an object, by one range read: headers of nearly all mail, and twice what the kind of a file is told by."""

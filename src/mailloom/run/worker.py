@@ -23,10 +23,11 @@ from mailloom.ports import Failure, Pointer, Poison, Queue, Receipts, Received, 
 from mailloom.run.arrivals import BACKOFF, Landed, Mail, Transformer, Unit, cause, fetch, land
 from mailloom.run.health import Health, serving_if
 from mailloom.run.holding import Holding
-from mailloom.run.pointers import now_ms, read_pointer
+from mailloom.run.pointers import read_pointer
 from mailloom.run.signals import on_signals
 from mailloom.run.validate import Buckets, letter
 from mailloom.schema import VERSION
+from mailloom.wire.clock import now_ms
 
 RECEIVERS = 2
 BATCHES = 2  # of mails that are held: one is worked on while the next comes in
