@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from mailloom import obs
 from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Queue, Receipts, Received, UserError
-from mailloom.run.pointers import now_ms, pointer_body, read_pointer, rejection
+from mailloom.run.pointers import pointer_body, read_pointer, rejection
 from mailloom.run.validate import LARGE_BYTES, Buckets, passed_on
+from mailloom.wire.clock import now_ms
 
 MOST = 10_000  # letters that are looked at in one go
 EMPTY = 3  # receivings in a row that bring nothing: a queue is spread over servers, and one answer asks a few

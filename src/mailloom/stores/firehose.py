@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from mailloom import obs
 from mailloom.ports import Row, Transient, UserError, Words
 from mailloom.schema import VERSION, arrow_line, arrow_schema, unpack
 
@@ -76,7 +77,10 @@ class Firehose:
     def _record(self, row: Row) -> bytes:
         extra = {"scope": self.scope, "version": self.version, "left_out": [], "pointer": "", PARTITION: _month(row)}
         line = _joined(arrow_line(unpack(row.body)), extra)
-        return line if len(line) <= WHOLE_BYTES else _lightened(line, self.pointer(row))
+        if len(line) <= WHOLE_BYTES:
+            return line
+        obs.count("reduced", 1, store="firehose")
+        return _lightened(line, self.pointer(row))
 
     def _send(self, records: Sequence[bytes]) -> None:
         attempt = 0
