@@ -146,7 +146,7 @@ class Spoiling:
                 except (OSError, http.client.HTTPException):
                     self.close_connection = True
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as the standard library calls it
                 """Nothing."""
 
         return Handler
