@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.credentials import Credentials
 
 from mailloom.mail.model import MessageId, Origin
 from mailloom.ports import Delivery, Failure, Pointer, UserError
+from mailloom.stores.aws_json import JsonClient
 from mailloom.stores.dynamodb import Books, Dynamo, DynamoLedger, create
 
 pytestmark = pytest.mark.servers
@@ -28,11 +30,11 @@ def delivery(at: Pointer, state: str = "stored", message: MessageId | None = ONE
     return Delivery(origin, 0, CLOCK, state, message, b"s" * 32, b"{}", reason, "1.0", object=at.object)
 
 
-@pytest.fixture
-def dynamo(boto: Callable[[str], Any], prefix: str) -> Dynamo:
+@pytest.fixture(params=["boto3", "json"])
+def dynamo(boto: Callable[[str], Any], prefix: str, request: pytest.FixtureRequest) -> Dynamo:
     client = boto("dynamodb")
     create(client, prefix)
-    return Dynamo(client, prefix)
+    return Dynamo(JsonClient(client, Credentials("test", "test")) if request.param == "json" else client, prefix)
 
 
 @pytest.fixture

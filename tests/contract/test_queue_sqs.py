@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 
 import pytest
+from botocore.credentials import Credentials
 from botocore.exceptions import EndpointConnectionError
 
 from mailloom.ports import Parcel, Transient, UserError
+from mailloom.stores.aws_json import JsonClient
 from mailloom.stores.sqs import SqsQueue
 
 pytestmark = pytest.mark.servers
 
 
-@pytest.fixture
-def queue(boto, prefix) -> SqsQueue:
+@pytest.fixture(params=["boto3", "json"])
+def queue(boto, prefix, request) -> SqsQueue:
     url = boto("sqs").create_queue(QueueName=f"{prefix}-queue", Attributes={"VisibilityTimeout": "30"})["QueueUrl"]
-    return SqsQueue(boto("sqs"), url, visibility=30)
+    client = JsonClient(boto("sqs"), Credentials("test", "test")) if request.param == "json" else boto("sqs")
+    return SqsQueue(client, url, visibility=30)
 
 
 def drained(queue: SqsQueue) -> list:

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import test_threads_contract as contract
+from botocore.credentials import Credentials
 from dynamo_stores import Halves
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_threads_contract import CLUE, KEY, NODE, ONE, OTHER, TWO, word
 
 from mailloom.ports import ClueItem, ClueNote, Fenced, KeyItem, KeyNote, Node, Stamp, Threads
+from mailloom.stores.aws_json import JsonClient
 from mailloom.stores.dynamodb import CLUES, NODES, Dynamo, DynamoNodes, create
 from mailloom.thread.keys import message_node
 
@@ -31,7 +33,7 @@ def now() -> int:
 def dynamo(boto: Callable[[str], Any], prefix: str) -> Dynamo:
     client = boto("dynamodb")
     create(client, prefix)
-    return Dynamo(client, prefix)
+    return Dynamo(JsonClient(client, Credentials("test", "test")), prefix)
 
 
 @pytest.fixture

@@ -47,8 +47,11 @@ class Clients:
             return self._made[service]
 
     def _client(self, service: str) -> Any:
+        session = self._session  # says what to install where boto3 is not
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
+
+        from mailloom.stores.aws_json import OFTEN, JsonClient
 
         aws = self.settings.aws
         other = (service == "dynamodb" and aws.dynamodb_url) or aws.endpoint_url
@@ -62,7 +65,7 @@ class Clients:
             s3={"addressing_style": "path" if other else "auto"},
         )
         try:
-            client = self._session.client(service, endpoint_url=other or None, config=config)
+            client = session.client(service, endpoint_url=other or None, config=config)
         except (BotoCoreError, ValueError) as error:  # no region, a profile that is not there, an address that is none
             raise UserError(f"no client for {service}: {error}; check {_named(self.settings, 'aws.region')}") from None
 
@@ -70,7 +73,9 @@ class Clients:
             self.requests[service] += 1
 
         client.meta.events.register("before-send", count)
-        return client
+        if service not in OFTEN or self.credentials is None:  # without them boto3 says what to do
+            return client
+        return JsonClient(client, self.credentials, count)
 
     @cached_property
     def _session(self) -> Any:

@@ -182,8 +182,10 @@ class Servers:
     @cached_property
     def reader(self) -> PostgresReader:
         postgres = self.settings.postgres
-        dsn = self.clients.text(postgres.reader_dsn) or self.clients.wanted(postgres.dsn, "postgres.dsn")
-        connections = Connections(dsn, size=postgres.pool, read_only=True)
+        return self._reader(self.clients.text(postgres.reader_dsn) or self.clients.wanted(postgres.dsn, "postgres.dsn"))
+
+    def _reader(self, dsn: str) -> PostgresReader:
+        connections = Connections(dsn, size=self.settings.postgres.pool, read_only=True)
         bucket = self.settings.aws.bucket
         sources = (f"s3://{bucket}",) if bucket else ()
         return PostgresReader(connections, self._nodes(), LedgerHistory(self.objects), self.scope, sources)
@@ -191,9 +193,15 @@ class Servers:
     @cached_property
     def readable(self) -> ServerReading:
         """What archive.Archive is made of."""
-        located = Located(self.reader.state)
-        finder = Search(self.clients.opensearch(), self.names, self.scope, located=located)
-        return ServerReading(self.reader, finder, self.buckets)
+        return self._readable(self.reader)
+
+    def _readable(self, reader: PostgresReader) -> ServerReading:
+        finder = Search(self.clients.opensearch(), self.names, self.scope, located=Located(reader.state))
+        return ServerReading(reader, finder, self.buckets)
+
+    def written(self) -> ServerReading:
+        """The same, read where it is written: a replica may lag behind what we wrote just now. Close it."""
+        return self._readable(self._reader(self.clients.wanted(self.settings.postgres.dsn, "postgres.dsn")))
 
     @property
     def checks(self) -> PostgresChecks:

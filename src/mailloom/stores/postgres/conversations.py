@@ -101,12 +101,16 @@ class PostgresConversations:
         """
         if not entered:
             return 0
-        nodes = self.pools.nodes([message_node(m) for m in entered])
+        # A batch's own swing of a node is the newest news of it that is needed: who gave way is no root again. Settle's batch may be long ago.
+        look = self.pools.look if self.scoped.lease is None else self.pools.nodes
+        nodes = look([message_node(m) for m in entered])
         gone = {m for m in entered if (node := nodes.get(message_node(m))) and node.parent != message_node(m)}
         if still := sorted(entered.keys() - gone):
             left.update(still)
             self.scoped.write(_LATER, (self.scoped.scope, still))
-        if gone:
+        named = sorted(gone | {target for m in gone if (target := entered[m]) is not None})
+        # Mostly nobody names it, as it came in the batch that hung it below others; who does from now on will look, and see that it gave way.
+        if named and self.scoped.rows(_NAMING, (self.scoped.scope, named)):
             wanted = self._conversations(gone)
             touched = self._move(wanted)
             wrong = {target for m in gone if (target := entered[m]) is not None and target != wanted[m]}
@@ -114,6 +118,7 @@ class PostgresConversations:
                 touched += [MessageId(row[0]) for row in self.scoped.rows(_NAMING, (self.scoped.scope, sorted(wrong)))]
             if wrong or self._look(wanted, gone):
                 self._correct(touched)
+        if gone:
             self.scoped.write(_LEAVE, (self.scoped.scope, sorted(gone)))
         return len(gone)
 
