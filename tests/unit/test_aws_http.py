@@ -102,6 +102,26 @@ def test_one_that_was_closed_while_it_lay_idle_costs_no_attempt(serve):
     client.close()
 
 
+def test_a_request_that_the_server_can_not_stand_ends_though_others_keep_connections(serve, monkeypatch):
+    server = serve([NOTHING])
+    client, closed = http(server.url), []
+
+    def close(idle):
+        closed.append(len(idle))
+        assert len(closed) < 10, "for ever"
+        while idle:
+            idle.pop().close()
+        idle.append(client._opened())  # as another thread does, whose request went well
+
+    monkeypatch.setattr("mailloom.stores.aws_http._close", close)
+    client._idle.append(client._opened())
+    with pytest.raises(UnreachableError):
+        get(client)
+    assert server.requests <= ATTEMPTS + 1
+    monkeypatch.undo()
+    client.close()
+
+
 @pytest.mark.parametrize("trouble", [BUSY, CUT, NOTHING])
 def test_what_is_gone_in_a_moment_is_not_told(serve, trouble):
     server, slept = serve(trouble, trouble, GOOD), []
