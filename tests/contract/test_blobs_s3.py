@@ -164,9 +164,9 @@ def test_a_server_that_is_away_is_transient(boto, bucket, credentials, aws_url):
     )
     blobs.client = away
     if blobs._reader is not None:
-        import urllib3
+        from mailloom.stores.aws_http import Http
 
-        blobs._reader.pool = urllib3.HTTPConnectionPool("127.0.0.1", 9, retries=False)
+        blobs._reader.http = Http("http://127.0.0.1:9", connect=1)
     for call in (lambda: blobs.get("k"), lambda: blobs.put("k", b""), lambda: list(blobs.list(""))):
         with pytest.raises(Transient, match=f"bucket {bucket}"):
             call()

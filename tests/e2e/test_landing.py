@@ -197,10 +197,11 @@ def test_an_object_that_is_gone_or_another_by_now_is_rejected(landing):
 
 def test_in_a_bucket_with_versions_both_versions_are_mail(aws_url, prefix, tmp_path):
     landing = Landing(aws_url, prefix, tmp_path / "landing").make(versioned=True)
-    landing.put("raw/k.eml", mail(1))
-    landing.put("raw/k.eml", mail(2))
+    versions = [landing.put("raw/k.eml", mail(n)) for n in (1, 2)]
     landing.validate()
-    assert work(landing).states == {"stored": 2}
+    seen = set()
+    assert work(landing, lambda rows: seen.update(row.raw for row, _, _ in rows)).states == {"stored": 2}
+    assert seen == {f"s3://{landing.name}/raw/k.eml#{version}" for version in versions}
     assert landing.ledger.books() == {"stored": 2}
 
 

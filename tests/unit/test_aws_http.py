@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Barrier, Thread
 
 import pytest
@@ -44,7 +45,7 @@ class Scripted:
             Thread(target=self._serve, args=(there,), daemon=True).start()
 
     def _serve(self, there: socket.socket) -> None:
-        with there:
+        with there, suppress(OSError):  # a client that leaves with data unread resets
             there.settimeout(10)
             while there.recv(65536):
                 answer = self.answers[min(self.requests, len(self.answers) - 1)]
@@ -99,6 +100,26 @@ def test_one_that_was_closed_while_it_lay_idle_costs_no_attempt(serve):
     client = http(server.url, slept)
     assert [get(client) for _ in range(4)] == [(200, b"{}")] * 4
     assert (server.connections, slept) == (4, [])
+    client.close()
+
+
+def test_a_request_that_the_server_can_not_stand_ends_though_others_keep_connections(serve, monkeypatch):
+    server = serve(NOTHING)
+    client, closed = http(server.url), []
+
+    def close(idle):
+        closed.append(len(idle))
+        assert len(closed) < 10, "for ever"
+        while idle:
+            idle.pop().close()
+        idle.append(client._opened())  # as another thread does, whose request went well
+
+    monkeypatch.setattr("mailloom.stores.aws_http._close", close)
+    client._idle.append(client._opened())
+    with pytest.raises(UnreachableError):
+        get(client)
+    assert server.requests <= ATTEMPTS + 1
+    monkeypatch.undo()
     client.close()
 
 

@@ -53,7 +53,7 @@ class Http:
         """Any request must be one that may be made twice. What the service answers is given as it is, after some tries where it is one
         of AGAIN. Raises UnreachableError.
         """
-        attempt = 1
+        attempt, renewed = 1, False
         while True:
             kept = bool(self._idle)
             try:
@@ -61,8 +61,10 @@ class Http:
                 if answer.status not in AGAIN or attempt == ATTEMPTS:
                     return answer
             except (OSError, HTTPException) as error:
-                # A connection that was kept may have been closed by the other side long ago, and all others with it.
-                if kept:
+                # A connection that was kept may have been closed by the other side long ago, and all others with it. Once only: other
+                # threads keep new ones meanwhile, and a request that the other side can't stand would be made for ever.
+                if kept and not renewed:
+                    renewed = True
                     _close(self._idle)
                     continue
                 if attempt == ATTEMPTS:

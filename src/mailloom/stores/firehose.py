@@ -44,9 +44,6 @@ _REFUSED = frozenset({
 
 _KEPT = frozenset({"id", "content_hash", "twin", "scope", "left_out", "pointer", PARTITION})
 
-Pointer = Callable[[Row], str]
-"""Where the raw mail of a message is, as s3://bucket/key?versionId=...; "" where that isn't known."""
-
 
 def pause(attempt: int) -> None:
     """Wait before the next attempt: exponential, full jitter."""
@@ -62,12 +59,11 @@ class Firehose:
         stream: str,
         scope: str = "",
         *,
-        pointer: Pointer = lambda _: "",
         version: int = int(VERSION),
         pause: Callable[[int], None] = pause,
     ) -> None:
         self.client, self.stream, self.scope = client, stream, scope
-        self.pointer, self.version, self.pause = pointer, version, pause
+        self.version, self.pause = version, pause
 
     def put(self, rows: Sequence[tuple[Row, Words, Sequence[tuple[str, str, str]]]]) -> None:
         """Send each message. Raises Transient where some were not taken until now: put the batch again."""
@@ -80,7 +76,7 @@ class Firehose:
         if len(line) <= WHOLE_BYTES:
             return line
         obs.count("reduced", 1, store="firehose")
-        return _lightened(line, self.pointer(row))
+        return _lightened(line, row.raw)
 
     def _send(self, records: Sequence[bytes]) -> None:
         attempt = 0
