@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet
 import pytest
+from botocore.credentials import Credentials
 
 from mailloom.flow.commit import Arrived, commit
 from mailloom.flow.transform import Sealed, seal, transform
@@ -21,6 +22,7 @@ from mailloom.mail.model import Origin
 from mailloom.ports import Transient, UserError
 from mailloom.schema import arrow_schema
 from mailloom.stores import firehose as module
+from mailloom.stores.aws_json import JsonClient
 from mailloom.stores.firehose import ATTEMPTS, Firehose, columns, glue_columns, glue_type, view_sql
 from mailloom.synth import generate
 from mailloom.wire import open_for_writing
@@ -79,7 +81,7 @@ def test_what_arrives_is_what_the_embedded_archive_has(boto: Callable[[str], Any
     where = {"RoleARN": "arn:aws:iam::000000000000:role/r", "BucketARN": f"arn:aws:s3:::{prefix}"}
     client.create_delivery_stream(DeliveryStreamName=prefix, ExtendedS3DestinationConfiguration=where)
     rows = entries([posted.raw for posted in generate(120, 3)])
-    stream = Firehose(client, prefix)
+    stream = Firehose(JsonClient(client, Credentials("test", "test")), prefix)
     stream.put(rows[:70])
     stream.put(rows[50:])  # a replay of some
     keys = [

@@ -83,3 +83,22 @@ def test_readers_see_what_everything_at_once_says(
     for message in conversations:
         live = {row.target for row in threads.drawn([message]) if row.source == message and row.live}
         assert live == {t.target for t in targets[message]}
+
+
+def test_placing_reads_little_more_than_the_roots(
+    connections: Connections, boto: Callable[[str], Any], prefix: str
+) -> None:
+    """Replies give way in the batch that brings them, when no row names them yet: nothing has to be asked of their nodes."""
+    client = boto("dynamodb")
+    create(client, prefix)
+    dynamo = Dynamo(client, prefix)
+    threads = threads_in(connections, nodes=DynamoNodes(dynamo, now_ms, ""))
+    mails = [contract.of_numbers(n, [n], [n - n % 10], 1, reply=n % 10 > 0) for n in range(10, 110)]
+    for batch in (mails[:50], mails[50:]):
+        with threads.session():
+            contract.weave(threads, batch)
+            before = dynamo.spent.read.total()
+            threads.place([stated.message for stated in batch])
+            assert dynamo.spent.read.total() - before <= 5 + 1
+    assert len(set(placed(connections, "").values())) == 10
+    assert not threads._scoped.rows("select 1 from moves", ())

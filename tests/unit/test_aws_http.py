@@ -209,6 +209,18 @@ def test_a_refusal_is_read_as_boto3_reads_it(serve, answer, status, code, words)
     client.close()
 
 
+def test_who_is_throttled_asks_again_and_who_is_refused_does_not(serve):
+    slow, no = (refusal("400 No", b'{"__type":"x#%b"}' % code) for code in (b"ThrottlingException", b"AccessDenied"))
+    client = sqs(serve(slow, slow, GOOD).url)
+    assert client.receive_message(QueueUrl="q") == {}
+    client.close()
+    for answer, tries in ((slow, ATTEMPTS), (no, 1)):
+        server = serve(answer)
+        with pytest.raises(ClientError):
+            sqs(server.url).receive_message(QueueUrl="q")
+        assert server.requests == tries
+
+
 def test_who_can_not_be_reached_is_told_as_boto3_tells_it(serve):
     with pytest.raises(EndpointConnectionError):
         sqs(serve(NOTHING).url).receive_message(QueueUrl="q")

@@ -73,6 +73,11 @@ _MISSING = frozenset(
 )
 
 
+def is_later(code: str) -> bool:
+    """Whether the same call may do better in a moment."""
+    return code in _LATER
+
+
 def meaning(code: str, status: int, message: str, what: str) -> Exception | None:
     """A service's answer as one of the ports' errors; None where it is neither transient nor the owner's to mend."""
     if code in _LATER or status >= 500 or status == 429:

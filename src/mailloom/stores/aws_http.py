@@ -71,8 +71,12 @@ class Http:
                     raise UnreachableError(
                         f"{self.scheme}://{self.host}: {type(error).__name__}: {error}".rstrip(": ")
                     ) from error
-            self.sleep(random.random() * FIRST_WAIT * 2.0**attempt)  # noqa: S311  no secret
+            self.wait(attempt)
             attempt += 1
+
+    def wait(self, attempt: int) -> None:
+        """After an attempt (from 1) that may do better the next time."""
+        self.sleep(random.random() * FIRST_WAIT * 2.0**attempt)  # noqa: S311  no secret
 
     def _once(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         try:

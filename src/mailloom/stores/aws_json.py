@@ -16,7 +16,8 @@ from typing import Any
 import orjson
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from mailloom.stores.aws_http import Answer, Http, UnreachableError
+from mailloom.stores.aws_errors import is_later
+from mailloom.stores.aws_http import ATTEMPTS, Answer, Http, UnreachableError
 from mailloom.stores.aws_sign import Signer
 
 OFTEN = {
@@ -52,17 +53,23 @@ class JsonClient:
     def _call(self, operation: str, target: str, **arguments: Any) -> dict[str, Any]:
         """Raises ClientError where the service refuses, EndpointConnectionError where it can't be reached."""
         body = orjson.dumps(arguments, default=_base64)
+        digest = sha256(body).hexdigest()
         headers = {"content-type": self.kind, "host": self.http.host, "x-amz-target": target}
-        signed = self.signer.sign("POST", "/", headers, sha256(body).hexdigest())
-        self.count()
-        try:
-            answer = self.http.request("POST", "/", signed, body)
-        except UnreachableError as error:
-            raise EndpointConnectionError(endpoint_url=self.meta.endpoint_url, error=error) from error
-        if answer.status != 200:
-            raise _refusal(operation, answer)
-        found: dict[str, Any] = self.decode(orjson.loads(answer.body or b"{}"))
-        return found
+        attempt = 1
+        while True:
+            self.count()
+            try:
+                answer = self.http.request("POST", "/", self.signer.sign("POST", "/", headers, digest), body)
+            except UnreachableError as error:
+                raise EndpointConnectionError(endpoint_url=self.meta.endpoint_url, error=error) from error
+            if answer.status == 200:
+                found: dict[str, Any] = self.decode(orjson.loads(answer.body or b"{}"))
+                return found
+            refusal = _refusal(operation, answer)
+            if answer.status >= 500 or attempt == ATTEMPTS or not is_later(refusal.response["Error"]["Code"]):
+                raise refusal
+            self.http.wait(attempt)
+            attempt += 1
 
 
 def _base64(value: object) -> str:

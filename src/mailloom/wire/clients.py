@@ -26,7 +26,7 @@ class Clients:
         self._made: dict[str, Any] = {}
         self._making = RLock()  # again by the same thread: a secret in Secrets Manager needs a client for itself
         self.requests: Counter[str] = Counter()
-        """Of boto3 by service, with those that were tried again. Mail itself is read beside boto3."""
+        """To AWS by service, with those that were tried again where boto3 did. Mail itself is read otherwise."""
 
     def text(self, secret: Secret) -> str:
         """What a secret stands for. Raises UserError, Transient."""
@@ -66,16 +66,16 @@ class Clients:
         )
         try:
             client = session.client(service, endpoint_url=other or None, config=config)
-        except (BotoCoreError, ValueError) as error:  # no region, a profile that is not there, an address that is none
+            known = self.credentials if service in OFTEN else None
+        except (BotoCoreError, ValueError) as error:  # no region, half a pair of keys, an address that is none
             raise UserError(f"no client for {service}: {error}; check {_named(self.settings, 'aws.region')}") from None
 
         def count(**_: Any) -> None:
             self.requests[service] += 1
 
         client.meta.events.register("before-send", count)
-        if service not in OFTEN or self.credentials is None:  # without them boto3 says what to do
-            return client
-        return JsonClient(client, self.credentials, count)
+        # Without credentials boto3 says what to do.
+        return client if known is None else JsonClient(client, known, count)
 
     @cached_property
     def _session(self) -> Any:
