@@ -37,7 +37,12 @@ class Session:
         self.busy.release()
         from types import SimpleNamespace
 
-        return SimpleNamespace(meta=SimpleNamespace(events=SimpleNamespace(register=lambda *_: None)), close=lambda: 0)
+        return SimpleNamespace(
+            meta=SimpleNamespace(
+                endpoint_url="https://sqs.example.org", events=SimpleNamespace(register=lambda *_: None)
+            ),
+            close=lambda: 0,
+        )
 
 
 def test_many_threads_get_one_client_of_a_service_and_never_two_at_once() -> None:
@@ -72,3 +77,19 @@ def test_an_address_of_a_cache_that_is_none_is_told_without_it() -> None:
         made(MAILLOOM_VALKEY_URL="http://:secret@host").valkey()
     assert "valkey.url" in str(told.value)
     assert "secret" not in str(told.value)
+
+
+def test_where_the_environment_names_a_proxy_boto3_makes_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mailloom.stores.aws_json import JsonClient
+
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    found = made(MAILLOOM_AWS_REGION="eu-central-1")
+    assert isinstance(found.aws("sqs"), JsonClient)
+    found.close()
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    found = made(MAILLOOM_AWS_REGION="eu-central-1")
+    assert not isinstance(found.aws("sqs"), JsonClient)
+    found.close()

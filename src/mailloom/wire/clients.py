@@ -66,7 +66,7 @@ class Clients:
         )
         try:
             client = session.client(service, endpoint_url=other or None, config=config)
-            known = self.credentials if service in OFTEN else None
+            known = self.direct(client) if service in OFTEN else None
         except (BotoCoreError, ValueError) as error:  # no region, half a pair of keys, an address that is none
             raise UserError(f"no client for {service}: {error}; check {_named(self.settings, 'aws.region')}") from None
 
@@ -94,6 +94,12 @@ class Clients:
         """The session's credentials, which renew themselves; None where there are none."""
         with self._making:
             return self._session.get_credentials()
+
+    def direct(self, client: Any) -> Any:
+        """The credentials for calls beside boto3; None where it must make them all, as it goes through the environment's proxy."""
+        from botocore.utils import get_environ_proxies
+
+        return None if get_environ_proxies(client.meta.endpoint_url) else self.credentials
 
     # -------------------------------------------------------------------------------------------- others
     def opensearch(self, key: str = "opensearch.url") -> Any:

@@ -91,7 +91,8 @@ class Servers:
         """A bucket's objects. From any thread."""
         with self._naming:
             if name not in self._buckets:
-                self._buckets[name] = S3Blobs(self.clients.aws("s3"), name, self.clients.credentials)
+                client = self.clients.aws("s3")
+                self._buckets[name] = S3Blobs(client, name, self.clients.direct(client))
             return self._buckets[name]
 
     def queue(self, name: str) -> SqsQueue:

@@ -23,6 +23,7 @@ except ImportError:  # psycopg without libpq raises it too
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_S = 10
+WAIT_S = 60.0  # for a connection that other threads have
 STATEMENT_MS = 60_000  # a batch takes some 100 ms; what takes a minute has lost its way, or the server has
 LOCK_MS = 10_000  # longer than a batch holds any row
 IDLE_MS = 60_000  # a process that was stopped in the middle of a transaction lets go of its rows
@@ -75,22 +76,31 @@ class Connections:
 
     @contextmanager
     def take(self) -> Iterator[Connection]:
-        """A connection in autocommit mode for the length of the block; waits while `size` of them are taken."""
-        with self.free, told(self.name):
-            with self.lock:
-                connection = self.idle.pop() if self.idle else None
-            connection = connection or self._opened()
-            try:
+        """A connection in autocommit mode for the length of the block; waits while `size` of them are taken, not for ever."""
+        if not self.free.acquire(timeout=WAIT_S):
+            raise Transient(f"PostgreSQL {self.name}: all connections are taken for {WAIT_S:.0f} s (postgres.pool)")
+        try:
+            with told(self.name), self._lent() as connection:
                 yield connection
-            except BaseException:
-                # A transaction's own block has rolled back; where that failed, or a query is still under way, nobody can go on with it.
-                if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                    connection.close()
-                raise
-            finally:
-                if not connection.closed:
-                    with self.lock:
-                        self.idle.append(connection)
+        finally:
+            self.free.release()
+
+    @contextmanager
+    def _lent(self) -> Iterator[Connection]:
+        with self.lock:
+            connection = self.idle.pop() if self.idle else None
+        connection = connection or self._opened()
+        try:
+            yield connection
+        except BaseException:
+            # A transaction's own block has rolled back; where that failed, or a query is still under way, nobody can go on with it.
+            if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                connection.close()
+            raise
+        finally:
+            if not connection.closed:
+                with self.lock:
+                    self.idle.append(connection)
 
     def _opened(self) -> Connection:
         # Nothing is prepared: a proxy that shares sessions (RDS Proxy, PgBouncer) would have to keep one for each of us.
