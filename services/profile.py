@@ -72,7 +72,7 @@ def lay_out(
         },
         "aws.queues": {role: url for role, (url, _) in queues.items()},
         "postgres": {"dsn": "env:MAILLOOM_DESK_POSTGRES"},
-        "opensearch": {"url": urls["opensearch"], "prefix": name},
+        "opensearch": {"url": urls["opensearch"], "prefix": name, "replicas": 0},
         "valkey": {"url": urls["valkey"]},
     }
     for table, values in (more or {}).items():

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -198,8 +198,7 @@ def boto(server: Callable[[str], str]) -> Iterator[Callable[[str], Any]]:
 
 
 @pytest.fixture
-def whole(
-    server: Callable[[str], str],
+def wholes(
     aws_url: str,
     dynamodb_url: str,
     postgres_url: str,
@@ -207,20 +206,43 @@ def whole(
     valkey_url: str,
     prefix: str,
     tmp_path: Path,
-) -> Iterator[Any]:
-    """A profile `aws` on all servers, migrated: whole.Whole."""
+) -> Iterator[Callable[..., Any]]:
+    """wholes(...) -> a profile `aws` on all servers, migrated: whole.Whole. `urls` are of servers that are to be taken instead, `more` are
+    further settings by table, the rest is as services.profile.lay_out has it. Several are apart from each other.
+    """
     from services.profile import lay_out
     from whole import Whole
 
-    urls = {
+    shared = {
         "aws": aws_url,
         "dynamodb": dynamodb_url,
         "postgres": postgres_url,
         "opensearch": opensearch_url,
         "valkey": valkey_url,
     }
-    more = {"worker": {"batch_seconds": 0.3, "visibility": 30}, "postgres": {"years_back": 1}}
-    made = Whole(lay_out(urls, prefix, tmp_path, more=more), tmp_path)
-    made.run("migrate")
-    yield made
-    made.close()
+    made: list[Any] = []
+
+    def make(
+        *, urls: Mapping[str, str] | None = None, more: Mapping[str, Mapping[str, object]] | None = None, **how: Any
+    ) -> Any:
+        tables: dict[str, dict[str, object]] = {
+            "worker": {"batch_seconds": 0.3, "visibility": 30},
+            "postgres": {"years_back": 1},
+        }
+        for table, values in (more or {}).items():
+            tables.setdefault(table, {}).update(values)
+        number = str(len(made) or "")
+        folder = tmp_path / f"whole{number}"
+        made.append(Whole(lay_out({**shared, **(urls or {})}, prefix + number, folder, more=tables, **how), folder))
+        made[-1].run("migrate")
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def whole(wholes: Callable[..., Any]) -> Any:
+    """One of them as it comes."""
+    return wholes()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from botocore.credentials import Credentials
 
@@ -180,3 +182,21 @@ def test_without_credentials_the_message_says_so(bucket, aws_url, monkeypatch):
     client = boto3.Session().client("s3", endpoint_url=aws_url, region_name="eu-central-1")
     with pytest.raises(UserError, match="set up AWS credentials"):
         S3Blobs(client, bucket).get("k")
+
+
+def test_where_a_bucket_is_is_learnt_from_our_own_request(boto, bucket):
+    """Another thread reads a key that ends alike, over the same client, before the first request is at its end."""
+    client = boto("s3")
+    for key in ("k", "below/k", "other"):
+        client.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    beside = S3Blobs(client, bucket)
+
+    def meanwhile(**_):
+        client.meta.events.unregister("after-call.s3.GetObject", meanwhile)
+        with ThreadPoolExecutor(1) as thread:
+            assert thread.submit(beside.get, "below/k").result() == b"below/k"
+
+    client.meta.events.register("after-call.s3.GetObject", meanwhile)
+    blobs = S3Blobs(client, bucket, Credentials("test", "test"))
+    assert blobs.get("k") == b"k"
+    assert blobs.get("other") == b"other"

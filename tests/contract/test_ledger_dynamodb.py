@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -116,6 +118,37 @@ def test_the_books_balance_by_source_and_scope(dynamo: Dynamo, ledger: DynamoLed
     assert [e.path for e in ledger.pending(CLOCK - 1000 + 3)] == [f"raw/{n}.eml" for n in (0, 1, 2)]
     assert DynamoLedger(dynamo, lambda: CLOCK, "other scope").books() == {"s3://mail": Books(1, 0, 0, 0, 1)}
     assert DynamoLedger(dynamo, lambda: CLOCK, "third").where("s3://mail", pointer(1).key) == []
+
+
+def test_books_are_counted_as_rows_change_and_balance_whatever_comes_again(
+    dynamo: Dynamo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the alarm reads are the counts; what is true are the rows."""
+    counted: Counter[tuple[str, str]] = Counter()
+
+    def count(name: str, value: float, *, source: str, state: str) -> None:
+        assert name == "books"
+        counted[source, state] += int(value)
+
+    monkeypatch.setattr("mailloom.stores.dynamodb.ledger.obs.count", count)
+    dice = random.Random(6)
+    ledgers = [DynamoLedger(dynamo, lambda: CLOCK) for _ in range(2)]
+    some = [pointer(n, bucket=("mail", "other")[n % 2]) for n in range(30)]
+    outcomes = [("stored", ONE, ""), ("duplicate", ONE, ""), ("duplicate", TWO, ""), ("rejected", None, "no mail")]
+    for _ in range(40):
+        ledger, batch = dice.choice(ledgers), dice.sample(some, 8)
+        step = dice.randrange(4)
+        if step == 0:
+            ledger.received(batch)
+        elif step == 1:
+            ledger.failed(dict.fromkeys(batch, Failure("bug", "1.0", 1)))
+        else:
+            ends = [(at, *dice.choice(outcomes)) for at in batch]
+            ledger.deliver([delivery(at, state, message, why) for at, state, message, why in ends])
+        for source, books in ledger.books().items():
+            pending = counted[source, "received"] - sum(counted[source, s] for s in ("stored", "duplicate", "rejected"))
+            assert pending == books.pending
+    assert min(counted["s3://mail", s] for s in ("stored", "duplicate", "rejected")) > 0
 
 
 def test_a_scan_goes_through_all_pages(dynamo: Dynamo, ledger: DynamoLedger) -> None:

@@ -100,7 +100,7 @@ def held(store: Kept, scope: str = "") -> list[tuple[Any, ...]]:
 def test_what_was_put_is_there_as_it_was(kept: Open, entries: list[Entry]) -> None:
     store = kept("")
     store.messages.put(entries)
-    assert held(store) == sorted(tuple(row[:-2]) for row, _, _ in entries)
+    assert held(store) == sorted(tuple(row[:-3]) for row, _, _ in entries)
 
 
 def test_who_was_put_is_finished_only_when_told(kept: Open, entries: list[Entry]) -> None:

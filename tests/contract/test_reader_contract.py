@@ -6,6 +6,7 @@ import io
 import random
 import secrets
 from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from mailloom.archive.duplicates import duplicates, groups
 from mailloom.archive.export import export
 from mailloom.archive.story import story
 from mailloom.mail.model import MessageId
-from mailloom.ports import Copy, Edit, Reader, UserError
+from mailloom.ports import Copy, Edit, Reader, Transient, UserError
 from mailloom.stores.postgres.connection import Connections
 from mailloom.thread import editing
 from mailloom.thread.keys import key_name, message_node, nodes_of
@@ -313,3 +314,26 @@ def test_a_message_that_is_not_placed_yet_is_a_conversation_of_its_own(server: C
             assert archive.members(message) == [message]
             assert [one.message for one in archive.tree(message)] == [message] or not archive.stated([message])
     connections.close()
+
+
+def test_a_connection_that_is_cut_is_told_and_the_next_call_works(server: Callable[[str], str]) -> None:
+    url = new_database(server("postgres"), "t" + secrets.token_hex(5))
+    connections = Connections(url)
+    stores = ServerStores(connections, "")
+    fill_servers(stores, arrivals(20, 3)[:1])
+    with Archive(reading(url, stores, "")) as archive:
+        many = len(archive)
+        for held in (archive.snapshot, nullcontext):
+            with pytest.raises(Transient):
+                _cut_between(archive, connections, held())
+            assert len(archive) == many
+    connections.close()
+
+
+def _cut_between(archive: Archive, connections: Connections, held: AbstractContextManager[None]) -> None:
+    others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    with held:
+        assert len(archive)
+        with connections.take() as connection:
+            connection.execute(others.encode())
+        len(archive)

@@ -197,10 +197,11 @@ def test_an_object_that_is_gone_or_another_by_now_is_rejected(landing):
 
 def test_in_a_bucket_with_versions_both_versions_are_mail(aws_url, prefix, tmp_path):
     landing = Landing(aws_url, prefix, tmp_path / "landing").make(versioned=True)
-    landing.put("raw/k.eml", mail(1))
-    landing.put("raw/k.eml", mail(2))
+    versions = [landing.put("raw/k.eml", mail(n)) for n in (1, 2)]
     landing.validate()
-    assert work(landing).states == {"stored": 2}
+    seen = set()
+    assert work(landing, lambda rows: seen.update(row.raw for row, _, _ in rows)).states == {"stored": 2}
+    assert seen == {f"s3://{landing.name}/raw/k.eml#{version}" for version in versions}
     assert landing.ledger.books() == {"stored": 2}
 
 
@@ -220,6 +221,47 @@ def test_an_event_or_a_pointer_that_is_none_goes_to_the_dead_letters_with_the_ca
         '{"v": 1, "bucket": 3}': "no pointer: KeyError",
         '{"v": 99}': "no pointer: version 99, this mailloom reads 1",
     }
+
+
+def test_what_a_queue_would_not_take_again_goes_to_the_dead_letters_too(landing):
+    """As many bytes as a message may have, so that none is left for the cause; and a cause made of what was sent."""
+    huge = "x" * 262_000
+    landing.queue("work").send([Parcel(huge), Parcel('{"v": "\\u0000\\u001b[2J"}')])
+    landing.queue("events").send([Parcel(huge)])
+    assert landing.validate().refused == 1
+    assert work(landing).dead == 2
+    dead = [message for _ in range(5) for message in landing.queue("dead").receive(10, 1)]
+    assert len({message.id for message in dead}) == 3
+    assert {message.body[:100] for message in dead} == {huge[:100], '{"v": "\\u0000\\u001b[2J"}'}
+    assert all(message.attributes["cause"].isprintable() for message in dead)
+
+
+def test_a_validator_waits_while_a_store_is_away(landing):
+    landing.put("raw/1.eml", mail(1))
+    events, away, slept = landing.queue("events", 2), [Transient("the ledger is away")] * 2, []
+    validator = landing.validator()
+    validate = validator.validate
+
+    def trouble(some):
+        if away:
+            raise away.pop()
+        return validate(some)
+
+    validator.validate = trouble
+    done = follow(validator, events, lambda: len(slept) >= 2 and not landing.ledger.books(), wait=5, sleep=slept.append)
+    assert (done.queued, len(slept)) == (0, 2), "what was received comes again"
+    done = follow(validator, events, lambda: bool(landing.ledger.books()), wait=5)
+    assert done.queued == 1
+
+
+def test_an_event_of_a_bucket_that_is_not_ours_holds_nobody_up(landing):
+    landing.put("raw/1.eml", mail(1))
+    (message,) = landing.queue("events", 0).receive(10, 1)
+    stranger = message.body.replace(landing.name, "no-such-bucket-here")
+    done = landing.validator().validate([Event(stranger), Event(message.body)])
+    assert (done.queued, done.again) == (1, {0})
+    with pytest.raises(UserError, match="does not exist"):  # where nothing can be read, the fault is likely ours
+        landing.validator().validate([Event(stranger)])
 
 
 def test_large_mail_goes_to_its_own_queue(landing):

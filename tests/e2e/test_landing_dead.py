@@ -10,7 +10,7 @@ from landing import Landing
 
 from mailloom.flow.transform import transform
 from mailloom.mail.model import Origin
-from mailloom.ports import Failure, Parcel, Transient, UserError
+from mailloom.ports import Failure, Parcel, Received, Transient, UserError
 from mailloom.run import dead
 from mailloom.run.arrivals import cause
 from mailloom.run.pointers import pointer_body, read_pointer
@@ -121,6 +121,19 @@ def test_a_letter_without_a_kept_reason_says_so(landing):
     landing.ledger.failed({found[0].pointer: Failure("OSError at x.y:3: what", "1", 4)})
     with dead.looking(landing.queue("dead", 60), landing.ledger) as found:
         assert dead.grouped(found)[0].cause == "OSError at x.y:3"
+
+
+def test_a_short_number_is_a_group_and_never_the_beginning_of_an_id():
+    letters = [
+        dead.Letter(Received("r", f"9{n}ab-{n}", "", {}, 1, 0), None, Failure(f"cause {n}", "", 0)) for n in range(2)
+    ]
+    assert dead.chosen(letters, "2") == letters[1:]
+    assert dead.chosen(letters, "90ab") == letters[:1]
+    for which in ("9", "0", "3", "", "zz"):
+        with pytest.raises(UserError, match="no dead letter or group"):
+            dead.chosen(letters, which)
+    with pytest.raises(UserError, match="begins 2 letters' ids"):
+        dead.chosen([letters[0], letters[0]], "90ab")
 
 
 def test_an_error_is_told_by_kind_and_place_and_in_our_words_only():

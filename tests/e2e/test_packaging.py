@@ -143,6 +143,14 @@ print(json.dumps({"subject": mail.subject, "modules": sorted({name.partition("."
 """
 
 
+def test_a_function_loads_nothing_that_only_a_folder_needs() -> None:
+    code = (
+        "import sys, mailloom.run.aws_lambda, mailloom.wire.profile; print(*{n.partition('.')[0] for n in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert {"apsw", "pyarrow", "duckdb", "rich", "click"}.isdisjoint(done.stdout.split())
+
+
 @pytest.mark.prove
 def test_the_zip_imports_where_nothing_else_is(tmp_path: Path) -> None:
     arch = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -193,8 +194,8 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(run: Callable[..., An
     assert "secretbody" not in shown  # the head only
     (one,) = [json.loads(line) for line in run("dead", "show", groups[1]["ids"][0], "--json").stdout.splitlines()]
     assert (one["path"], one["head"]) == (None, None)
-    with pytest.raises(UserError, match="no dead letter or group 9"):
-        run("dead", "retry", "9")
+    with pytest.raises(UserError, match="no dead letter or group zz"):
+        run("dead", "retry", "zz")
     retried = run("dead", "retry", "all")
     assert "2 letters put to work again" in retried.stdout
     assert "1 letter point" in retried.stderr
@@ -233,13 +234,31 @@ def test_a_run_logs_no_text_and_counts_what_the_table_names(run: Callable[..., A
         "bytes",
         "stored_latency",
         "errors",
-        "books",
         "queue_age",
         "events",
         "commit_time",
     }, counted
     everything = told + json.dumps(emf)
     assert not re.search("secretsubject|secretbody|ann[0-9]@", everything)
+
+
+def test_a_settle_that_goes_on_pauses_as_the_settings_say_and_tells_its_health(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from services.stack import free_ports
+
+    (port,) = free_ports(1)
+    seen = []
+
+    def go_on(settler: Any) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            seen.append((settler.every, answer.status))
+
+    monkeypatch.setattr("mailloom.run.settler.Settler.run", go_on)
+    on = {"MAILLOOM_SETTLE_SECONDS": "41", "MAILLOOM_WORKER_HEALTH_PORT": str(port)}
+    run("settle", "--every", **on)
+    run("settle", "--every", "7", **on)
+    assert seen == [(41.0, 200), (7.0, 200)]
 
 
 def test_a_command_of_servers_needs_a_profile_of_servers(run: Callable[..., Any]) -> None:

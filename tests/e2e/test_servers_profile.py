@@ -189,3 +189,32 @@ def test_lambdas_handlers_work_on_the_profile(
         assert name in run("show", name, "--json", *aws).stdout
     for one in (servers, *made):
         one.close()
+
+
+def test_threads_are_put_right_by_hand(run: Callable[..., Any], tmp_path: Path) -> None:
+    """A split, a join and taking them back: as in a folder."""
+    for n, cites in ((1, ""), (2, "In-Reply-To: <1@example.org>\n"), (3, "In-Reply-To: <2@example.org>\n")):
+        head = f"From: ann@example.org\nDate: Tue, 5 Mar 2024 10:0{n}:00 +0000\nSubject: tulips\nMessage-ID: <{n}@example.org>\n"
+        (tmp_path / f"{n}.eml").write_text(f"{head}{cites}\nhi {n}\n")
+    aws, mails = ("--profile", "aws"), ("1.eml", "2.eml", "3.eml")
+    run("migrate", *aws)
+    run("ingest", *mails, *aws)
+    run("validate", "--drain", *aws)
+    run("work", "--drain", *aws)
+    run("ingest", *mails, "--quiet")
+
+    def members(number: int) -> list[list[str]]:
+        shown = [rows(run("thread", f"{number}@example.org", "--json", *profile)) for profile in (aws, ())]
+        return [sorted(row["message_id"] for row in lines) for lines in shown]
+
+    assert members(1) == [["1@example.org", "2@example.org", "3@example.org"]] * 2
+    for profile in (aws, ()):
+        assert rows(run("thread", "2@example.org", "--split", "--json", *profile))[0]["number"] == 1
+    assert members(1) == [["1@example.org"]] * 2
+    assert members(3) == [["2@example.org", "3@example.org"]] * 2
+    for profile in (aws, ()):
+        run("thread", "--undo", "1", *profile)
+    assert members(1) == [["1@example.org", "2@example.org", "3@example.org"]] * 2
+    digest = [rows(run("digest", "--json", *profile)) for profile in (aws, ())]
+    assert digest[0] == digest[1]
+    assert len(run("thread", "--edits", *aws).stdout.splitlines()) == 1

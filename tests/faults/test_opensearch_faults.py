@@ -391,6 +391,22 @@ def test_templates_of_other_versions(client: Any, names: Names) -> None:
     Index(client, names).put([entry(1)])
 
 
+def test_a_template_is_put_again_only_for_other_settings(client: Any, names: Names) -> None:
+    assert not install(client, names, replicas=0)
+    assert install(client, names, replicas=0, shards=3)
+    Index(client, names).put([entry(1)])
+    (index,) = client.indices.get_settings(index=f"{names.template}-*").values()
+    assert index["settings"]["index"]["number_of_shards"] == "3"
+    second = Names(names.prefix, 2)
+    assert install(client, second, replicas=0, read=False)
+    switch(client, second)
+    assert install(client, names, replicas=0), "what search reads is not changed by it"
+    Index(client, names).put([entry(40)])
+    Index(client, second).put([entry(40)])
+    Index(client, second).refresh()
+    assert total(client, second) == 1
+
+
 def test_a_second_generation_is_read_once_it_is_switched_to(client: Any, names: Names) -> None:
     Index(client, names).put([entry(n) for n in range(5)])
     second = Names(names.prefix, 2)

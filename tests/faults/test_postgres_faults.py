@@ -4,6 +4,8 @@ run that nobody disturbed.
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
@@ -317,3 +319,15 @@ def test_eight_committers_with_the_same_mails(
     for batch in batches(arriving, 15):
         commit(batch, (), calm)
     assert settled(calm) == undisturbed
+
+
+def test_a_server_whose_machine_vanished_is_noticed(postgres_url: str) -> None:
+    """What TCP is told, as no test can take a machine away; what the DSN says of it counts for more."""
+    for dsn, idle in ((postgres_url, 30), (make_conninfo(postgres_url, keepalives_idle=7), 7)):
+        connections = Connections(dsn)
+        with connections.take() as connection:
+            told = socket.socket(fileno=os.dup(connection.fileno()))
+            with told:
+                assert told.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == idle
+                assert 60_000 < told.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) < 120_000
+        connections.close()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, FeedEntry, KeyNote, Link, Soft, Stated, UserError
+from mailloom.ports.scope import checked
 from mailloom.stores.sqlite import Connection, SqliteThreads, connect, epochs
 from mailloom.stores.sqlite.connection import transaction
 from mailloom.thread.keys import key_name, message_node, short_hash
@@ -149,7 +150,7 @@ typed = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_
 
 @given(typed, typed, st.integers(0, 20), st.integers(0, 20))
 def test_keys_of_different_epochs_differ(one: str, other: str, first: int, second: int) -> None:
-    same = epochs.key_of(epochs.checked(one), first) == epochs.key_of(epochs.checked(other), second)
+    same = epochs.key_of(checked(one), first) == epochs.key_of(checked(other), second)
     assert same == ((one, first) == (other, second))
 
 

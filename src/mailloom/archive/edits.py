@@ -9,13 +9,16 @@ from typing import NamedTuple
 
 from mailloom.archive.reading import Archive, open_archive
 from mailloom.mail.model import MessageId
-from mailloom.ports import Edit, UserError
+from mailloom.ports import Edit, Fenced, Threads, UserError
 from mailloom.thread import editing
 from mailloom.thread.settle import settle
 from mailloom.wire import now_ms, open_for_writing
 
 BY_HAND = "by hand"
 """What the feed says of conversations that an edit changed."""
+
+
+TRIES = 5  # to be the one who settles
 
 
 class Edited(NamedTuple):
@@ -26,59 +29,75 @@ class Edited(NamedTuple):
     other: MessageId
 
 
-def split(folder: Path, name: str, scope: str = "") -> Edited:
+class Editable(NamedTuple):
+    """An archive whose threads we may change, with nothing left to settle: an edit is made of conversations as they are."""
+
+    archive: Archive
+    threads: Threads
+
+
+def split(found: Editable, name: str) -> Edited:
     """Make a message and what answers it a conversation of their own. `name` is as `Archive.find` takes it.
 
-    Raises UserError: nothing goes by that name, nothing is left without it, somebody else is writing.
+    Raises UserError: nothing goes by that name, or nothing is left without it.
     """
-    with open_archive(folder, scope) as archive:
-        message = archive.find(name)
-    with _writing(folder, scope) as archive:
-        members = archive.members(archive.conversation(message))
-        stated = archive.stated(members)
-        return _made(archive, editing.split(message, stated, archive.soft(members), archive.by_hand(stated), now_ms()))
+    archive = found.archive
+    message = archive.find(name)
+    members = archive.members(archive.conversation(message))
+    stated = archive.stated(members)
+    return _made(found, editing.split(message, stated, archive.soft(members), archive.by_hand(stated), now_ms()))
 
 
-def join(folder: Path, name: str, other: str, scope: str = "") -> Edited:
+def join(found: Editable, name: str, other: str) -> Edited:
     """Make the conversations of two messages one. Raises as `split` does."""
-    with open_archive(folder, scope) as archive:
-        one, two = archive.find(name), archive.find(other)
-    with _writing(folder, scope) as archive:
-        if archive.conversation(one) == archive.conversation(two):
-            raise UserError(
-                f"{name} and {other} are in one thread already, {archive.short(archive.conversation(one))}: nothing was done"
-            )
-        return _made(archive, editing.join(one, two, now_ms()))
+    archive = found.archive
+    one, two = archive.find(name), archive.find(other)
+    if archive.conversation(one) == archive.conversation(two):
+        raise UserError(
+            f"{name} and {other} are in one thread already, {archive.short(archive.conversation(one))}: nothing was done"
+        )
+    return _made(found, editing.join(one, two, now_ms()))
 
 
-def undo(folder: Path, number: int, scope: str = "") -> Edited:
-    """Take an edit back. Raises as `split` does."""
-    with open_archive(folder, scope):
-        pass  # an archive that isn't there must not be made
-    with _writing(folder, scope) as archive:
-        with archive.stores.threads.session():
-            edit = editing.take_back(archive.stores.threads, number, now_ms())
-        return _settled(archive, edit)
+def undo(found: Editable, number: int) -> Edited:
+    """Take an edit back. Raises UserError for a number that none has."""
+    with found.threads.session():
+        edit = editing.take_back(found.threads, number, now_ms())
+    return _settled(found, edit)
 
 
 @contextmanager
-def _writing(folder: Path, scope: str) -> Iterator[Archive]:
-    """The archive, held by us, with nothing left to settle: an edit is made of conversations as they are."""
+def in_folder(folder: Path, scope: str = "") -> Iterator[Editable]:
+    """The archive in a folder, held by us. Raises ArchiveError where there is none, or somebody else writes."""
+    with open_archive(folder, scope):
+        pass  # an archive that isn't there must not be made
     with open_for_writing(folder, scope) as stores:
-        settle(stores.threads)
-        yield Archive(stores)
+        settled(stores.threads)
+        yield Editable(Archive(stores), stores.threads)
 
 
-def _made(archive: Archive, edit: Edit) -> Edited:
-    with archive.stores.threads.session():
-        made = editing.make(archive.stores.threads, edit)
-    return _settled(archive, made)
+def settled(threads: Threads, why: str = "") -> None:
+    """Settle to the end. Raises UserError where others take the lease again and again: they will do it."""
+    for _ in range(TRIES):
+        try:
+            settle(threads, why=why)
+        except Fenced:
+            continue
+        return
+    raise UserError("others are settling threads at the same time: what was said is kept, look again in a minute")
 
 
-def _settled(archive: Archive, edit: Edit) -> Edited:
-    settle(archive.stores.threads, why=BY_HAND)
+def _made(found: Editable, edit: Edit) -> Edited:
+    with found.threads.session():
+        made = editing.make(found.threads, edit)
+    return _settled(found, made)
+
+
+def _settled(found: Editable, edit: Edit) -> Edited:
+    settled(found.threads, BY_HAND)
     rest = sorted(name for name in edit.outside if name[0] == 0)
-    return Edited(edit, archive.conversation(edit.message), archive.conversation(MessageId(rest[0][1:])))
+    conversation = found.archive.conversation
+    return Edited(edit, conversation(edit.message), conversation(MessageId(rest[0][1:])))
 
 
-__all__ = ["BY_HAND", "Edited", "join", "split", "undo"]
+__all__ = ["BY_HAND", "Editable", "Edited", "in_folder", "join", "settled", "split", "undo"]

@@ -11,8 +11,8 @@ import click
 from mailloom.archive import Archive
 from mailloom.archive import edits as by_hand
 from mailloom.archive.edits import Edited
-from mailloom.cli import draw, folder_only
-from mailloom.cli.reading import reading
+from mailloom.cli import draw
+from mailloom.cli.reading import editing, reading
 from mailloom.mail.model import MessageId
 from mailloom.ports import Edit
 from mailloom.schema import text_id
@@ -43,11 +43,11 @@ def run(
         if not edits:
             draw.say("nothing was split or joined by hand", error=True)
         return 0
-    folder_only()
-    if number is not None:
-        done = by_hand.undo(archive, number)
-    else:
-        done = by_hand.split(archive, id or "") if other is None else by_hand.join(archive, id or "", other)
+    with editing(archive) as found:
+        if number is not None:
+            done = by_hand.undo(found, number)
+        else:
+            done = by_hand.split(found, id or "") if other is None else by_hand.join(found, id or "", other)
     with reading(archive) as opened:
         if as_json:
             draw.say_json(

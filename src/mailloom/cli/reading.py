@@ -1,4 +1,4 @@
-"""Which archive a command reads: a folder, or what the servers of the profile hold."""
+"""Which archive a command reads or edits: a folder, or what the servers of the profile hold."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mailloom.archive import Archive, open_archive
+from mailloom.archive.edits import Editable, in_folder, settled
 from mailloom.cli import on_servers
 
 
@@ -21,3 +22,19 @@ def reading(folder: Path) -> Iterator[Archive]:
 
     with servers() as found, Archive(found.readable) as archive:
         yield archive
+
+
+@contextmanager
+def editing(folder: Path) -> Iterator[Editable]:
+    """The archive, its threads to be changed by hand. Raises UserError where there is none, or somebody else is at it."""
+    if not on_servers():
+        with in_folder(folder) as found:
+            yield found
+        return
+    from mailloom.cli.servers import servers
+
+    with servers() as opened:
+        opened.check()
+        settled(opened.threads)
+        with Archive(opened.written()) as archive:
+            yield Editable(archive, opened.threads)

@@ -95,7 +95,7 @@ def _sent_again(*, as_json: bool) -> int:
     """The same on servers: workers do it."""
     from mailloom.cli.servers import servers
     from mailloom.run.again import LOST_MS, send_again, worth_it
-    from mailloom.run.pointers import now_ms
+    from mailloom.wire.clock import now_ms
 
     with servers() as found:
         rejected, lost = found.objects.rejected(), found.objects.pending(now_ms() - LOST_MS)

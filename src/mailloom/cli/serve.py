@@ -79,7 +79,8 @@ def validate(drain: bool, as_json: bool) -> None:
             quarantine=found.settings.aws.quarantine,
         )
         with on_signals(stopped.set):
-            done = follow(validator, found.queue("events"), stopped.is_set, wait=1 if drain else 20, drain=drain)
+            wait = 1 if drain else 20
+            done = follow(validator, found.queue("events"), stopped.is_set, wait=wait, drain=drain, sleep=stopped.wait)
     counts = {"queued": done.queued, "rejected": done.rejected, "ignored": done.ignored, "refused": done.refused}
     _say(counts, as_json=as_json)
 
@@ -87,22 +88,29 @@ def validate(drain: bool, as_json: bool) -> None:
 @click.command()
 @profile_options
 @click.option(
-    "--every", type=click.FloatRange(1), metavar="SECONDS", help="Again and again, with such a pause, until stopped."
+    "--every",
+    type=click.FloatRange(0),
+    is_flag=False,
+    flag_value=0.0,
+    metavar="[SECONDS]",
+    help="Again and again, with such a pause (default: settle.seconds), until stopped.",
 )
 @json_option
 def settle(every: float | None, as_json: bool) -> int:
     """Put threads in order that mail has changed: join by content, part what was joined wrongly.
 
-    Workers mark what needs it. Once by default; several may run, one at a time gets to work. An archive in a folder is settled by every
-    ingest.
+    Workers mark what needs it. Once by default; several may run, one at a time gets to work. With --every, /healthz and /readyz are where
+    worker.health_port says. An archive in a folder is settled by every ingest.
     """
+    from mailloom.run.health import serving_if
     from mailloom.run.settler import Settler
 
     with servers(service=True) as found:
         found.check()
         settler = Settler(found.threads, every or found.settings.settle.seconds)
         if every is not None:
-            settler.run()
+            with serving_if(settler.health, found.settings.worker):
+                settler.run()
             return 0
         done = settler.once()
     if done is None:

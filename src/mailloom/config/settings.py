@@ -109,6 +109,9 @@ class Opensearch:
     )
     prefix: Annotated[str, Says("names of indices and aliases begin with this")] = "mailloom"
     signed: Annotated[bool, Says("sign requests with AWS credentials (Amazon OpenSearch Service)")] = False
+    shards: Annotated[int, Says("shards of an index made after the next `mailloom migrate`", least=1)] = 1
+    replicas: Annotated[int, Says("copies of each, of the same indices; 0 where there is one node", least=0)] = 1
+    refresh: Annotated[str, Says("how long until new mail is found, of the same indices")] = "10s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ class Worker:
         int, Says("seconds a received pointer stays hidden; renewed while its mail is worked on", least=10, most=43200)
     ] = 120
     drain_seconds: Annotated[float, Says("time to finish what is held after SIGTERM", least=1)] = 100.0
-    health_host: Annotated[str, Says("address of the health endpoint")] = "127.0.0.1"
+    health_host: Annotated[str, Says("address of the health endpoint, of `mailloom settle --every` too")] = "127.0.0.1"
     health_port: Annotated[int, Says("its port; 0: none", least=0, most=65535)] = 0
 
 

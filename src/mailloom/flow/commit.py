@@ -14,7 +14,7 @@ from typing import Protocol
 from mailloom import obs
 from mailloom.flow.transform import Sealed
 from mailloom.mail.model import MessageId
-from mailloom.ports import Delivery, FeedEntry, Frame, Ledger, Messages, Raws, Threads
+from mailloom.ports import Delivery, FeedEntry, Frame, Ledger, Messages, Raws, Row, Threads, Words
 from mailloom.thread.assign import Joined
 from mailloom.thread.weave import weave
 
@@ -59,19 +59,17 @@ def commit(batch: Sequence[Arrived], frames: Sequence[Frame], stores: Stores) ->
     done = Committed()
     with obs.span("keep"):
         stores.raws.keep(frames)
-    rows = [(a.sealed.row, a.sealed) for a in batch if a.sealed.row is not None]
+    rows = [(a.sealed.row, a) for a in batch if a.sealed.row is not None]
     with obs.span("finished"):
         finished = stores.messages.finished({row.id for row, _ in rows})
-    fresh: dict[MessageId, Sealed] = {}
-    for row, sealed in rows:
+    fresh: dict[MessageId, Arrived] = {}
+    for row, arrived in rows:
         if row.id not in finished:
-            fresh.setdefault(row.id, sealed)
+            fresh.setdefault(row.id, arrived)
     with obs.span("put"):
-        stores.messages.put(
-            [(s.row, s.words, s.people) for s in fresh.values() if s.row is not None and s.words is not None]
-        )
+        stores.messages.put([entry for a in fresh.values() if (entry := _entry(a)) is not None])
     with obs.span("weave"):
-        joined = weave(stores.threads, [s.stated for s in fresh.values() if s.stated is not None])
+        joined = weave(stores.threads, [a.sealed.stated for a in fresh.values() if a.sealed.stated is not None])
     if told := _feed(joined, fresh.keys()):
         stores.threads.tell(told)
         obs.count("joins", len(told))
@@ -90,11 +88,19 @@ def commit(batch: Sequence[Arrived], frames: Sequence[Frame], stores: Stores) ->
     return done
 
 
-def _delivery(arrived: Arrived, fresh: dict[MessageId, Sealed]) -> Delivery:
+def _entry(arrived: Arrived) -> tuple[Row, Words, Sequence[tuple[str, str, str]]] | None:
+    sealed = arrived.sealed
+    if sealed.row is None or sealed.words is None:
+        return None
+    place = f"{sealed.origin.source}/{sealed.origin.path}#{arrived.object}" if arrived.object else ""
+    return sealed.row._replace(raw=place), sealed.words, sealed.people
+
+
+def _delivery(arrived: Arrived, fresh: dict[MessageId, Arrived]) -> Delivery:
     sealed = arrived.sealed
     message = sealed.row.id if sealed.row is not None else None
     if message is not None:
-        state = "stored" if fresh.get(message) is sealed else "duplicate"
+        state = "stored" if fresh.get(message) is arrived else "duplicate"
     else:
         state = "foreign" if arrived.foreign else "rejected"
     return Delivery(

@@ -145,6 +145,8 @@ def _report(meter: Meter, writers: Sequence[Callable[[int, Sequence[Series]], No
             look()
         except UserError as error:  # a store is away: mail goes on without figures
             log.warning("figures could not be had", why=str(error))
+        except Exception as error:  # noqa: BLE001  a bug must not end the thread that reports, and all figures with it
+            log.error("figures could not be had", error)
     series, now = meter.drain(), time.time_ns() // 1_000_000
     for write in writers if series else ():
         try:

@@ -46,11 +46,20 @@ METRICS = (
         "counter",
         "Count",
         ("source", "state"),
-        "deliveries by source: received, and what became of them (stored, duplicate, rejected); received less the others is pending",
+        "deliveries by source, as their rows in the ledger change: received, then stored, duplicate or rejected; received less the others is"
+        " pending. One that is worked on again and ends otherwise counts as received again. Of a process that is killed the last"
+        " interval is missing: `mailloom doctor` counts the rows themselves",
     ),
     # -------------------------------------------------------------------------------- trouble
     Metric(
         "errors", "counter", "Count", ("kind", "place"), "failures: transient, poison or bug, and the step or store"
+    ),
+    Metric(
+        "reduced",
+        "counter",
+        "Count",
+        ("store",),
+        "mails that a search index or Firehose took without some of their texts",
     ),
     Metric("retries", "counter", "Count", ("place",), "tries after a transient failure"),
     Metric("returned", "counter", "Count", (), "messages given back to the queue to come again later"),

@@ -38,7 +38,8 @@ class Words(NamedTuple):
 
 class Row(NamedTuple):
     """One message as a store keeps it: columns to find and order by; `body`, the whole Record (schema.py), compressed; `sketch`, by
-    which near duplicates are found (thread/near.py).
+    which near duplicates are found (thread/near.py); `raw`, where in object storage the mail lies that it was read from
+    (s3://bucket/key#version id or etag), "" where raw mail is a store's own: what a sink may say instead of the text.
     """
 
     id: MessageId
@@ -58,6 +59,7 @@ class Row(NamedTuple):
     problems: str
     body: bytes
     sketch: bytes = b""
+    raw: str = ""
 
 
 class Delivery(NamedTuple):

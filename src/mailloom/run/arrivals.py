@@ -20,12 +20,13 @@ from mailloom.flow.commit import Arrived, Stores, commit
 from mailloom.flow.retry import Backoff, persist
 from mailloom.flow.transform import seal, transform
 from mailloom.ports import Blobs, Frame, Pointer, Stat, UserError
-from mailloom.run.pointers import now_ms, origin, rejected
+from mailloom.run.pointers import origin, rejected
 from mailloom.run.pool import Pool, WorkerDied
 from mailloom.run.validate import DELETED, OVERWRITTEN, judge, too_large
 from mailloom.sources import fromline
 from mailloom.sources.detect import HEAD, emlx_message
 from mailloom.stores.files import frames
+from mailloom.wire.clock import now_ms
 
 BACKOFF = Backoff()
 SLICE = 32  # mails that one process transforms at a time

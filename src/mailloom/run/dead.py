@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 from mailloom import obs
 from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Queue, Receipts, Received, UserError
-from mailloom.run.pointers import now_ms, pointer_body, read_pointer, rejection
+from mailloom.run.pointers import pointer_body, read_pointer, rejection
 from mailloom.run.validate import LARGE_BYTES, Buckets, passed_on
+from mailloom.wire.clock import now_ms
 
 MOST = 10_000  # letters that are looked at in one go
 EMPTY = 3  # receivings in a row that bring nothing: a queue is spread over servers, and one answer asks a few
 HEAD = 16 << 10
+ID_DIGITS = 4  # fewer digits are a group's number, not the beginning of an id: nobody shall drop the wrong letter
 DROPPED = "dropped by hand"
 _PLACED = re.compile(r"\w+ at [^ :]+:\d+")  # as arrivals.cause says it
 UNKNOWN = "no reason was kept: its workers were killed, or the store was away at each of its receivings"
@@ -118,10 +120,12 @@ def chosen(letters: Sequence[Letter], which: str) -> list[Letter]:
     """Those that are meant: "all", a group's number, or the beginning of one letter's id. Raises UserError where that names nothing, or several."""
     if which == "all":
         return list(letters)
-    found = [letter for letter in letters if letter.id.startswith(which)]
-    groups = grouped(letters)
-    if which.isdigit() and 1 <= int(which) <= len(groups):
+    if which.isdigit() and len(which) < ID_DIGITS:
+        groups = grouped(letters)
+        if not 1 <= int(which) <= len(groups):
+            raise UserError(f"no dead letter or group {which}: `mailloom dead list` names them")
         return list(groups[int(which) - 1].letters)
+    found = [letter for letter in letters if which and letter.id.startswith(which)]
     if len(found) == 1:
         return found
     if found:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import orjson
 
+from mailloom.config import Worker as Settings
+
 
 class Health(NamedTuple):
     """`live`: it moves, or else should be started anew; `ready`: it can work; `words` say why not."""
@@ -47,3 +49,13 @@ def serving(ask: Callable[[], Health], port: int, host: str = "127.0.0.1") -> It
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serving_if(ask: Callable[[], Health], settings: Settings) -> Iterator[None]:
+    """The same where the settings name a port; they are those of all processes that run for long."""
+    if not settings.health_port:
+        yield
+        return
+    with serving(ask, settings.health_port, settings.health_host):
+        yield

@@ -5,7 +5,6 @@ An event message has the structure of "Event message structure" in the S3 user g
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -19,11 +18,6 @@ from mailloom.mail.model import Origin
 from mailloom.ports import Delivery, Pointer, Poison
 
 VERSION = 1  # of a pointer's JSON
-
-
-def now_ms() -> int:
-    """The clock, in ms since 1970 UTC."""
-    return time.time_ns() // 1_000_000
 
 
 class Told(NamedTuple):

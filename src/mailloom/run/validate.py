@@ -6,17 +6,20 @@ day late, or again after a crash finds its row and is queued again, and the work
 
 from __future__ import annotations
 
-from collections import Counter
+import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mailloom import obs
-from mailloom.ports import Blobs, Ledger, Parcel, Pointer, Queue, Receipts, Stat, Transient
-from mailloom.run.pointers import now_ms, pointer_body, read_event, rejection
+from mailloom.flow.retry import Backoff
+from mailloom.ports import Blobs, Ledger, Parcel, Pointer, Queue, Receipts, Stat, Transient, UserError
+from mailloom.run.pointers import pointer_body, read_event, rejection
 from mailloom.sources.detect import HEAD, kind_of
 from mailloom.sources.place import MAX_MAIL
+from mailloom.wire.clock import now_ms
 
 HEAD_BYTES = 16 << 10
 """Of an object, by one range read: headers of nearly all mail, and twice what the kind of a file is told by."""
@@ -26,6 +29,10 @@ COPY_BYTES = 5 << 30
 """S3 copies no larger object in one call; so what is larger stays where it is, rejected."""
 QUARANTINE = "quarantine/"
 LOOKS = 8  # range reads at a time
+LETTER_BYTES = 240_000
+"""Of a message that goes to the dead letters: with the cause beside it, it must fit into the 256 KB that a queue takes."""
+PAUSE = Backoff(first=1.0, most=60.0, attempts=1 << 30)
+"""How long no events are received after a store was away."""
 DELETED = "deleted before it was read"
 OVERWRITTEN = "overwritten before it was read"
 
@@ -82,6 +89,15 @@ def passed_on(attributes: Mapping[str, str]) -> Mapping[str, str]:
     return {name: attributes[name] for name in ("traceparent", "tracestate", "AWSTraceHeader") if name in attributes}
 
 
+def letter(body: str, attributes: Mapping[str, str], cause: str) -> Parcel:
+    """A message that nobody can do anything with, and why, as it goes to the dead letters. It came from a stranger: what a queue doesn't take
+    (more bytes, control characters in an attribute) is cut or replaced, or this one message would stop who found it.
+    """
+    words = "".join(c if c.isprintable() else "?" for c in cause[:500])
+    kept = body if len(body) * 4 <= LETTER_BYTES else body.encode()[:LETTER_BYTES].decode(errors="ignore")
+    return Parcel(kept, {**passed_on(attributes), "cause": words})
+
+
 class Validator:
     """`large` takes mail above 10 MB (None: `work` does), `dead` messages that are no events (None: they are left to their queue)."""
 
@@ -116,9 +132,7 @@ class Validator:
                 else:
                     pointers.setdefault(pointer, number)
         if pointers:
-            known = self.receipts.received(list(pointers))
-            for source, count in Counter(p.source for p in pointers.keys() - set(known)).items():
-                obs.count("books", count, source=source, state="received")
+            self.receipts.received(list(pointers))
             self._sort(pointers, events, done)
         obs.count("events", done.ignored, outcome="ignored")
         return done
@@ -130,7 +144,7 @@ class Validator:
         if self.dead is None:
             done.again.add(number)
         else:
-            self.dead.send([Parcel(event.body, {**passed_on(event.attributes), "cause": reason})])
+            self.dead.send([letter(event.body, event.attributes, reason)])
 
     def _sort(self, pointers: Mapping[Pointer, int], events: Sequence[Event], done: Validated) -> None:
         with ThreadPoolExecutor(min(LOOKS, len(pointers))) as looks:
@@ -138,10 +152,15 @@ class Validator:
         small: list[Parcel] = []
         large: list[Parcel] = []
         rejections: list[tuple[Pointer, str]] = []
+        told = [verdict for verdict, _ in seen]
+        if all(isinstance(one, UserError) and not isinstance(one, Transient) for one in told):
+            assert isinstance(told[0], UserError)
+            raise told[0]  # nothing can be read here: its owner must mend something
         for pointer, (verdict, trace) in zip(pointers, seen, strict=True):
-            if isinstance(verdict, Transient):
+            if isinstance(verdict, UserError):
                 done.again.add(pointers[pointer])
                 obs.count("errors", 1, kind="transient", place="s3")
+                obs.log.warning("object can't be read", source=pointer.source, path=pointer.key, why=str(verdict))
             elif verdict:
                 rejections.append((pointer, verdict))
             else:
@@ -156,15 +175,15 @@ class Validator:
         for outcome, some in (("accepted", small), ("large", large), ("rejected", rejections)):
             obs.count("events", len(some), outcome=outcome)
 
-    def _look(self, pointer: Pointer, event: Event) -> tuple[str | Transient, Mapping[str, str]]:
-        """The verdict, and the context of the trace that this is part of."""
+    def _look(self, pointer: Pointer, event: Event) -> tuple[str | UserError, Mapping[str, str]]:
+        """The verdict, or why there is none (a bucket that can't be read may be a stranger's, and must not hold up others), and the context of the trace that this is part of."""
         with obs.span("validate", parent=event.attributes, source=pointer.source, path=pointer.key) as span:
             trace = obs.carrier() or passed_on(event.attributes)
             try:
                 reason = judge(
                     pointer, self.buckets(pointer.bucket).beginning(pointer.key, HEAD_BYTES, pointer.version)
                 )
-            except Transient as error:
+            except UserError as error:
                 return error, trace
             span.set(outcome=reason or "mail")
             return reason, trace
@@ -179,23 +198,38 @@ class Validator:
         if rejections:
             now = self.clock()
             self.ledger.deliver([rejection(pointer, reason, now) for pointer, reason in rejections])
-            for source, count in Counter(pointer.source for pointer, _ in rejections).items():
-                obs.count("books", count, source=source, state="rejected")
 
 
 def follow(
-    validator: Validator, queue: Queue, stopped: Callable[[], bool], *, wait: float = 20.0, drain: bool = False
+    validator: Validator,
+    queue: Queue,
+    stopped: Callable[[], bool],
+    *,
+    wait: float = 20.0,
+    drain: bool = False,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Validated:
-    """Validate what comes to a queue of S3's events until it is told to stop, or (`drain`) nothing comes: a Lambda's work where there is none."""
+    """Validate what comes to a queue of S3's events until it is told to stop, or (`drain`) nothing comes: a Lambda's work where there is none.
+    While a store is away it waits; what it had received comes again.
+    """
     total = Validated()
+    failures = 0
     while not stopped():
-        messages = queue.receive(10, wait)
-        if not messages and drain:
-            break
-        if not messages:
+        try:
+            messages = queue.receive(10, wait)
+            if not messages and drain:
+                break
+            if not messages:
+                continue
+            done = validator.validate([Event(message.body, message.attributes) for message in messages])
+            queue.delete([message.receipt for number, message in enumerate(messages) if number not in done.again])
+        except Transient as error:
+            failures += 1
+            obs.count("errors", 1, kind="transient", place="validate")
+            obs.log.warning("validator waits", why=str(error))
+            sleep(PAUSE.delay(error, failures, random.random()) or 0.0)  # noqa: S311  no secret
             continue
-        done = validator.validate([Event(message.body, message.attributes) for message in messages])
-        queue.delete([message.receipt for number, message in enumerate(messages) if number not in done.again])
+        failures = 0
         total.queued += done.queued
         total.rejected += done.rejected
         total.ignored += done.ignored

@@ -13,21 +13,21 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
 from mailloom import obs
 from mailloom.config import Worker as Settings
 from mailloom.flow.retry import Backoff
-from mailloom.ports import Failure, Parcel, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
+from mailloom.ports import Failure, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
 from mailloom.run.arrivals import BACKOFF, Landed, Mail, Transformer, Unit, cause, fetch, land
-from mailloom.run.health import Health, serving
+from mailloom.run.health import Health, serving_if
 from mailloom.run.holding import Holding
-from mailloom.run.pointers import now_ms, read_pointer
+from mailloom.run.pointers import read_pointer
 from mailloom.run.signals import on_signals
-from mailloom.run.validate import Buckets, passed_on
+from mailloom.run.validate import Buckets, letter
 from mailloom.schema import VERSION
+from mailloom.wire.clock import now_ms
 
 RECEIVERS = 2
 BATCHES = 2  # of mails that are held: one is worked on while the next comes in
@@ -119,7 +119,7 @@ class Worker:
         threads = [Thread(target=self._receiving, name=f"receiver {n}", daemon=True) for n in range(RECEIVERS)]
         beating = Thread(target=self._beating, name="heartbeat", daemon=True)
         transformer = Transformer(self.settings.jobs, keep=self.keep)
-        with on_signals(self.stop), self._health():
+        with on_signals(self.stop), serving_if(self.health, self.settings):
             obs.log.info("worker begins", queue=self.name)
             for thread in (*threads, beating):
                 thread.start()
@@ -154,14 +154,6 @@ class Worker:
         if self.stopping.is_set():
             return Health(live=True, ready=False, words="it is stopping")
         return Health(live=True, ready=not self.trouble, words=self.words)
-
-    @contextmanager
-    def _health(self) -> Iterator[None]:
-        if not self.settings.health_port:
-            yield
-            return
-        with serving(self.health, self.settings.health_port, self.settings.health_host):
-            yield
 
     def _work(self, transformer: Transformer) -> None:
         while self.broken is None and not self.hurry.is_set():
@@ -236,7 +228,7 @@ class Worker:
         obs.log.error("no pointer", message=message.id, reason=reason)
         self.done.dead += 1
         if self.dead is not None:
-            self.dead.send([Parcel(message.body, {**passed_on(message.attributes), "cause": reason})])
+            self.dead.send([letter(message.body, message.attributes, reason)])
             self.queue.delete([message.receipt])
 
     def _fetch(self, pointer: Pointer) -> Mail:

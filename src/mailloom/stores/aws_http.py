@@ -53,17 +53,18 @@ class Http:
         """Any request must be one that may be made twice. What the service answers is given as it is, after some tries where it is one
         of AGAIN. Raises UnreachableError.
         """
-        attempt, spare = 1, True
+        attempt, renewed = 1, False
         while True:
-            kept = self._kept()
+            kept = bool(self._idle)
             try:
-                answer = self._once(kept or self._opened(), method, target, headers, body)
+                answer = self._once(method, target, headers, body)
                 if answer.status not in AGAIN or attempt == ATTEMPTS:
                     return answer
             except (OSError, HTTPException) as error:
-                # A connection that was kept may have been closed by the other side long ago, and all others with it.
-                if kept is not None and spare:
-                    spare = False
+                # A connection that was kept may have been closed by the other side long ago, and all others with it. Once only: other
+                # threads keep new ones meanwhile, and a request that the other side can't stand would be made for ever.
+                if kept and not renewed:
+                    renewed = True
                     _close(self._idle)
                     continue
                 if attempt == ATTEMPTS:
@@ -77,9 +78,11 @@ class Http:
         """After an attempt (from 1) that may do better the next time."""
         self.sleep(random.random() * FIRST_WAIT * 2.0**attempt)  # noqa: S311  no secret
 
-    def _once(
-        self, connection: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Answer:
+    def _once(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._opened()
         try:
             connection.request(method, target, body, dict(headers))
             answer = connection.getresponse()
@@ -93,12 +96,6 @@ class Http:
             connection.close()
         return found
 
-    def _kept(self) -> HTTPConnection | None:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return None
-
     def _opened(self) -> HTTPConnection:
         if self.trust is not None:
             connection: HTTPConnection = HTTPSConnection(self.host, timeout=self.connect, context=self.trust)
@@ -106,7 +103,7 @@ class Http:
             connection = HTTPConnection(self.host, timeout=self.connect)
         try:
             connection.connect()
-        except BaseException:
+        except BaseException:  # half open, where its certificate is refused
             connection.close()
             raise
         connection.sock.settimeout(self.read)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from mailloom import obs
 from mailloom.ports import Row, Transient, UserError, Words
 from mailloom.schema import VERSION, arrow_line, arrow_schema, unpack
 
@@ -43,9 +44,6 @@ _REFUSED = frozenset({
 
 _KEPT = frozenset({"id", "content_hash", "twin", "scope", "left_out", "pointer", PARTITION})
 
-Pointer = Callable[[Row], str]
-"""Where the raw mail of a message is, as s3://bucket/key?versionId=...; "" where that isn't known."""
-
 
 def pause(attempt: int) -> None:
     """Wait before the next attempt: exponential, full jitter."""
@@ -61,12 +59,11 @@ class Firehose:
         stream: str,
         scope: str = "",
         *,
-        pointer: Pointer = lambda _: "",
         version: int = int(VERSION),
         pause: Callable[[int], None] = pause,
     ) -> None:
         self.client, self.stream, self.scope = client, stream, scope
-        self.pointer, self.version, self.pause = pointer, version, pause
+        self.version, self.pause = version, pause
 
     def put(self, rows: Sequence[tuple[Row, Words, Sequence[tuple[str, str, str]]]]) -> None:
         """Send each message. Raises Transient where some were not taken until now: put the batch again."""
@@ -76,7 +73,10 @@ class Firehose:
     def _record(self, row: Row) -> bytes:
         extra = {"scope": self.scope, "version": self.version, "left_out": [], "pointer": "", PARTITION: _month(row)}
         line = _joined(arrow_line(unpack(row.body)), extra)
-        return line if len(line) <= WHOLE_BYTES else _lightened(line, self.pointer(row))
+        if len(line) <= WHOLE_BYTES:
+            return line
+        obs.count("reduced", 1, store="firehose")
+        return _lightened(line, row.raw)
 
     def _send(self, records: Sequence[bytes]) -> None:
         attempt = 0

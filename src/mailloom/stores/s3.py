@@ -8,7 +8,7 @@ that every way of addressing a bucket works.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any
 from urllib.parse import quote, urlsplit
 from xml.etree.ElementTree import ParseError, fromstring
@@ -45,7 +45,7 @@ class S3Blobs:
         if self.credentials is None:
             return self._get(key, version, etag)
         if self._reader is None:
-            with self._learning:  # what another thread asks meanwhile would be taken for this request's address
+            with self._learning:
                 if self._reader is None:
                     return self._learn(key, version, etag)
         return self._reader.read(key, version, etag)
@@ -207,8 +207,12 @@ def _path(key: str) -> str:
 
 
 def _note(urls: list[str]) -> Any:
+    """Notes where this thread's requests go. Those of others on the same client may be for another bucket, or a key that ends alike."""
+    mine = get_ident()
+
     def note(request: Any, **_: object) -> None:
-        urls.append(request.url)
+        if get_ident() == mine:
+            urls.append(request.url)
 
     return note
 

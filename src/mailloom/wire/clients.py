@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
+from threading import RLock
 from typing import Any
 
 from mailloom.config import Secret, Settings, resolve
@@ -16,11 +17,14 @@ ATTEMPTS = 3
 
 
 class Clients:
-    """`environ` is where references as env:NAME are looked up."""
+    """`environ` is where references as env:NAME are looked up. Safe from any thread: boto3 makes clients of one session in one thread only,
+    and a worker's readers all ask for theirs at once.
+    """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings, self.environ = settings, environ
         self._made: dict[str, Any] = {}
+        self._making = RLock()  # again by the same thread: a secret in Secrets Manager needs a client for itself
         self.requests: Counter[str] = Counter()
         """To AWS by service, with those that were tried again where boto3 did. Mail itself is read otherwise."""
 
@@ -37,9 +41,10 @@ class Clients:
     # -------------------------------------------------------------------------------------------- AWS
     def aws(self, service: str) -> Any:
         """boto3's client of a service. Raises UserError without boto3 or a region."""
-        if service not in self._made:
-            self._made[service] = self._client(service)
-        return self._made[service]
+        with self._making:
+            if service not in self._made:
+                self._made[service] = self._client(service)
+            return self._made[service]
 
     def _client(self, service: str) -> Any:
         session = self._session  # says what to install where boto3 is not
@@ -61,7 +66,7 @@ class Clients:
         )
         try:
             client = session.client(service, endpoint_url=other or None, config=config)
-            known = self.credentials if service in OFTEN else None
+            known = self.direct(client) if service in OFTEN else None
         except (BotoCoreError, ValueError) as error:  # no region, half a pair of keys, an address that is none
             raise UserError(f"no client for {service}: {error}; check {_named(self.settings, 'aws.region')}") from None
 
@@ -87,14 +92,22 @@ class Clients:
     @cached_property
     def credentials(self) -> Any:
         """The session's credentials, which renew themselves; None where there are none."""
-        return self._session.get_credentials()
+        with self._making:
+            return self._session.get_credentials()
+
+    def direct(self, client: Any) -> Any:
+        """The credentials for calls beside boto3; None where it must make them all, as it goes through the environment's proxy."""
+        from botocore.utils import get_environ_proxies
+
+        return None if get_environ_proxies(client.meta.endpoint_url) else self.credentials
 
     # -------------------------------------------------------------------------------------------- others
     def opensearch(self, key: str = "opensearch.url") -> Any:
         """An opensearchpy client. Raises UserError."""
-        if "opensearch" not in self._made:
-            self._made["opensearch"] = self._index(self.wanted(self.settings.opensearch.url, key))
-        return self._made["opensearch"]
+        with self._making:
+            if "opensearch" not in self._made:
+                self._made["opensearch"] = self._index(self.wanted(self.settings.opensearch.url, key))
+            return self._made["opensearch"]
 
     def _index(self, url: str) -> Any:
         from mailloom.stores.opensearch.client import connect
@@ -113,21 +126,26 @@ class Clients:
         url = self.text(self.settings.valkey.url)
         if not url:
             return None
-        if "valkey" not in self._made:
-            try:
-                import redis
-            except ModuleNotFoundError:
-                raise UserError('Valkey needs the extra "aws": pip install "mailloom[aws]"') from None
-            try:
-                self._made["valkey"] = redis.Redis.from_url(url, socket_timeout=0.2, socket_connect_timeout=0.2)
-            except ValueError:  # its words may hold the address
-                raise UserError("valkey.url is no address as redis://host:6379/0") from None
-        return self._made["valkey"]
+        with self._making:
+            if "valkey" not in self._made:
+                self._made["valkey"] = _cache(url)
+            return self._made["valkey"]
 
     def close(self) -> None:
         for client in self._made.values():
             client.close()
         self._made.clear()
+
+
+def _cache(url: str) -> Any:
+    try:
+        import redis
+    except ModuleNotFoundError:
+        raise UserError('Valkey needs the extra "aws": pip install "mailloom[aws]"') from None
+    try:
+        return redis.Redis.from_url(url, socket_timeout=0.2, socket_connect_timeout=0.2)
+    except ValueError:  # its words may hold the address
+        raise UserError("valkey.url is no address as redis://host:6379/0") from None
 
 
 def missing(settings: Settings, key: str) -> UserError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from mailloom.stores.sqlite.connection import BUSY_MS
 from mailloom.stores.sqlite.reading import SqliteReader
 from mailloom.stores.sqlite.search import SqliteFinder
 from mailloom.thread.keys import RULES
+from mailloom.wire.clock import now_ms
 
 FIRST_MONTH, LAST_MONTH = 1980, 2040
 """Years that get a Parquet partition a month; what is dated outside goes to month=other."""
@@ -33,10 +33,6 @@ _MONTH = f"""case when date >= unixepoch('{FIRST_MONTH}-01-01') * 1000 and date 
   then strftime('%Y-%m', date / 1000, 'unixepoch') else '{parquet.OTHER}' end"""
 
 TIDY_MS = 1_000  # how long the end of a run waits for readers of an older state
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class EmbeddedRaws:

@@ -10,10 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
+from threading import Lock
 
 from mailloom import obs
 from mailloom.config import Settings
+from mailloom.mail.model import MessageId
 from mailloom.ports import Blobs, Frame, Queue, Row, Sink, Threads, UserError, Words
+from mailloom.ports.scope import checked
 from mailloom.stores.dynamodb import TABLES, Dynamo, DynamoLedger, DynamoNodes, create
 from mailloom.stores.firehose import Firehose
 from mailloom.stores.opensearch.index import Index
@@ -33,7 +36,7 @@ from mailloom.stores.s3 import S3Blobs
 from mailloom.stores.sqs import SqsQueue
 from mailloom.stores.valkey import ValkeyCache
 from mailloom.wire.clients import Clients, missing
-from mailloom.wire.embedded import now_ms
+from mailloom.wire.clock import now_ms
 from mailloom.wire.reading import LedgerHistory, ServerReading
 from mailloom.wire.servers import ServerLedger, ServerMessages, ServerThreads
 
@@ -75,19 +78,22 @@ class Servers:
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
-        self.settings, self.scope = settings, settings.scope
+        self.settings, self.scope = settings, checked(settings.scope)
         self.clients = Clients(settings, environ)
         self._buckets: dict[str, S3Blobs] = {}
         self._queues: dict[str, SqsQueue] = {}
         self._told: Counter[tuple[str, ...]] = Counter()
+        self._naming = Lock()
         obs.observe(self._observe)
 
     # -------------------------------------------------------------------------------------------- what brings mail
     def buckets(self, name: str) -> Blobs:
-        """A bucket's objects."""
-        if name not in self._buckets:
-            self._buckets[name] = S3Blobs(self.clients.aws("s3"), name, self.clients.credentials)
-        return self._buckets[name]
+        """A bucket's objects. From any thread."""
+        with self._naming:
+            if name not in self._buckets:
+                client = self.clients.aws("s3")
+                self._buckets[name] = S3Blobs(client, name, self.clients.direct(client))
+            return self._buckets[name]
 
     def queue(self, name: str) -> SqsQueue:
         """One of QUEUES. Raises UserError where its URL isn't set."""
@@ -162,7 +168,7 @@ class Servers:
     def index(self) -> Index | None:
         if not self.settings.opensearch.url:
             return None
-        return Index(self.clients.opensearch(), self.names, self.scope)
+        return Index(self.clients.opensearch(), self.names, self.scope, report=_not_whole)
 
     @cached_property
     def sinks(self) -> list[Sink]:
@@ -177,8 +183,10 @@ class Servers:
     @cached_property
     def reader(self) -> PostgresReader:
         postgres = self.settings.postgres
-        dsn = self.clients.text(postgres.reader_dsn) or self.clients.wanted(postgres.dsn, "postgres.dsn")
-        connections = Connections(dsn, size=postgres.pool, read_only=True)
+        return self._reader(self.clients.text(postgres.reader_dsn) or self.clients.wanted(postgres.dsn, "postgres.dsn"))
+
+    def _reader(self, dsn: str) -> PostgresReader:
+        connections = Connections(dsn, size=self.settings.postgres.pool, read_only=True)
         bucket = self.settings.aws.bucket
         sources = (f"s3://{bucket}",) if bucket else ()
         return PostgresReader(connections, self._nodes(), LedgerHistory(self.objects), self.scope, sources)
@@ -186,9 +194,15 @@ class Servers:
     @cached_property
     def readable(self) -> ServerReading:
         """What archive.Archive is made of."""
-        located = Located(self.reader.state)
-        finder = Search(self.clients.opensearch(), self.names, self.scope, located=located)
-        return ServerReading(self.reader, finder, self.buckets)
+        return self._readable(self.reader)
+
+    def _readable(self, reader: PostgresReader) -> ServerReading:
+        finder = Search(self.clients.opensearch(), self.names, self.scope, located=Located(reader.state))
+        return ServerReading(reader, finder, self.buckets)
+
+    def written(self) -> ServerReading:
+        """The same, read where it is written: a replica may lag behind what we wrote just now. Close it."""
+        return self._readable(self._reader(self.clients.wanted(self.settings.postgres.dsn, "postgres.dsn")))
 
     @property
     def checks(self) -> PostgresChecks:
@@ -233,18 +247,16 @@ class Servers:
         if absent := self._absent():
             create(self.clients.aws("dynamodb"), self.settings.aws.tables)
             yield f"DynamoDB: {', '.join(absent)}"
-        if self.settings.opensearch.url:
-            client = self.clients.opensearch()
-            try:
-                check_index(client, self.names)
-            except UserError:  # none, or an older one; install() refuses where it is newer
-                install(client, self.names)
-                yield f"OpenSearch: template {self.names.template}"
+        index = self.settings.opensearch
+        if index.url and install(
+            self.clients.opensearch(), self.names, shards=index.shards, replicas=index.replicas, refresh=index.refresh
+        ):
+            yield f"OpenSearch: template {self.names.template}"
 
     # -------------------------------------------------------------------------------------------- figures
     def _observe(self) -> None:
         """Before each report: what was spent since the last, and how long queues are."""
-        for service, count in self.clients.requests.items():
+        for service, count in dict(self.clients.requests).items():  # others add to it meanwhile
             obs.count("requests", self._since(count, service), store=service)
         if "dynamo" in self.__dict__:
             for kind, spent in (("write", self.dynamo.spent.written), ("read", self.dynamo.spent.read)):
@@ -271,6 +283,12 @@ class Servers:
             if name in self.__dict__:
                 self.__dict__[name].close()
         self.clients.close()
+
+
+def _not_whole(message: MessageId, fields: Sequence[str], reason: str) -> None:
+    """A mail that the index took in part: the rest of it is not found by search."""
+    obs.count("reduced", 1, store="opensearch")
+    obs.log.warning("mail indexed in part", message=message, without=list(fields), reason=reason)
 
 
 def open_servers(settings: Settings, environ: Mapping[str, str] = os.environ) -> Servers:

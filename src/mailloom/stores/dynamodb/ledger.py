@@ -12,13 +12,14 @@ so, and what came to an end never goes back to `received`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from mailloom import obs
 from mailloom.mail.model import MessageId
 from mailloom.ports import Delivery, Failure, Pointer
 from mailloom.stores.dynamodb.statements import UNIT, Attributes, Dynamo
@@ -78,6 +79,7 @@ class DynamoLedger:
         """Enter each as received unless it is there; those that were, in whatever state."""
         unique = list({self._place(p): p for p in pointers}.values())
         refused = self._execute([self._insert(_arrived(p, RECEIVED, self.clock())) for p in unique])
+        _book(RECEIVED, (p.source for at, p in enumerate(unique) if at not in refused))
         there = {self._place(unique[at]) for at in refused}
         return [p for p in pointers if self._place(p) in there]
 
@@ -93,6 +95,7 @@ class DynamoLedger:
                 for p, f in absent
             ]
             lost = self._execute([self._insert(row) for row in rows])
+            _book(RECEIVED, (row.source for at, row in enumerate(rows) if at not in lost))
             todo = [absent[at] for at in lost]
 
     def _fail(self, pointer: Pointer, failure: Failure, now: int) -> Attributes:
@@ -125,6 +128,8 @@ class DynamoLedger:
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         """Bring each row to its end, or put it where nobody entered it. A row that is stored stays so for the same message, and
         one that came to an end by a message for what brings none: that is a late event of what is no longer there.
+
+        Counts the books as rows change, once a row however often its mail comes; one that ends otherwise than before was received anew.
         """
         by_place: dict[tuple[bytes, str], Delivery] = {}
         for delivery in deliveries:
@@ -135,19 +140,26 @@ class DynamoLedger:
         todo = list(by_place.items())
         while todo:
             now = self.clock()
-            refused = self._execute([self._end(place, delivery, now) for place, delivery in todo])
+            refused = self._execute([self._end(place, delivery, now, *_PENDING) for place, delivery in todo])
+            _book_ends(delivery for at, (_, delivery) in enumerate(todo) if at not in refused)
+            self._end_anew([(*todo[at], item["t"]["S"]) for at, item in refused.items() if item], now)
             absent = [todo[at] for at, item in refused.items() if not item]
             lost = self._execute([self._insert(_ended(delivery, now)) for _, delivery in absent])
+            _book_ends((delivery for at, (_, delivery) in enumerate(absent) if at not in lost), anew=True)
             todo = [absent[at] for at in lost]
 
-    def _end(self, place: tuple[bytes, str], delivery: Delivery, now: int) -> Attributes:
+    def _end_anew(self, ended: Sequence[tuple[tuple[bytes, str], Delivery, str]], now: int) -> None:
+        """The same for rows that came to an end before: each with the state that it has."""
+        kept = self._execute([self._end(place, delivery, now, *_unless(delivery)) for place, delivery, _ in ended])
+        changed = (d for at, (_, d, before) in enumerate(ended) if at not in kept and d.state != before)
+        _book_ends(changed, anew=True)
+
+    def _end(
+        self, place: tuple[bytes, str], delivery: Delivery, now: int, condition: str, values: Sequence[Attributes]
+    ) -> Attributes:
         entry = _ended(delivery, now)
-        if entry.message is None:
-            unless, values = "t <> ? AND t <> ?", [_text(STORED), _text(DUPLICATE)]
-        else:
-            unless, values = "(t <> ? OR m <> ?)", [_text(STORED), {"B": entry.message}]
         return {
-            "Statement": f"UPDATE {self._name} {_END} WHERE k = ? AND v = ? AND {unless}",
+            "Statement": f"UPDATE {self._name} {_END} WHERE k = ? AND v = ? AND {condition}",
             "Parameters": [
                 *(_text(entry.state), {"B": entry.message or b""}, {"B": entry.raw_sha256}),
                 *(_text(entry.reason[:REASON]), _text(entry.version), _number(entry.read_at), _number(now)),
@@ -273,8 +285,32 @@ def _units(values: Sequence[Attributes]) -> int:
     return -(-(size + 2 * len(values)) // UNIT)
 
 
+_PENDING = "t = ?", [_text(RECEIVED)]
+"""The condition of a row that is on its way, with its values."""
+
+
 def _version(delivery: Delivery) -> str:
     return delivery.object or f"{delivery.origin.start} {delivery.origin.length} {delivery.generation}"
+
+
+def _unless(delivery: Delivery) -> tuple[str, Sequence[Attributes]]:
+    """The condition under which what came to an end may end otherwise, with its values."""
+    if delivery.message is None:
+        return "t <> ? AND t <> ?", [_text(STORED), _text(DUPLICATE)]
+    return "(t <> ? OR m <> ?)", [_text(STORED), {"B": delivery.message}]
+
+
+def _book(state: str, sources: Iterable[str]) -> None:
+    for source, count in Counter(sources).items():
+        obs.count("books", count, source=source, state=state)
+
+
+def _book_ends(deliveries: Iterable[Delivery], *, anew: bool = False) -> None:
+    """`anew`: their rows were not counted as pending."""
+    for (state, source), count in Counter((d.state, d.origin.source) for d in deliveries).items():
+        obs.count("books", count, source=source, state=state)
+        if anew:
+            obs.count("books", count, source=source, state=RECEIVED)
 
 
 def _stays(before: Delivery, after: Delivery) -> bool:

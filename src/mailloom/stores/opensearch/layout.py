@@ -64,23 +64,28 @@ def month(message: MessageId) -> str:
 
 def install(
     client: Any, names: Names, *, shards: int = 1, replicas: int = 1, refresh: str = "10s", read: bool = True
-) -> None:
-    """Put the template, where there is none or an older one. `read`: new indices are searched at once; without it they wait
-    for `switch`. Indices that exist stay as they are. Raises UserError where a newer mailloom put its own.
+) -> bool:
+    """Put the template, where there is none, an older one or one with other settings; False where there was nothing to do. `read`: new indices
+    are searched at once, without it they wait for `switch`; of a template that is there it stays as it is. So do indices that
+    exist. Raises UserError where a newer mailloom put its own.
     """
-    version = _version(client, names)
-    if version is not None and version > LAYOUT:
-        raise _newer(names, version)
+    found = _found(client, names)
+    if found is not None and int(found.get("version", 0)) > LAYOUT:
+        raise _newer(names, int(found["version"]))
+    wanted = {"number_of_shards": str(shards), "number_of_replicas": str(replicas), "refresh_interval": refresh}
+    has = found["template"] if found is not None else {}
+    if found is not None and found.get("version") == LAYOUT:
+        index = has.get("settings", {}).get("index", {})
+        if wanted.items() <= {name: index.get(name) for name in wanted}.items():
+            return False
     body = orjson.loads(get_data(__package__, "template.json") or b"")
-    body["settings"] |= {
-        "index.number_of_shards": shards,
-        "index.number_of_replicas": replicas,
-        "index.refresh_interval": refresh,
-    }
-    body["aliases"] = {names.alias: {}} if read else {}
+    body["settings"] |= {f"index.{name}": value for name, value in wanted.items()}
+    fresh: dict[str, Any] = {names.alias: {}} if read else {}
+    body["aliases"] = has.get("aliases", {}) if found is not None else fresh
     template = {"index_patterns": [f"{names.template}-*"], "priority": 200, "version": LAYOUT, "template": body}
     with told(f"template {names.template}"):
         client.indices.put_index_template(name=names.template, body=template)
+    return True
 
 
 def check(client: Any, names: Names) -> None:
@@ -117,11 +122,17 @@ def _point(client: Any, names: Names) -> None:
         client.indices.update_aliases(body={"actions": actions})
 
 
-def _version(client: Any, names: Names) -> int | None:
+def _found(client: Any, names: Names) -> dict[str, Any] | None:
+    """The template that is there."""
     with told(f"template {names.template}"):
         found = client.indices.get_index_template(name=names.template, params={"ignore": 404})
     templates = found.get("index_templates", ())
-    return int(templates[0]["index_template"].get("version", 0)) if templates else None
+    return dict(templates[0]["index_template"]) if templates else None
+
+
+def _version(client: Any, names: Names) -> int | None:
+    found = _found(client, names)
+    return None if found is None else int(found.get("version", 0))
 
 
 def _newer(names: Names, version: int) -> UserError:

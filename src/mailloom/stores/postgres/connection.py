@@ -16,16 +16,27 @@ from mailloom.ports import Transient, UserError
 try:
     import psycopg
     from psycopg import errors
-    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
 except ImportError:  # psycopg without libpq raises it too
     raise UserError('PostgreSQL needs the extra "aws": pip install "mailloom[aws]"') from None
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_S = 10
+WAIT_S = 60.0  # for a connection that other threads have
 STATEMENT_MS = 60_000  # a batch takes some 100 ms; what takes a minute has lost its way, or the server has
 LOCK_MS = 10_000  # longer than a batch holds any row
 IDLE_MS = 60_000  # a process that was stopped in the middle of a transaction lets go of its rows
+
+_ALIVE = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": STATEMENT_MS + 30_000,
+}
+"""A server whose machine vanished (a failover, a lost network) sends no end of the connection: without these a call would wait for hours,
+as the limits above are kept by the server. Seconds, and ms until what was sent must be acknowledged.
+"""
 
 _LIMITS = f"""select set_config('statement_timeout', '{STATEMENT_MS}', false), set_config('lock_timeout', '{LOCK_MS}', false),
   set_config('idle_in_transaction_session_timeout', '{IDLE_MS}', false), set_config('plan_cache_mode', 'force_custom_plan', false),
@@ -65,28 +76,38 @@ class Connections:
 
     @contextmanager
     def take(self) -> Iterator[Connection]:
-        """A connection in autocommit mode for the length of the block; waits while `size` of them are taken."""
-        with self.free, told(self.name):
-            with self.lock:
-                connection = self.idle.pop() if self.idle else None
-            connection = connection or self._opened()
-            try:
+        """A connection in autocommit mode for the length of the block; waits while `size` of them are taken, not for ever."""
+        if not self.free.acquire(timeout=WAIT_S):
+            raise Transient(f"PostgreSQL {self.name}: all connections are taken for {WAIT_S:.0f} s (postgres.pool)")
+        try:
+            with told(self.name), self._lent() as connection:
                 yield connection
-            except BaseException:
-                # A transaction's own block has rolled back; where that failed, or a query is still under way, nobody can go on with it.
-                if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                    connection.close()
-                raise
-            finally:
-                if not connection.closed:
-                    with self.lock:
-                        self.idle.append(connection)
+        finally:
+            self.free.release()
+
+    @contextmanager
+    def _lent(self) -> Iterator[Connection]:
+        with self.lock:
+            connection = self.idle.pop() if self.idle else None
+        connection = connection or self._opened()
+        try:
+            yield connection
+        except BaseException:
+            # A transaction's own block has rolled back; where that failed, or a query is still under way, nobody can go on with it.
+            if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                connection.close()
+            raise
+        finally:
+            if not connection.closed:
+                with self.lock:
+                    self.idle.append(connection)
 
     def _opened(self) -> Connection:
         # Nothing is prepared: a proxy that shares sessions (RDS Proxy, PgBouncer) would have to keep one for each of us.
         connection = psycopg.connect(
-            self.dsn, autocommit=True, prepare_threshold=None, connect_timeout=CONNECT_S, application_name="mailloom"
-        )
+            make_conninfo("", **{**_ALIVE, **conninfo_to_dict(self.dsn)}),
+            autocommit=True, prepare_threshold=None, connect_timeout=CONNECT_S, application_name="mailloom",
+        )  # fmt: skip
         connection.execute(_LIMITS, ("on" if self.read_only else "off",))
         return connection
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailloom.ports import UserError
 from mailloom.stores.sqlite.connection import Connection, transaction
 
 SEPARATOR = "\x1f"
@@ -26,13 +25,6 @@ TABLES = {
     "marks": "message",
 }
 """The thread tables with their keys after `scope`. Messages, deliveries, the feed and what was done by hand belong to the scope."""
-
-
-def checked(scope: str) -> str:
-    """The scope as it is. Raises UserError for one that could be taken for an epoch of another."""
-    if any(ord(c) < 32 for c in scope):
-        raise UserError(f"the scope {scope!r} holds a control character: scopes are made of what can be typed")
-    return scope
 
 
 def key_of(scope: str, number: int) -> str:

@@ -63,7 +63,7 @@ class SqliteRecords:
         first = (self.connection.execute("select max(seq) from messages").get or 0) + 1
         new = [entry for entry in rows if entry[0].id not in present]
         numbered = list(enumerate(new, first))
-        self.connection.executemany(_MESSAGE, ((seq, self.scope, *row[:-2], 0) for seq, (row, _, _) in numbered))
+        self.connection.executemany(_MESSAGE, ((seq, self.scope, *row[:-3], 0) for seq, (row, _, _) in numbered))
         self.connection.executemany(
             "insert into bodies values (?, ?)", ((seq, row.body) for seq, (row, _, _) in numbered)
         )

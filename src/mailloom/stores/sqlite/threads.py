@@ -27,6 +27,7 @@ from mailloom.ports import (
     Stamp,
     Stated,
 )
+from mailloom.ports.scope import checked
 from mailloom.stores.sqlite import epochs
 from mailloom.stores.sqlite.connection import Connection, transaction
 from mailloom.thread.encoding import dump_stated, load_stated
@@ -56,7 +57,7 @@ class SqliteThreads:
     def __init__(
         self, connection: Connection, clock: Callable[[], int], scope: str = "", epoch: int | None = None
     ) -> None:
-        self.connection, self.clock, self.plain, self.epoch = connection, clock, epochs.checked(scope), epoch
+        self.connection, self.clock, self.plain, self.epoch = connection, clock, checked(scope), epoch
         self.key = None if epoch is None else epochs.key_of(scope, epoch)
         self.view = _View()
         self.lease_number: int | None = None
