@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier, Thread
+from typing import BinaryIO
 
 import pytest
 from botocore.credentials import Credentials
@@ -22,6 +23,18 @@ CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nhalf"
 LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
 NOTHING = b""
+
+
+def request(lines: BinaryIO) -> bool:
+    """Read one request, head and body, which come apart; False where the other side has hung up."""
+    length, line = 0, b"?"
+    while line.strip():
+        line = lines.readline()
+        if not line:
+            return False
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+    return len(lines.read(length)) == length
 
 
 class Scripted:
@@ -45,9 +58,9 @@ class Scripted:
             Thread(target=self._serve, args=(there,), daemon=True).start()
 
     def _serve(self, there: socket.socket) -> None:
-        with there, suppress(OSError):  # a client that leaves with data unread resets
+        with there, there.makefile("rb") as lines, suppress(OSError):  # a client that leaves with data unread resets
             there.settimeout(10)
-            while there.recv(65536):
+            while request(lines):
                 answer = self.answers[min(self.requests, len(self.answers) - 1)]
                 self.requests += 1
                 there.sendall(answer)
