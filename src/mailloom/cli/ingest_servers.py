@@ -77,7 +77,15 @@ def _worked_through(found: Servers, bucket: str, prefix: str, *, as_json: bool) 
     from mailloom.run.prefix import Prefixes
 
     found.check()
-    runs = Prefixes(found.buckets, found.stores, found.receipts, found.places, found.queue("work"), False)
+    runs = Prefixes(
+        found.buckets,
+        found.stores,
+        found.receipts,
+        found.places,
+        found.queue("work"),
+        False,
+        found.settings.aws.quarantine,
+    )
     done = runs.run(bucket, prefix)
     obs.log.info("prefix is done", prefix=prefix, received=done.received)
     if as_json:

@@ -97,7 +97,19 @@ def load(profile: str | None, file: Path | None, environ: Mapping[str, str], fol
     found.update(_from_environment(environ, known))
     values = {key: found[key][0] if key in found else one.default for key, one in known.items()}
     origins = {key: found[key][1] if key in found else "default" for key in known}
-    return Loaded(_build(Settings, "", {**values, "profile": name}), origins, path)
+    settings: Settings = _build(Settings, "", {**values, "profile": name})
+    _agree(settings, origins)
+    return Loaded(settings, origins, path)
+
+
+def _agree(settings: Settings, origins: Mapping[str, str]) -> None:
+    """Raises UserError where mail would be taken for what was refused, which is passed over in silence."""
+    raw, quarantine = settings.aws.raw, settings.aws.quarantine
+    if not quarantine or raw.startswith(quarantine):
+        raise UserError(
+            f"aws.quarantine is {quarantine!r} ({origins['aws.quarantine']}), and all mail below {raw!r} would count as refused:"
+            " give it a prefix of its own, as quarantine/"
+        )
 
 
 def _build(kind: Any, prefix: str, values: Mapping[str, object]) -> Any:

@@ -21,11 +21,12 @@ import orjson
 
 from mailloom import obs
 from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Progress, Queue, Receipts, Transient
-from mailloom.run.arrivals import Mail, Unit, cause, fetch, land
+from mailloom.run.arrivals import Mail, Unit, fetch, land
 from mailloom.run.arrivals import work as transformed
-from mailloom.run.pointers import read_pointer
+from mailloom.run.causes import cause
+from mailloom.run.pointers import dead_letter, read_pointer
 from mailloom.run.prefix import Prefixes
-from mailloom.run.validate import Buckets, Event, Validator, passed_on
+from mailloom.run.validate import QUARANTINE, Buckets, Event, Validator
 from mailloom.schema import VERSION
 
 SPARE_MS = 60_000
@@ -49,6 +50,8 @@ class Parts:
     dead: Queue | None = None
     prefixes: Queue | None = None
     keep: bool = False
+    quarantine: str = QUARANTINE
+    bucket: str = ""
 
 
 class Context(Protocol):
@@ -74,7 +77,11 @@ def from_settings(environ: Mapping[str, str]) -> Parts:
         return found.stores
 
     work, large, dead = found.queue("work"), found.queue_if_set("large"), found.queue_if_set("dead")
-    return Parts(stores, found.buckets, found.receipts, found.ledger, found.places, work, large, dead)
+    return Parts(
+        *(stores, found.buckets, found.receipts, found.ledger, found.places, work, large, dead),
+        quarantine=settings.aws.quarantine,
+        bucket=settings.aws.bucket,
+    )
 
 
 def provide(make: Callable[[], Parts]) -> None:
@@ -98,7 +105,13 @@ def _stores() -> Unit:
 def validate(event: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:  # noqa: ARG001  as Lambda calls it
     """S3's events in messages of SQS, or as S3 itself calls a function. Raises where a store is away: all come again."""
     parts = _parts()
-    validator = Validator(parts.buckets, parts.receipts, parts.ledger, parts.work, large=parts.large, dead=parts.dead)
+    validator = Validator(
+        *(parts.buckets, parts.receipts, parts.ledger, parts.work),
+        large=parts.large,
+        dead=parts.dead,
+        quarantine=parts.quarantine,
+        bucket=parts.bucket,
+    )
     records = event.get("Records", ())
     try:
         if any("s3" in record for record in records):
@@ -135,7 +148,7 @@ def _work(parts: Parts, records: Sequence[Mapping[str, Any]]) -> list[Mapping[st
             if parts.dead is None:
                 again.append(record)
             else:
-                parts.dead.send([Parcel(record["body"], {**passed_on(_attributes(record)), "cause": str(error)})])
+                parts.dead.send([dead_letter(record["body"], _attributes(record), str(error))])
     mails, failed = _read(parts, list(pointers))
     try:
         landed = land(mails, transformed(mails, keep=parts.keep), _stores(), keep=parts.keep)
@@ -176,7 +189,7 @@ def prefix(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """{"bucket", "prefix"}, or messages of SQS with that -> {"done", "after", "received", "failed"} of the last one."""
     parts = _parts()
     asked = [orjson.loads(record["body"]) for record in event["Records"]] if "Records" in event else [event]
-    runs = Prefixes(parts.buckets, _stores(), parts.receipts, parts.places, parts.work, parts.keep)
+    runs = Prefixes(parts.buckets, _stores(), parts.receipts, parts.places, parts.work, parts.keep, parts.quarantine)
     answer: dict[str, Any] = {}
     try:
         for one in asked:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from mailloom import obs
 from mailloom.ports import Blobs, Failure, Parcel, Pointer, Progress, Queue, Receipts, Stat
-from mailloom.run.arrivals import Mail, Unit, cause, fetch, land, work
+from mailloom.run.arrivals import Mail, Unit, fetch, land, work
+from mailloom.run.causes import cause
 from mailloom.run.pointers import pointer_body
 from mailloom.run.validate import QUARANTINE, Buckets
 from mailloom.schema import VERSION
@@ -43,13 +44,14 @@ class Prefixes:
     places: Progress
     again: Queue | None = None
     keep: bool = False
+    quarantine: str = QUARANTINE
 
     def run(self, bucket: str, prefix: str, enough: Callable[[], bool] = lambda: False) -> Prefixed:
         """Go on from where the last run was, until `enough` says so between two batches. Raises Transient or UserError of a store."""
         name = f"s3://{bucket}/{prefix}"
         after = self.places.progress(name)
         received = failed = 0
-        for batch in _batches(bucket, self.buckets(bucket).list(prefix, after)):
+        for batch in _batches(bucket, self.buckets(bucket).list(prefix, after), self.quarantine):
             if enough():
                 return Prefixed(False, after, received, failed)
             failed += self._work_off(batch)
@@ -84,11 +86,11 @@ def is_container(blobs: Blobs, key: str) -> bool:
     return kind not in {"message", "emlx", "foreign"}
 
 
-def _batches(bucket: str, found: Iterator[Stat]) -> Iterator[list[Pointer]]:
+def _batches(bucket: str, found: Iterator[Stat], quarantine: str) -> Iterator[list[Pointer]]:
     batch: list[Pointer] = []
     size = 0
     for stat in found:
-        if stat.key.startswith(QUARANTINE):
+        if stat.key.startswith(quarantine):
             continue
         batch.append(Pointer(bucket, stat.key, stat.version, stat.etag, stat.size, stat.modified))
         size += stat.size

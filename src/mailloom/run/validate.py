@@ -6,15 +6,33 @@ day late, or again after a crash finds its row and is queued again, and the work
 
 from __future__ import annotations
 
+import random
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import NamedTuple
 
 from mailloom import obs
-from mailloom.ports import Blobs, Ledger, Parcel, Pointer, Queue, Receipts, Stat, Transient
-from mailloom.run.pointers import now_ms, pointer_body, read_event, rejection
+from mailloom.flow.retry import Backoff, persist
+from mailloom.ports import (
+    Blobs,
+    Failure,
+    Ledger,
+    Parcel,
+    Pointer,
+    Queue,
+    Receipts,
+    Received,
+    Stat,
+    Transient,
+    UserError,
+)
+from mailloom.run.causes import cause
+from mailloom.run.pointers import NAME_BYTES, dead_letter, now_ms, passed_on, pointer_body, read_event, rejection
+from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
 from mailloom.sources.place import MAX_MAIL
 
@@ -26,6 +44,10 @@ COPY_BYTES = 5 << 30
 """S3 copies no larger object in one call; so what is larger stays where it is, rejected."""
 QUARANTINE = "quarantine/"
 LOOKS = 8  # range reads at a time
+BACKOFF = Backoff()
+RETURN = Backoff(first=2.0, most=900.0, attempts=1 << 30)
+PAUSE = Backoff(first=1.0, most=60.0, attempts=1 << 30)
+"""As workers have them: how long events that came to nothing stay hidden, and how long nothing is received then."""
 DELETED = "deleted before it was read"
 OVERWRITTEN = "overwritten before it was read"
 
@@ -42,7 +64,7 @@ class Event(NamedTuple):
 
 @dataclass(slots=True)
 class Validated:
-    """What became of some events; `again` are the numbers of those that must come again: their objects couldn't be read now."""
+    """What became of some events; `again` are the numbers of those that must come again: their objects couldn't be read."""
 
     queued: int = 0
     rejected: int = 0
@@ -55,6 +77,8 @@ def judge(pointer: Pointer, seen: tuple[bytes, Stat] | None) -> str:
     """Why an object is no mail that can be worked on, "" if it is. `seen`: its first HEAD_BYTES, None where it is gone. Pure."""
     if seen is None:
         return DELETED
+    if "\0" in pointer.key:
+        return "a key with a NUL, which not every store can keep: copy the object to another key"
     head, stat = seen
     if not pointer.version and pointer.etag and stat.etag != pointer.etag:
         return OVERWRITTEN
@@ -77,13 +101,20 @@ def _by_hand(pointer: Pointer) -> str:
     return f"run `mailloom ingest {pointer.source}/{pointer.key}`"
 
 
-def passed_on(attributes: Mapping[str, str]) -> Mapping[str, str]:
-    """The context of a trace as it came."""
-    return {name: attributes[name] for name in ("traceparent", "tracestate", "AWSTraceHeader") if name in attributes}
+def set_aside(quarantine: str, key: str) -> str:
+    """The key under which a rejected object is copied: its own behind the prefix, shortened where that were too long for S3."""
+    to = quarantine + key
+    if len(to.encode()) <= NAME_BYTES:
+        return to
+    digest = sha256(key.encode()).hexdigest()
+    return to.encode()[: NAME_BYTES - len(digest) - 1].decode("utf-8", "ignore") + "-" + digest
 
 
 class Validator:
-    """`large` takes mail above 10 MB (None: `work` does), `dead` messages that are no events (None: they are left to their queue)."""
+    """`large` takes mail above 10 MB (None: `work` does), `dead` messages that are no events (None: they are left to their queue).
+
+    `bucket` is the one that mail lands in: where it can't be read, nothing goes on. An event of another that can't be read is left to its queue.
+    """
 
     def __init__(
         self,
@@ -95,11 +126,12 @@ class Validator:
         large: Queue | None = None,
         dead: Queue | None = None,
         quarantine: str = QUARANTINE,
+        bucket: str = "",
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self.buckets, self.receipts, self.ledger = buckets, receipts, ledger
         self.work, self.large, self.dead = work, large, dead
-        self.quarantine, self.clock = quarantine, clock
+        self.quarantine, self.bucket, self.clock = quarantine, bucket, clock
 
     def validate(self, events: Sequence[Event]) -> Validated:
         """Raises Transient or UserError where a store as a whole doesn't do; all may be called again."""
@@ -130,7 +162,7 @@ class Validator:
         if self.dead is None:
             done.again.add(number)
         else:
-            self.dead.send([Parcel(event.body, {**passed_on(event.attributes), "cause": reason})])
+            self.dead.send([dead_letter(event.body, event.attributes, reason)])
 
     def _sort(self, pointers: Mapping[Pointer, int], events: Sequence[Event], done: Validated) -> None:
         with ThreadPoolExecutor(min(LOOKS, len(pointers))) as looks:
@@ -138,15 +170,17 @@ class Validator:
         small: list[Parcel] = []
         large: list[Parcel] = []
         rejections: list[tuple[Pointer, str]] = []
+        failed: dict[Pointer, Exception] = {}
         for pointer, (verdict, trace) in zip(pointers, seen, strict=True):
-            if isinstance(verdict, Transient):
+            if isinstance(verdict, Exception):
                 done.again.add(pointers[pointer])
-                obs.count("errors", 1, kind="transient", place="s3")
+                failed[pointer] = verdict
             elif verdict:
                 rejections.append((pointer, verdict))
             else:
                 parcel = Parcel(pointer_body(pointer), trace)
                 (large if pointer.size > LARGE_BYTES and self.large is not None else small).append(parcel)
+        self._fail(failed)
         self._reject(rejections)
         self.work.send(small)
         if self.large is not None and large:
@@ -156,26 +190,46 @@ class Validator:
         for outcome, some in (("accepted", small), ("large", large), ("rejected", rejections)):
             obs.count("events", len(some), outcome=outcome)
 
-    def _look(self, pointer: Pointer, event: Event) -> tuple[str | Transient, Mapping[str, str]]:
-        """The verdict, and the context of the trace that this is part of."""
+    def _look(self, pointer: Pointer, event: Event) -> tuple[str | Exception, Mapping[str, str]]:
+        """The verdict (an error where there is none), and the context of the trace that this is part of. Raises UserError where the
+        bucket that mail lands in can't be used.
+        """
         with obs.span("validate", parent=event.attributes, source=pointer.source, path=pointer.key) as span:
             trace = obs.carrier() or passed_on(event.attributes)
             try:
-                reason = judge(
-                    pointer, self.buckets(pointer.bucket).beginning(pointer.key, HEAD_BYTES, pointer.version)
-                )
-            except Transient as error:
+                reason = self._judge(pointer)
+            except Exception as error:
+                if pointer.bucket == self.bucket and isinstance(error, UserError) and not isinstance(error, Transient):
+                    raise
                 return error, trace
             span.set(outcome=reason or "mail")
             return reason, trace
 
+    def _judge(self, pointer: Pointer) -> str:
+        """Why an object is refused, which is copied then to where such are; "" if it is mail."""
+        blobs = self.buckets(pointer.bucket)
+        reason = judge(pointer, blobs.beginning(pointer.key, HEAD_BYTES, pointer.version))
+        if reason and reason not in {DELETED, OVERWRITTEN} and pointer.size <= COPY_BYTES:
+            metadata = {"reason": reason, "object": pointer.object}
+            blobs.copy(pointer.key, set_aside(self.quarantine, pointer.key), pointer.version, metadata=metadata)
+        return reason
+
+    def _fail(self, failed: Mapping[Pointer, Exception]) -> None:
+        """Keep why these couldn't be looked at: their events may end as dead letters."""
+        kept: dict[Pointer, Failure] = {}
+        for pointer, error in failed.items():
+            if isinstance(error, Transient):
+                obs.count("errors", 1, kind="transient", place="s3")
+                continue
+            obs.count("errors", 1, kind="poison" if isinstance(error, UserError) else "bug", place="validate")
+            obs.log.error("event failed", error, source=pointer.source, path=pointer.key)
+            kept[pointer] = Failure(cause(error), VERSION, 1)
+        if kept:
+            self.receipts.failed(kept)
+
     def _reject(self, rejections: Sequence[tuple[Pointer, str]]) -> None:
         for pointer, reason in rejections:
             obs.log.warning("rejected", source=pointer.source, path=pointer.key, reason=reason)
-            if reason not in {DELETED, OVERWRITTEN} and pointer.size <= COPY_BYTES:
-                metadata = {"reason": reason, "object": pointer.object}
-                to = self.quarantine + pointer.key
-                self.buckets(pointer.bucket).copy(pointer.key, to, pointer.version, metadata=metadata)
         if rejections:
             now = self.clock()
             self.ledger.deliver([rejection(pointer, reason, now) for pointer, reason in rejections])
@@ -184,20 +238,63 @@ class Validator:
 
 
 def follow(
-    validator: Validator, queue: Queue, stopped: Callable[[], bool], *, wait: float = 20.0, drain: bool = False
+    validator: Validator,
+    queue: Queue,
+    stopped: Callable[[], bool],
+    *,
+    wait: float = 20.0,
+    drain: bool = False,
+    backoff: Backoff = BACKOFF,
 ) -> Validated:
-    """Validate what comes to a queue of S3's events until it is told to stop, or (`drain`) nothing comes: a Lambda's work where there is none."""
-    total = Validated()
+    """Validate what comes to a queue of S3's events until it is told to stop, or (`drain`) nothing comes: a Lambda's work where there is none.
+
+    While a store or the queue is away it waits and tries again. Raises UserError where the owner must mend something.
+    """
+
+    def patient(work: Callable[[], Validated]) -> Validated:
+        return persist(work, backoff, lambda seconds: _pause(seconds, stopped), random.random)
+
+    total, away = Validated(), 0
     while not stopped():
-        messages = queue.receive(10, wait)
-        if not messages and drain:
-            break
-        if not messages:
-            continue
-        done = validator.validate([Event(message.body, message.attributes) for message in messages])
-        queue.delete([message.receipt for number, message in enumerate(messages) if number not in done.again])
-        total.queued += done.queued
-        total.rejected += done.rejected
-        total.ignored += done.ignored
-        total.refused += done.refused
+        messages: Sequence[Received] = ()
+        try:
+            messages = queue.receive(10, wait)
+            if not messages and drain:
+                break
+            if messages:
+                _validate(validator, queue, messages, total, patient)
+            away = 0
+        except Transient as error:
+            away += 1
+            obs.count("errors", 1, kind="transient", place="validate")
+            obs.log.warning("events are given back", events=len(messages), why=str(error))
+            _pause(PAUSE.delay(error, away, random.random()) or 0.0, stopped)  # noqa: S311  no secret
     return total
+
+
+def _validate(
+    validator: Validator,
+    queue: Queue,
+    messages: Sequence[Received],
+    total: Validated,
+    patient: Callable[[Callable[[], Validated]], Validated],
+) -> None:
+    events = [Event(message.body, message.attributes) for message in messages]
+    back = {m.receipt: RETURN.delay(Transient(), m.attempts, random.random()) or 0.0 for m in messages}  # noqa: S311
+    try:
+        done = patient(lambda: validator.validate(events))
+    except UserError:
+        queue.extend(back)
+        raise
+    queue.delete([message.receipt for number, message in enumerate(messages) if number not in done.again])
+    queue.extend({messages[number].receipt: back[messages[number].receipt] for number in done.again})
+    total.queued += done.queued
+    total.rejected += done.rejected
+    total.ignored += done.ignored
+    total.refused += done.refused
+
+
+def _pause(seconds: float, stopped: Callable[[], bool]) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not stopped():
+        time.sleep(min(left, 0.2))
