@@ -255,6 +255,8 @@ def _typed(one: Known, value: object, place: str) -> object:
     right = isinstance(value, str if secret else one.type) and (one.type is bool or not isinstance(value, bool))
     if right and one.says.choices:
         right = value in one.says.choices
+    if right and one.says.like and value:
+        right = re.fullmatch(one.says.like[0], str(value)) is not None
     if right and isinstance(value, int | float):
         low, high = one.says.least, one.says.most
         right = (low is None or value >= low) and (high is None or value <= high)
@@ -268,6 +270,8 @@ def expected(one: Known) -> str:
     """What a setting takes, in words."""
     if one.says.choices:
         return "one of " + ", ".join(one.says.choices)
+    if one.says.like:
+        return f"a name of {one.says.like[1]}"
     words = {
         bool: "true or false",
         int: "a whole number",

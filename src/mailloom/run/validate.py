@@ -254,6 +254,7 @@ def follow(
     def patient(work: Callable[[], Validated]) -> Validated:
         return persist(work, backoff, lambda seconds: _pause(seconds, stopped), random.random)
 
+    queue.depth()  # wrong credentials or no such queue: told at once
     total, away = Validated(), 0
     while not stopped():
         messages: Sequence[Received] = ()
