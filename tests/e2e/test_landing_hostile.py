@@ -12,10 +12,15 @@ from landing import Landing
 
 from mailloom.config import load
 from mailloom.flow.retry import Backoff
-from mailloom.ports import Parcel, Poison, Transient, UserError
+from mailloom.mail.model import MessageId, Origin
+from mailloom.ports import Delivery, Parcel, Poison, Transient, UserError
 from mailloom.run import dead
 from mailloom.run.pointers import LETTER_BYTES, dead_letter, pointer_body, read_event, read_pointer
 from mailloom.run.validate import Validator, follow, set_aside
+from mailloom.stores.postgres.connection import Connections
+from mailloom.stores.postgres.messages import PostgresCopies
+from mailloom.stores.postgres.migrate import migrate
+from mailloom.stores.postgres.scoped import Scoped
 
 pytestmark = pytest.mark.servers
 
@@ -47,6 +52,7 @@ def landing(aws_url, prefix, tmp_path) -> Landing:
 def test_whatever_stands_in_an_event_or_a_pointer_comes_no_further_than_a_store_takes_it():
     def check(pointer):
         assert 0 < len(pointer.key.encode()) <= 1024 >= len(pointer.version)
+        assert pointer.object
         assert 0 <= pointer.size < 1 << 54
         assert 0 <= pointer.at * 1_000_000 < 1 << 63
         assert read_pointer(pointer_body(pointer)) == pointer
@@ -166,3 +172,16 @@ def test_a_quarantine_that_would_swallow_all_mail_is_an_error(tmp_path):
         file.write_text(f"[profile.aws.aws]\nraw = {raw!r}\nquarantine = {quarantine!r}\n")
         with pytest.raises(UserError, match=r"aws.quarantine is .*mailloom.toml:3"):
             load("aws", file, {})
+
+
+def test_the_same_bytes_as_several_versions_of_a_key_are_stored_once(postgres_url):
+    connections = Connections(postgres_url, size=1)
+    list(migrate(connections))
+    copies = PostgresCopies(Scoped(connections, "", lambda: 7))
+    origin = Origin("s3://mail", "raw/1.eml", 0, 9, 9, 0)
+    message = MessageId(b"m" * 16)
+    first, second = (Delivery(origin, 0, 1, "stored", message, b"h" * 32, b"", "", "2", object=o) for o in ("v1", "v2"))
+    for _ in range(2):
+        assert [d.state for d in copies.keep([first])] == ["stored"]
+        assert [d.state for d in copies.keep([second, first])] == ["duplicate", "stored"]
+    connections.close()

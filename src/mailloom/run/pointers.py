@@ -21,12 +21,12 @@ from mailloom.ports import Delivery, Parcel, Pointer, Poison
 
 VERSION = 1  # of a pointer's JSON
 NAME_BYTES = 1024
-"""Of a key, or of a version id: S3 has none longer."""
-ETAG_BYTES = 256
+"""Of a key: S3 has none longer."""
 LARGEST = 1 << 53  # bytes: no number in JSON is surer
 LAST_MS = (1 << 63) // 1_000_000  # in the year 2262: nanoseconds are kept in 64 bits
 LETTER_BYTES = 200_000  # of a message that becomes a dead letter: it gets a cause besides, and queues take 256 KB
 CONTEXT = 512  # characters of one part of a trace's context: what W3C allows
+_TAG = re.compile(r"[!#-~]{0,1000}")  # a part of a key in DynamoDB, and a header
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 
@@ -93,8 +93,8 @@ def _fault(pointer: Pointer) -> str:
         return "no bucket has such a name"
     if not pointer.key or len(pointer.key.encode("utf-8", "replace")) > NAME_BYTES:
         return f"a key has 1 to {NAME_BYTES} bytes"
-    if len(pointer.version) > NAME_BYTES or len(pointer.etag) > ETAG_BYTES:
-        return "a version id or an ETag that is too long"
+    if not pointer.object or not all(_TAG.fullmatch(text) for text in (pointer.version, pointer.etag)):
+        return "a version id or an ETag that can't be"
     if not (0 <= pointer.size <= LARGEST and 0 <= pointer.at < LAST_MS):
         return "a size or a time that can't be"
     return ""
