@@ -12,7 +12,7 @@ from mailloom.flow.transform import transform
 from mailloom.mail.model import Origin
 from mailloom.ports import Failure, Parcel, Received, Transient, UserError
 from mailloom.run import dead
-from mailloom.run.arrivals import cause
+from mailloom.run.causes import cause
 from mailloom.run.pointers import pointer_body, read_pointer
 from mailloom.run.settler import Settler
 from mailloom.run.upload import Uploaded, object_key, source_name, upload
@@ -91,7 +91,7 @@ def test_letters_are_grouped_shown_retried_and_dropped(letters):
     assert queue.depth() == (3, 0)  # given back
     with dead.looking(queue, letters.ledger) as found:
         failing = next(letter for letter in found if letter.cause.startswith("ValueError"))
-        assert dead.retry([failing], queue, letters.queue("work"), letters.queue("large")) == 1
+        assert dead.retry([failing], queue, letters.ledger, letters.queue("work"), letters.queue("large")) == 1
     run_for(letters, 3, lambda rows: None)
     assert letters.ledger.books() == {"stored": 5, "pending": 1}
     with dead.looking(queue, letters.ledger) as found:
@@ -105,7 +105,7 @@ def test_letters_are_grouped_shown_retried_and_dropped(letters):
 def test_retry_all_puts_only_pointers_to_work(letters):
     queue = letters.queue("dead", 60)
     with dead.looking(queue, letters.ledger) as found:
-        assert dead.retry(dead.chosen(found, "all"), queue, letters.queue("work")) == 2
+        assert dead.retry(dead.chosen(found, "all"), queue, letters.ledger, letters.queue("work")) == 2
     with dead.looking(queue, letters.ledger) as found:
         assert [letter.message.body for letter in found] == ["nonsense"]
     run_for(letters, 3, lambda rows: None)

@@ -346,3 +346,15 @@ def test_readers_of_a_folder_load_no_server_library(room: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=room)
     assert done.stdout.splitlines()[-1] == "[]", done
+
+
+def test_names_that_their_services_would_refuse_are_told_before_anything_is_asked(tmp_path):
+    file = tmp_path / "mailloom.toml"
+    for table, line in (("aws", 'bucket = "a/b c"'), ("aws", 'tables = "Sp ace"'), ("opensearch", 'prefix = "Up*"')):
+        file.write_text(f"[profile.aws.{table}]\n{line}\n")
+        with pytest.raises(
+            UserError, match=r"mailloom.toml:2: \w+\.\w+ must be a name of .*letters, digits, - .*, not '"
+        ):
+            load("aws", file, {})
+        file.write_text(f'[profile.aws.{table}]\n{line.partition("=")[0]} = "mail-1_"\n')
+        load("aws", file, {})

@@ -73,7 +73,7 @@ def retry(which: str) -> int:
 
     with servers() as found, looking(found.queue("dead"), found.receipts) as letters:
         some = chosen(letters, which)
-        count = run(some, found.queue("dead"), found.queue("work"), found.queue_if_set("large"))
+        count = run(some, found.queue("dead"), found.receipts, found.queue("work"), found.queue_if_set("large"))
     draw.say(f"{draw.several(count, 'letter')} put to work again")
     if left := len(some) - count:
         draw.say(f"{draw.several(left, 'letter')} point to no mail: `mailloom dead drop` takes them away", error=True)
@@ -107,7 +107,10 @@ def _listed(group: Group) -> Iterator[str]:
 
 
 def _place(letter: Letter) -> str:
-    return draw.safe(f"{letter.pointer.source}/{letter.pointer.key}") if letter.pointer else "points to no mail"
+    if letter.pointer is None:
+        return "points to no mail"
+    more = len(letter.objects) - 1
+    return draw.safe(f"{letter.pointer.source}/{letter.pointer.key}") + (f" and {more:,} more" if more else "")
 
 
 def _shown(letter: Letter, buckets: Buckets) -> Iterator[str]:

@@ -77,6 +77,7 @@ def validate(drain: bool, as_json: bool) -> None:
             large=found.queue_if_set("large"),
             dead=found.queue_if_set("dead"),
             quarantine=found.settings.aws.quarantine,
+            bucket=found.settings.aws.bucket,
         )
         with on_signals(stopped.set):
             wait = 1 if drain else 20

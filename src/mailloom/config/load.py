@@ -97,7 +97,19 @@ def load(profile: str | None, file: Path | None, environ: Mapping[str, str], fol
     found.update(_from_environment(environ, known))
     values = {key: found[key][0] if key in found else one.default for key, one in known.items()}
     origins = {key: found[key][1] if key in found else "default" for key in known}
-    return Loaded(_build(Settings, "", {**values, "profile": name}), origins, path)
+    settings: Settings = _build(Settings, "", {**values, "profile": name})
+    _agree(settings, origins)
+    return Loaded(settings, origins, path)
+
+
+def _agree(settings: Settings, origins: Mapping[str, str]) -> None:
+    """Raises UserError where mail would be taken for what was refused, which is passed over in silence."""
+    raw, quarantine = settings.aws.raw, settings.aws.quarantine
+    if not quarantine or raw.startswith(quarantine):
+        raise UserError(
+            f"aws.quarantine is {quarantine!r} ({origins['aws.quarantine']}), and all mail below {raw!r} would count as refused:"
+            " give it a prefix of its own, as quarantine/"
+        )
 
 
 def _build(kind: Any, prefix: str, values: Mapping[str, object]) -> Any:
@@ -243,6 +255,8 @@ def _typed(one: Known, value: object, place: str) -> object:
     right = isinstance(value, str if secret else one.type) and (one.type is bool or not isinstance(value, bool))
     if right and one.says.choices:
         right = value in one.says.choices
+    if right and one.says.like and value:
+        right = re.fullmatch(one.says.like[0], str(value)) is not None
     if right and isinstance(value, int | float):
         low, high = one.says.least, one.says.most
         right = (low is None or value >= low) and (high is None or value <= high)
@@ -256,6 +270,8 @@ def expected(one: Known) -> str:
     """What a setting takes, in words."""
     if one.says.choices:
         return "one of " + ", ".join(one.says.choices)
+    if one.says.like:
+        return f"a name of {one.says.like[1]}"
     words = {
         bool: "true or false",
         int: "a whole number",

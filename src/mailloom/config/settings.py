@@ -46,13 +46,19 @@ NO_SECRET = Secret()
 
 
 class Says(NamedTuple):
-    """What a setting means; `least` and `most` are the smallest and greatest number allowed, `also` another project's variable that is read where ours is not set."""
+    """What a setting means; `least` and `most` are the smallest and greatest number allowed, `also` another project's variable that is read where ours is not set,
+    `like` the letters of a name that its service takes (a regular expression; empty is allowed) and the same in words.
+    """
 
     meaning: str
     choices: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
     also: str = ""
+    like: tuple[str, str] | None = None
+
+
+NAME = (r"[A-Za-z0-9._-]{1,200}", "letters, digits, - . _")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +82,10 @@ class Aws:
         str, Says("another endpoint for S3, SQS, Lambda, Firehose, Secrets Manager: an emulator")
     ] = ""
     dynamodb_url: Annotated[str, Says("another endpoint for DynamoDB; empty: as endpoint_url")] = ""
-    bucket: Annotated[str, Says("bucket of raw mail")] = ""
+    bucket: Annotated[str, Says("bucket of raw mail", like=NAME)] = ""
     raw: Annotated[str, Says("prefix of raw mail in the bucket")] = "raw/"
     quarantine: Annotated[str, Says("prefix of what was refused, with the reason in its metadata")] = "quarantine/"
-    tables: Annotated[str, Says("names of DynamoDB tables begin with this")] = "mailloom-"
+    tables: Annotated[str, Says("names of DynamoDB tables begin with this", like=NAME)] = "mailloom-"
     clue_days: Annotated[
         int, Says("days a clue of a mail's thread is kept in DynamoDB after it was last seen", least=1)
     ] = 90
@@ -107,7 +113,13 @@ class Opensearch:
     url: Annotated[Secret, Says("https://host:443, with user:password@ where it asks for one; empty: no index")] = (
         NO_SECRET
     )
-    prefix: Annotated[str, Says("names of indices and aliases begin with this")] = "mailloom"
+    prefix: Annotated[
+        str,
+        Says(
+            "names of indices and aliases begin with this",
+            like=(r"[a-z0-9][a-z0-9_-]{0,99}", "small letters, digits, - _"),
+        ),
+    ] = "mailloom"
     signed: Annotated[bool, Says("sign requests with AWS credentials (Amazon OpenSearch Service)")] = False
     shards: Annotated[int, Says("shards of an index made after the next `mailloom migrate`", least=1)] = 1
     replicas: Annotated[int, Says("copies of each, of the same indices; 0 where there is one node", least=0)] = 1

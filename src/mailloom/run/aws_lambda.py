@@ -21,11 +21,12 @@ import orjson
 
 from mailloom import obs
 from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Progress, Queue, Receipts, Transient
-from mailloom.run.arrivals import Mail, Unit, cause, fetch, land
+from mailloom.run.arrivals import Mail, Unit, fetch, land
 from mailloom.run.arrivals import work as transformed
-from mailloom.run.pointers import read_pointer
+from mailloom.run.causes import cause
+from mailloom.run.pointers import dead_letter, read_pointer
 from mailloom.run.prefix import Prefixes
-from mailloom.run.validate import QUARANTINE, Buckets, Event, Validator, letter
+from mailloom.run.validate import QUARANTINE, Buckets, Event, Validator
 from mailloom.schema import VERSION
 
 SPARE_MS = 60_000
@@ -50,6 +51,7 @@ class Parts:
     prefixes: Queue | None = None
     keep: bool = False
     quarantine: str = QUARANTINE
+    bucket: str = ""
 
 
 class Context(Protocol):
@@ -76,15 +78,9 @@ def from_settings(environ: Mapping[str, str]) -> Parts:
 
     work, large, dead = found.queue("work"), found.queue_if_set("large"), found.queue_if_set("dead")
     return Parts(
-        stores,
-        found.buckets,
-        found.receipts,
-        found.ledger,
-        found.places,
-        work,
-        large,
-        dead,
+        *(stores, found.buckets, found.receipts, found.ledger, found.places, work, large, dead),
         quarantine=settings.aws.quarantine,
+        bucket=settings.aws.bucket,
     )
 
 
@@ -110,13 +106,11 @@ def validate(event: Mapping[str, Any], context: Context | None = None) -> dict[s
     """S3's events in messages of SQS, or as S3 itself calls a function. Raises where a store is away: all come again."""
     parts = _parts()
     validator = Validator(
-        parts.buckets,
-        parts.receipts,
-        parts.ledger,
-        parts.work,
+        *(parts.buckets, parts.receipts, parts.ledger, parts.work),
         large=parts.large,
         dead=parts.dead,
         quarantine=parts.quarantine,
+        bucket=parts.bucket,
     )
     records = event.get("Records", ())
     try:
@@ -154,7 +148,7 @@ def _work(parts: Parts, records: Sequence[Mapping[str, Any]]) -> list[Mapping[st
             if parts.dead is None:
                 again.append(record)
             else:
-                parts.dead.send([letter(record["body"], _attributes(record), str(error))])
+                parts.dead.send([dead_letter(record["body"], _attributes(record), str(error))])
     mails, failed = _read(parts, list(pointers))
     try:
         landed = land(mails, transformed(mails, keep=parts.keep), _stores(), keep=parts.keep)

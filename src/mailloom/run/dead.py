@@ -1,4 +1,4 @@
-"""Dead letters: messages that the queue gave up after their last receiving, and those that never were pointers. Listed by cause, looked
+"""Dead letters: pointers and events that their queue gave up after the last receiving, and messages that never were either. Listed by cause, looked
 at, put to work again, or dropped.
 
 SQS has no way to look at a message without receiving it, so whoever looks holds them for a while; they are given back at the end, or by
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from mailloom import obs
 from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Queue, Receipts, Received, UserError
-from mailloom.run.pointers import pointer_body, read_pointer, rejection
-from mailloom.run.validate import LARGE_BYTES, Buckets, passed_on
+from mailloom.run.pointers import passed_on, pointer_body, read_event, read_pointer, rejection
+from mailloom.run.validate import LARGE_BYTES, Buckets
 from mailloom.wire.clock import now_ms
 
 MOST = 10_000  # letters that are looked at in one go
@@ -24,15 +24,20 @@ HEAD = 16 << 10
 ID_DIGITS = 4  # fewer digits are a group's number, not the beginning of an id: nobody shall drop the wrong letter
 DROPPED = "dropped by hand"
 _PLACED = re.compile(r"\w+ at [^ :]+:\d+")  # as arrivals.cause says it
-UNKNOWN = "no reason was kept: its workers were killed, or the store was away at each of its receivings"
+UNKNOWN = "no reason was kept: who received it was killed, or a store was away, each time"
 
 
 class Letter(NamedTuple):
-    """One dead letter; `pointer` is None where it points to nothing."""
+    """One dead letter; `objects` are what it points to: one for a pointer, those of its records for an event of S3, else none."""
 
     message: Received
-    pointer: Pointer | None
+    objects: tuple[Pointer, ...]
     failure: Failure
+
+    @property
+    def pointer(self) -> Pointer | None:
+        """What it points to, the first of several."""
+        return self.objects[0] if self.objects else None
 
     @property
     def id(self) -> str:
@@ -80,20 +85,21 @@ def _received(dead: Queue, most: int) -> list[Received]:
 
 
 def _read(messages: Sequence[Received], receipts: Receipts) -> list[Letter]:
-    pointers: dict[str, Pointer] = {}
+    objects: dict[str, tuple[Pointer, ...]] = {}
     why: dict[str, str] = {}
     for message in messages:
         try:
-            pointers[message.id] = read_pointer(message.body)
+            objects[message.id] = (read_pointer(message.body),)
         except Poison as error:
-            why[message.id] = str(error)
-    failures = receipts.failures(set(pointers.values()))
+            objects[message.id] = told = read_event(message.body).pointers
+            if not told:
+                why[message.id] = str(error)
+    failures = receipts.failures({pointer for some in objects.values() for pointer in some})
     letters = []
     for message in messages:
-        pointer = pointers.get(message.id)
-        known = failures.get(pointer) if pointer is not None else None
+        known = next((failures[p] for p in objects[message.id] if p in failures), None)
         said = message.attributes.get("cause") or why.get(message.id) or UNKNOWN
-        letters.append(Letter(message, pointer, known or Failure(said, "", 0)))
+        letters.append(Letter(message, objects[message.id], known or Failure(said, "", 0)))
     return letters
 
 
@@ -144,15 +150,18 @@ def head(letter: Letter, buckets: Buckets) -> bytes | None:
     return seen[0][: end.start()] if end else seen[0]
 
 
-def retry(letters: Sequence[Letter], dead: Queue, work: Queue, large: Queue | None = None) -> int:
-    """Put letters to work again; how many. Those that point to nothing stay: no worker can do anything with them."""
-    pointing = [letter for letter in letters if letter.pointer is not None]
+def retry(letters: Sequence[Letter], dead: Queue, receipts: Receipts, work: Queue, large: Queue | None = None) -> int:
+    """Put letters to work again; how many. Those that point to nothing stay: no worker can do anything with them. What an event tells of goes to
+    the workers too, who judge it as the validator would have.
+    """
+    pointing = [letter for letter in letters if letter.objects]
+    receipts.received(list(dict.fromkeys(pointer for letter in pointing for pointer in letter.objects)))
     small: list[Parcel] = []
     big: list[Parcel] = []
     for letter in pointing:
-        assert letter.pointer is not None
-        parcel = Parcel(pointer_body(letter.pointer), passed_on(letter.message.attributes))
-        (big if large is not None and letter.pointer.size > LARGE_BYTES else small).append(parcel)
+        for pointer in letter.objects:
+            parcel = Parcel(pointer_body(pointer), passed_on(letter.message.attributes))
+            (big if large is not None and pointer.size > LARGE_BYTES else small).append(parcel)
     work.send(small)
     if large is not None:
         large.send(big)
@@ -164,9 +173,9 @@ def drop(letters: Sequence[Letter], dead: Queue, ledger: Ledger) -> int:
     """Give letters up: their deliveries are rejected, by hand; how many letters."""
     now = now_ms()
     rows = [
-        rejection(letter.pointer, f"{DROPPED} ({letter.failure.reason})", now)
+        rejection(pointer, f"{DROPPED} ({letter.failure.reason})", now)
         for letter in letters
-        if letter.pointer is not None
+        for pointer in letter.objects
     ]
     if rows:
         ledger.deliver(rows)

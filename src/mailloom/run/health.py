@@ -11,6 +11,7 @@ from typing import NamedTuple
 import orjson
 
 from mailloom.config import Worker as Settings
+from mailloom.ports import UserError
 
 
 class Health(NamedTuple):
@@ -39,7 +40,12 @@ def serving(ask: Callable[[], Health], port: int, host: str = "127.0.0.1") -> It
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Nothing: probes come every few seconds."""
 
-    server = ThreadingHTTPServer((host, port), Pages)
+    try:
+        server = ThreadingHTTPServer((host, port), Pages)
+    except OSError as error:
+        raise UserError(
+            f"the health endpoint can't listen on {host}:{port} ({error.strerror}): set worker.health_port or health_host"
+        ) from None
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, args=(0.1,), name="health", daemon=True)
     thread.start()

@@ -5,6 +5,7 @@ An event message has the structure of "Event message structure" in the S3 user g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -15,9 +16,17 @@ import orjson
 from mailloom.flow.commit import Arrived
 from mailloom.flow.transform import refuse, seal
 from mailloom.mail.model import Origin
-from mailloom.ports import Delivery, Pointer, Poison
+from mailloom.ports import Delivery, Parcel, Pointer, Poison
 
 VERSION = 1  # of a pointer's JSON
+NAME_BYTES = 1024
+"""Of a key: S3 has none longer."""
+LARGEST = 1 << 53  # bytes: no number in JSON is surer
+LAST_MS = (1 << 63) // 1_000_000  # in the year 2262: nanoseconds are kept in 64 bits
+LETTER_BYTES = 200_000  # of a message that becomes a dead letter: it gets a cause besides, and queues take 256 KB
+CONTEXT = 512  # characters of one part of a trace's context: what W3C allows
+_TAG = re.compile(r"[!#-~]{0,1000}")  # a part of a key in DynamoDB, and a header
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 
 class Told(NamedTuple):
@@ -46,33 +55,61 @@ def read_event(body: str) -> Told:
                 ignored += 1
                 continue
             pointers.append(_created(record))
-        except (KeyError, TypeError, ValueError) as error:
-            refused = f"no S3 event: record {number}: {type(error).__name__}: {error}"
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            refused = f"no S3 event: record {number}: {type(error).__name__}: {error}"[:300]
     return Told(tuple(pointers), ignored, refused)
 
 
 def _created(record: Mapping[str, Any]) -> Pointer:
-    thing = record["s3"]["object"]
-    key, bucket = unquote_plus(thing["key"], errors="strict"), record["s3"]["bucket"]["name"]
-    if not key or not isinstance(bucket, str) or not bucket:
-        raise ValueError("a key or a bucket without a name")
+    thing, bucket = record["s3"]["object"], record["s3"]["bucket"]["name"]
+    if not all(isinstance(text, str) for text in (bucket, thing["key"], record["eventTime"])):
+        raise TypeError("a name or the time is no text")
     version = str(thing.get("versionId") or "")
     at = datetime.fromisoformat(record["eventTime"])
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return Pointer(
+    pointer = Pointer(
         bucket,
-        key,
+        unquote_plus(thing["key"], errors="strict"),
         "" if version == "null" else version,
         str(thing.get("eTag") or "").strip('"'),
         int(thing.get("size", 0)),
         int(at.timestamp() * 1000),
     )
+    if fault := _fault(pointer):
+        raise ValueError(fault)
+    return pointer
+
+
+def _fault(pointer: Pointer) -> str:
+    """Why S3 can't have such an object, "" if it can: so nothing that a store refuses comes further than this."""
+    if not _BUCKET.fullmatch(pointer.bucket):
+        return "no bucket has such a name"
+    if not pointer.key or len(pointer.key.encode("utf-8", "replace")) > NAME_BYTES:
+        return f"a key has 1 to {NAME_BYTES} bytes"
+    if not pointer.object or not all(_TAG.fullmatch(text) for text in (pointer.version, pointer.etag)):
+        return "a version id or an ETag that can't be"
+    if not (0 <= pointer.size <= LARGEST and 0 <= pointer.at < LAST_MS):
+        return "a size or a time that can't be"
+    return ""
 
 
 def pointer_body(pointer: Pointer) -> str:
     """A pointer as the body of a message."""
-    return orjson.dumps({"v": VERSION} | pointer._asdict()).decode()
+    body = orjson.dumps({"v": VERSION} | pointer._asdict()).decode()
+    return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")  # SQS takes what XML 1.0 does
+
+
+def passed_on(attributes: Mapping[str, str]) -> Mapping[str, str]:
+    """The context of a trace as it came."""
+    found = {name: attributes.get(name, "") for name in ("traceparent", "tracestate", "AWSTraceHeader")}
+    return {name: value for name, value in found.items() if 0 < len(value) <= CONTEXT}
+
+
+def dead_letter(body: str, attributes: Mapping[str, str], cause: str) -> Parcel:
+    """A message that nobody can work on, as the dead letters get it: cut where it would be too large with its cause."""
+    cut = body.encode()[:LETTER_BYTES].decode("utf-8", "ignore")
+    return Parcel(cut, {**passed_on(attributes), "cause": cause})
 
 
 def read_pointer(body: str) -> Pointer:
@@ -86,8 +123,10 @@ def read_pointer(body: str) -> Pointer:
         raise Poison(f"no pointer: {type(error).__name__}") from None
     texts = (pointer.bucket, pointer.key, pointer.version, pointer.etag)
     whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (pointer.size, pointer.at))
-    if not all(isinstance(text, str) for text in texts) or not whole or not pointer.bucket or not pointer.key:
+    if not all(isinstance(text, str) for text in texts) or not whole:
         raise Poison("no pointer: a field of the wrong kind")
+    if fault := _fault(pointer):
+        raise Poison(f"no pointer: {fault}")
     return pointer
 
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from mailloom import obs
 from mailloom.ports import Blobs, Failure, Parcel, Pointer, Progress, Queue, Receipts, Stat
-from mailloom.run.arrivals import Mail, Unit, cause, fetch, land, work
+from mailloom.run.arrivals import Mail, Unit, fetch, land, work
+from mailloom.run.causes import cause
 from mailloom.run.pointers import pointer_body
 from mailloom.run.validate import QUARANTINE, Buckets
 from mailloom.schema import VERSION

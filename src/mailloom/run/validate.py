@@ -10,13 +10,29 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import NamedTuple
 
 from mailloom import obs
 from mailloom.flow.retry import Backoff
-from mailloom.ports import Blobs, Ledger, Parcel, Pointer, Queue, Receipts, Stat, Transient, UserError
-from mailloom.run.pointers import pointer_body, read_event, rejection
+from mailloom.ports import (
+    Blobs,
+    Failure,
+    Ledger,
+    Parcel,
+    Pointer,
+    Queue,
+    Receipts,
+    Received,
+    Stat,
+    Transient,
+    UserError,
+)
+from mailloom.run.causes import cause
+from mailloom.run.pointers import NAME_BYTES, dead_letter, passed_on, pointer_body, read_event, rejection
+from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
 from mailloom.sources.place import MAX_MAIL
 from mailloom.wire.clock import now_ms
@@ -29,10 +45,14 @@ COPY_BYTES = 5 << 30
 """S3 copies no larger object in one call; so what is larger stays where it is, rejected."""
 QUARANTINE = "quarantine/"
 LOOKS = 8  # range reads at a time
-LETTER_BYTES = 240_000
-"""Of a message that goes to the dead letters: with the cause beside it, it must fit into the 256 KB that a queue takes."""
+RETURN = Backoff(first=2.0, most=900.0, attempts=1 << 30)
+"""How long an event whose object couldn't be read stays hidden, by how often it came; as workers have it."""
 PAUSE = Backoff(first=1.0, most=60.0, attempts=1 << 30)
-"""How long no events are received after a store was away."""
+"""How long it waits for a store that is away, by how often it failed."""
+HELD_S = 60.0
+"""What is held stays hidden for so long beyond the next try."""
+DRAINING = Backoff(first=1.0, most=30.0, attempts=8)
+"""The same for who wants an end."""
 DELETED = "deleted before it was read"
 OVERWRITTEN = "overwritten before it was read"
 
@@ -49,7 +69,7 @@ class Event(NamedTuple):
 
 @dataclass(slots=True)
 class Validated:
-    """What became of some events; `again` are the numbers of those that must come again: their objects couldn't be read now."""
+    """What became of some events; `again` are the numbers of those that must come again: their objects couldn't be read."""
 
     queued: int = 0
     rejected: int = 0
@@ -62,6 +82,8 @@ def judge(pointer: Pointer, seen: tuple[bytes, Stat] | None) -> str:
     """Why an object is no mail that can be worked on, "" if it is. `seen`: its first HEAD_BYTES, None where it is gone. Pure."""
     if seen is None:
         return DELETED
+    if "\0" in pointer.key:
+        return "a key with a NUL, which not every store can keep: copy the object to another key"
     head, stat = seen
     if not pointer.version and pointer.etag and stat.etag != pointer.etag:
         return OVERWRITTEN
@@ -84,22 +106,20 @@ def _by_hand(pointer: Pointer) -> str:
     return f"run `mailloom ingest {pointer.source}/{pointer.key}`"
 
 
-def passed_on(attributes: Mapping[str, str]) -> Mapping[str, str]:
-    """The context of a trace as it came."""
-    return {name: attributes[name] for name in ("traceparent", "tracestate", "AWSTraceHeader") if name in attributes}
-
-
-def letter(body: str, attributes: Mapping[str, str], cause: str) -> Parcel:
-    """A message that nobody can do anything with, and why, as it goes to the dead letters. It came from a stranger: what a queue doesn't take
-    (more bytes, control characters in an attribute) is cut or replaced, or this one message would stop who found it.
-    """
-    words = "".join(c if c.isprintable() else "?" for c in cause[:500])
-    kept = body if len(body) * 4 <= LETTER_BYTES else body.encode()[:LETTER_BYTES].decode(errors="ignore")
-    return Parcel(kept, {**passed_on(attributes), "cause": words})
+def set_aside(quarantine: str, key: str) -> str:
+    """The key under which a rejected object is copied: its own behind the prefix, shortened where that were too long for S3."""
+    to = quarantine + key
+    if len(to.encode()) <= NAME_BYTES:
+        return to
+    digest = sha256(key.encode()).hexdigest()
+    return to.encode()[: NAME_BYTES - len(digest) - 1].decode("utf-8", "ignore") + "-" + digest
 
 
 class Validator:
-    """`large` takes mail above 10 MB (None: `work` does), `dead` messages that are no events (None: they are left to their queue)."""
+    """`large` takes mail above 10 MB (None: `work` does), `dead` messages that are no events (None: they are left to their queue).
+
+    `bucket` is the one that mail lands in: where it can't be read, nothing goes on. An event of another that can't be read is left to its queue.
+    """
 
     def __init__(
         self,
@@ -111,11 +131,12 @@ class Validator:
         large: Queue | None = None,
         dead: Queue | None = None,
         quarantine: str = QUARANTINE,
+        bucket: str = "",
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self.buckets, self.receipts, self.ledger = buckets, receipts, ledger
         self.work, self.large, self.dead = work, large, dead
-        self.quarantine, self.clock = quarantine, clock
+        self.quarantine, self.bucket, self.clock = quarantine, bucket, clock
 
     def validate(self, events: Sequence[Event]) -> Validated:
         """Raises Transient or UserError where a store as a whole doesn't do; all may be called again."""
@@ -144,7 +165,7 @@ class Validator:
         if self.dead is None:
             done.again.add(number)
         else:
-            self.dead.send([letter(event.body, event.attributes, reason)])
+            self.dead.send([dead_letter(event.body, event.attributes, reason)])
 
     def _sort(self, pointers: Mapping[Pointer, int], events: Sequence[Event], done: Validated) -> None:
         with ThreadPoolExecutor(min(LOOKS, len(pointers))) as looks:
@@ -152,20 +173,17 @@ class Validator:
         small: list[Parcel] = []
         large: list[Parcel] = []
         rejections: list[tuple[Pointer, str]] = []
-        told = [verdict for verdict, _ in seen]
-        if all(isinstance(one, UserError) and not isinstance(one, Transient) for one in told):
-            assert isinstance(told[0], UserError)
-            raise told[0]  # nothing can be read here: its owner must mend something
+        failed: dict[Pointer, Exception] = {}
         for pointer, (verdict, trace) in zip(pointers, seen, strict=True):
-            if isinstance(verdict, UserError):
+            if isinstance(verdict, Exception):
                 done.again.add(pointers[pointer])
-                obs.count("errors", 1, kind="transient", place="s3")
-                obs.log.warning("object can't be read", source=pointer.source, path=pointer.key, why=str(verdict))
+                failed[pointer] = verdict
             elif verdict:
                 rejections.append((pointer, verdict))
             else:
                 parcel = Parcel(pointer_body(pointer), trace)
                 (large if pointer.size > LARGE_BYTES and self.large is not None else small).append(parcel)
+        self._fail(failed)
         self._reject(rejections)
         self.work.send(small)
         if self.large is not None and large:
@@ -175,63 +193,108 @@ class Validator:
         for outcome, some in (("accepted", small), ("large", large), ("rejected", rejections)):
             obs.count("events", len(some), outcome=outcome)
 
-    def _look(self, pointer: Pointer, event: Event) -> tuple[str | UserError, Mapping[str, str]]:
-        """The verdict, or why there is none (a bucket that can't be read may be a stranger's, and must not hold up others), and the context of the trace that this is part of."""
+    def _look(self, pointer: Pointer, event: Event) -> tuple[str | Exception, Mapping[str, str]]:
+        """The verdict (an error where there is none), and the context of the trace that this is part of. Raises UserError where the
+        bucket that mail lands in can't be used.
+        """
         with obs.span("validate", parent=event.attributes, source=pointer.source, path=pointer.key) as span:
             trace = obs.carrier() or passed_on(event.attributes)
             try:
-                reason = judge(
-                    pointer, self.buckets(pointer.bucket).beginning(pointer.key, HEAD_BYTES, pointer.version)
-                )
-            except UserError as error:
+                reason = self._judge(pointer)
+            except Exception as error:
+                if pointer.bucket == self.bucket and isinstance(error, UserError) and not isinstance(error, Transient):
+                    raise
                 return error, trace
             span.set(outcome=reason or "mail")
             return reason, trace
 
+    def _judge(self, pointer: Pointer) -> str:
+        """Why an object is refused, which is copied then to where such are; "" if it is mail."""
+        blobs = self.buckets(pointer.bucket)
+        reason = judge(pointer, blobs.beginning(pointer.key, HEAD_BYTES, pointer.version))
+        if reason and reason not in {DELETED, OVERWRITTEN} and pointer.size <= COPY_BYTES:
+            metadata = {"reason": reason, "object": pointer.object}
+            blobs.copy(pointer.key, set_aside(self.quarantine, pointer.key), pointer.version, metadata=metadata)
+        return reason
+
+    def _fail(self, failed: Mapping[Pointer, Exception]) -> None:
+        """Keep why these couldn't be looked at: their events may end as dead letters."""
+        kept: dict[Pointer, Failure] = {}
+        for pointer, error in failed.items():
+            if isinstance(error, Transient):
+                obs.count("errors", 1, kind="transient", place="s3")
+                continue
+            obs.count("errors", 1, kind="poison" if isinstance(error, UserError) else "bug", place="validate")
+            obs.log.error("event failed", error, source=pointer.source, path=pointer.key)
+            kept[pointer] = Failure(cause(error), VERSION, 1)
+        if kept:
+            self.receipts.failed(kept)
+
     def _reject(self, rejections: Sequence[tuple[Pointer, str]]) -> None:
         for pointer, reason in rejections:
             obs.log.warning("rejected", source=pointer.source, path=pointer.key, reason=reason)
-            if reason not in {DELETED, OVERWRITTEN} and pointer.size <= COPY_BYTES:
-                metadata = {"reason": reason, "object": pointer.object}
-                to = self.quarantine + pointer.key
-                self.buckets(pointer.bucket).copy(pointer.key, to, pointer.version, metadata=metadata)
         if rejections:
             now = self.clock()
             self.ledger.deliver([rejection(pointer, reason, now) for pointer, reason in rejections])
 
 
 def follow(
-    validator: Validator,
-    queue: Queue,
-    stopped: Callable[[], bool],
-    *,
-    wait: float = 20.0,
-    drain: bool = False,
-    sleep: Callable[[float], object] = time.sleep,
+    validator: Validator, queue: Queue, stopped: Callable[[], bool], *, wait: float = 20.0, drain: bool = False
 ) -> Validated:
     """Validate what comes to a queue of S3's events until it is told to stop, or (`drain`) nothing comes: a Lambda's work where there is none.
-    While a store is away it waits; what it had received comes again.
+
+    A store that is away is waited for; with `drain` not for ever: then Transient is raised. Raises UserError where the owner must mend
+    something.
     """
-    total = Validated()
-    failures = 0
+    queue.depth()  # wrong credentials or no such queue: told at once
+    total, failures = Validated(), 0
+    patience = DRAINING if drain else PAUSE
+    messages: Sequence[Received] = ()
     while not stopped():
         try:
-            messages = queue.receive(10, wait)
+            messages = messages or queue.receive(10, wait)
             if not messages and drain:
                 break
-            if not messages:
-                continue
-            done = validator.validate([Event(message.body, message.attributes) for message in messages])
-            queue.delete([message.receipt for number, message in enumerate(messages) if number not in done.again])
+            if messages:
+                _validate(validator, queue, messages, total)
+                messages = ()
+            failures = 0
         except Transient as error:
             failures += 1
+            delay = patience.delay(error, failures, random.random())  # noqa: S311  no secret
             obs.count("errors", 1, kind="transient", place="validate")
-            obs.log.warning("validator waits", why=str(error))
-            sleep(PAUSE.delay(error, failures, random.random()) or 0.0)  # noqa: S311  no secret
-            continue
-        failures = 0
-        total.queued += done.queued
-        total.rejected += done.rejected
-        total.ignored += done.ignored
-        total.refused += done.refused
+            obs.log.warning("events wait", events=len(messages), why=str(error))
+            if delay is None:
+                _hide(messages, queue, 0.0)
+                raise
+            # Held until the store is back: each receiving brings a message nearer to the dead letters.
+            _hide(messages, queue, delay + HELD_S)
+            _sleep(delay, stopped)
+        except UserError:
+            _hide(messages, queue, RETURN.first)
+            raise
+    _hide(messages, queue, 0.0)
     return total
+
+
+def _validate(validator: Validator, queue: Queue, messages: Sequence[Received], total: Validated) -> None:
+    done = validator.validate([Event(message.body, message.attributes) for message in messages])
+    queue.delete([message.receipt for number, message in enumerate(messages) if number not in done.again])
+    again = [messages[number] for number in done.again]
+    queue.extend({m.receipt: RETURN.delay(Transient(), m.attempts, random.random()) or 0.0 for m in again})  # noqa: S311
+    total.queued += done.queued
+    total.rejected += done.rejected
+    total.ignored += done.ignored
+    total.refused += done.refused
+
+
+def _hide(messages: Sequence[Received], queue: Queue, seconds: float) -> None:
+    if messages:
+        with suppress(Transient):  # their visibility ends by itself
+            queue.extend({message.receipt: seconds for message in messages})
+
+
+def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
+    until = time.monotonic() + seconds
+    while not stopped() and (left := until - time.monotonic()) > 0:
+        time.sleep(min(0.2, left))

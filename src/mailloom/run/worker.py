@@ -20,12 +20,13 @@ from mailloom import obs
 from mailloom.config import Worker as Settings
 from mailloom.flow.retry import Backoff
 from mailloom.ports import Failure, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
-from mailloom.run.arrivals import BACKOFF, Landed, Mail, Transformer, Unit, cause, fetch, land
+from mailloom.run.arrivals import BACKOFF, Landed, Mail, Transformer, Unit, fetch, land
+from mailloom.run.causes import cause
 from mailloom.run.health import Health, serving_if
 from mailloom.run.holding import Holding
-from mailloom.run.pointers import read_pointer
+from mailloom.run.pointers import dead_letter, read_pointer
 from mailloom.run.signals import on_signals
-from mailloom.run.validate import Buckets, letter
+from mailloom.run.validate import Buckets
 from mailloom.schema import VERSION
 from mailloom.wire.clock import now_ms
 
@@ -228,7 +229,7 @@ class Worker:
         obs.log.error("no pointer", message=message.id, reason=reason)
         self.done.dead += 1
         if self.dead is not None:
-            self.dead.send([letter(message.body, message.attributes, reason)])
+            self.dead.send([dead_letter(message.body, message.attributes, reason)])
             self.queue.delete([message.receipt])
 
     def _fetch(self, pointer: Pointer) -> Mail:

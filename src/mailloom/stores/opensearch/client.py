@@ -27,7 +27,10 @@ def connect(url: str, *, auth: object = None, timeout: float = TIMEOUT, compress
         "opensearchpy.trace",
     ):  # below this level they tell whole requests, which are mail's text
         getLogger(logger).setLevel(WARNING)
-    return OpenSearch(hosts=[url], http_auth=auth, timeout=timeout, max_retries=0, http_compress=compress)
+    try:
+        return OpenSearch(hosts=[url], http_auth=auth, timeout=timeout, max_retries=0, http_compress=compress)
+    except ValueError:  # its words may hold the address
+        raise UserError("opensearch.url is no address as https://host:443") from None
 
 
 @contextmanager

@@ -147,7 +147,9 @@ def _people(rows: Sequence[Entry]) -> Iterator[Values]:
 
 def _place(delivery: Delivery) -> bytes:
     o = delivery.origin
-    where = f"{o.source}\0{o.path}\0{o.start}\0{delivery.generation}\0".encode("utf-8", "surrogatepass")
+    # One key may hold the same bytes as several versions: each is a delivery, and one of them is stored.
+    version = f"{delivery.object}\0" if delivery.object else ""
+    where = f"{o.source}\0{o.path}\0{o.start}\0{delivery.generation}\0{version}".encode("utf-8", "surrogatepass")
     return sha256(where + delivery.raw_sha256).digest()[:16]
 
 
