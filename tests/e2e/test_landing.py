@@ -236,24 +236,6 @@ def test_what_a_queue_would_not_take_again_goes_to_the_dead_letters_too(landing)
     assert all(message.attributes["cause"].isprintable() for message in dead)
 
 
-def test_a_validator_waits_while_a_store_is_away(landing):
-    landing.put("raw/1.eml", mail(1))
-    events, away, slept = landing.queue("events", 2), [Transient("the ledger is away")] * 2, []
-    validator = landing.validator()
-    validate = validator.validate
-
-    def trouble(some):
-        if away:
-            raise away.pop()
-        return validate(some)
-
-    validator.validate = trouble
-    done = follow(validator, events, lambda: len(slept) >= 2 and not landing.ledger.books(), wait=5, sleep=slept.append)
-    assert (done.queued, len(slept)) == (0, 2), "what was received comes again"
-    done = follow(validator, events, lambda: bool(landing.ledger.books()), wait=5)
-    assert done.queued == 1
-
-
 def test_an_event_of_a_bucket_that_is_not_ours_holds_nobody_up(landing):
     landing.put("raw/1.eml", mail(1))
     (message,) = landing.queue("events", 0).receive(10, 1)

@@ -11,7 +11,6 @@ import pytest
 from landing import Landing
 
 from mailloom.config import load
-from mailloom.flow.retry import Backoff
 from mailloom.mail.model import MessageId, Origin
 from mailloom.ports import Delivery, Parcel, Poison, Transient, UserError
 from mailloom.run import dead
@@ -144,7 +143,6 @@ def test_a_validator_waits_for_a_store_that_is_away(landing):
     done = follow(
         *(validator, landing.queue("events", 10), lambda: len(calls) > 3 or time.monotonic() > until),
         wait=1,
-        backoff=Backoff(first=0.01, attempts=2),
     )
     assert (done.queued, len(calls)) == (1, 4)
 

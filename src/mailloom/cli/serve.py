@@ -81,7 +81,7 @@ def validate(drain: bool, as_json: bool) -> None:
         )
         with on_signals(stopped.set):
             wait = 1 if drain else 20
-            done = follow(validator, found.queue("events"), stopped.is_set, wait=wait, drain=drain, sleep=stopped.wait)
+            done = follow(validator, found.queue("events"), stopped.is_set, wait=wait, drain=drain)
     counts = {"queued": done.queued, "rejected": done.rejected, "ignored": done.ignored, "refused": done.refused}
     _say(counts, as_json=as_json)
 
