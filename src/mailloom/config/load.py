@@ -256,7 +256,7 @@ def _typed(one: Known, value: object, place: str) -> object:
     if right and one.says.choices:
         right = value in one.says.choices
     if right and one.says.like and value:
-        right = re.fullmatch(one.says.like[0], str(value)) is not None
+        right = one.says.like[0].fullmatch(str(value)) is not None
     if right and isinstance(value, int | float):
         low, high = one.says.least, one.says.most
         right = (low is None or value >= low) and (high is None or value <= high)

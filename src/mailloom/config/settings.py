@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
@@ -55,10 +56,10 @@ class Says(NamedTuple):
     least: float | None = None
     most: float | None = None
     also: str = ""
-    like: tuple[str, str] | None = None
+    like: tuple[re.Pattern[str], str] | None = None
 
 
-NAME = (r"[A-Za-z0-9._-]{1,200}", "letters, digits, - . _")
+NAME = (re.compile(r"[A-Za-z0-9._-]{1,200}"), "letters, digits, - . _")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Opensearch:
         str,
         Says(
             "names of indices and aliases begin with this",
-            like=(r"[a-z0-9][a-z0-9_-]{0,99}", "small letters, digits, - _"),
+            like=(re.compile(r"[a-z0-9][a-z0-9_-]{0,99}"), "small letters, digits, - _"),
         ),
     ] = "mailloom"
     signed: Annotated[bool, Says("sign requests with AWS credentials (Amazon OpenSearch Service)")] = False
