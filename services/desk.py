@@ -27,6 +27,7 @@ PARTS = {
     "validate": ["validate"],
     "worker-1": ["work"],
     "worker-2": ["work"],
+    "worker-large": ["work", "--large"],
     "settle": ["settle", "--every", "10"],
 }
 

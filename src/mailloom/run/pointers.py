@@ -107,9 +107,12 @@ def passed_on(attributes: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def dead_letter(body: str, attributes: Mapping[str, str], cause: str) -> Parcel:
-    """A message that nobody can work on, as the dead letters get it: cut where it would be too large with its cause."""
+    """A message that nobody can work on, as the dead letters get it. It came from a stranger: what would be too large with its cause is cut, and
+    characters that no attribute may have are replaced, or this one message would stop who found it.
+    """
     cut = body.encode()[:LETTER_BYTES].decode("utf-8", "ignore")
-    return Parcel(cut, {**passed_on(attributes), "cause": cause})
+    words = "".join(c if c.isprintable() else "?" for c in cause[:500])
+    return Parcel(cut, {**passed_on(attributes), "cause": words})
 
 
 def read_pointer(body: str) -> Pointer:
