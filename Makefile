@@ -39,7 +39,7 @@ test-servers: $(VENV)/dev.stamp ## the tests that need servers; those that `make
 soak: $(VENV)/dev.stamp ## the long runs on servers, half an hour and more
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
-up: $(VENV)/dev.stamp ## the whole server profile at a desk: servers, bucket, queues, validator, two workers, settle
+up: $(VENV)/dev.stamp ## the whole server profile at a desk: servers, bucket, queues, validator, workers, settle
 	@$(BIN)/python -m services up
 
 down: ## stop what `make up` started

@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     stop.add_argument("names", nargs="*", metavar="NAME")
     commands.add_parser("status", help="what runs, where")
     commands.add_parser("env", help='the variables that point to them: eval "$(python -m services env)"')
-    commands.add_parser("up", help="start everything: servers, bucket, queues, validator, two workers, settle")
+    commands.add_parser("up", help="start everything: servers, bucket, queues, validator, workers, settle")
     commands.add_parser("down", help="stop everything")
     commands.add_parser("lock", help="write maven.lock anew from maven/*.xml")
     return top

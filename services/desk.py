@@ -1,4 +1,4 @@
-"""The whole server profile at a desk: servers, a bucket with events, a validator, two workers and a settle, as processes.
+"""The whole server profile at a desk: servers, a bucket with events, a validator, two workers and one for mail over 10 MB, and a settle, as processes.
 
 Settings, logs and what runs are in build/desk/. The processes are `mailloom` commands, as anybody would run them.
 """
@@ -81,7 +81,7 @@ def down() -> list[str]:
 def told() -> str:
     place = FOLDER.relative_to(ROOT)
     mailloom = shlex.quote(command()[0])
-    return f"""Servers, a validator, two workers and a settle run; their logs are in {place}/. In this terminal:
+    return f"""Servers, a validator, three workers (one for mail over 10 MB) and a settle run; their logs are in {place}/. In this terminal:
 
     . {place}/env                    # the profile `aws` of this desk
     alias mailloom={mailloom}
