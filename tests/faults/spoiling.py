@@ -146,7 +146,7 @@ class Spoiling:
                 except (OSError, http.client.HTTPException):
                     self.close_connection = True
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Nothing."""
 
         return Handler
@@ -181,7 +181,9 @@ def slow_down(asked: Asked) -> Answer | None:
     """S3: 503 SlowDown. SQS and the others behind the same address: 500."""
     if asked.what:
         return failing(asked)
-    body = "<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+    body = (
+        "<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+    )
     return Answer(503, body.encode(), {"Content-Type": "application/xml"})
 
 

@@ -186,4 +186,3 @@ def pointers(trouble: Trouble) -> list[str]:
 
 def port(url: str) -> int:
     return urlsplit(url).port or 0
-

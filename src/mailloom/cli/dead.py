@@ -73,7 +73,9 @@ def retry(which: str) -> int:
 
     with servers() as found, looking(found.queue("dead"), found.receipts) as letters:
         some = chosen(letters, which)
-        count = run(some, found.queue("dead"), found.queue("work"), found.queue_if_set("large"))
+        count = run(
+            some, found.queue("dead"), found.queue("work"), found.queue_if_set("large"), found.queue_if_set("events")
+        )
     draw.say(f"{draw.several(count, 'letter')} put to work again")
     if left := len(some) - count:
         draw.say(f"{draw.several(left, 'letter')} point to no mail: `mailloom dead drop` takes them away", error=True)
@@ -107,7 +109,9 @@ def _listed(group: Group) -> Iterator[str]:
 
 
 def _place(letter: Letter) -> str:
-    return draw.safe(f"{letter.pointer.source}/{letter.pointer.key}") if letter.pointer else "points to no mail"
+    objects = letter.objects
+    more = f" and {len(objects) - 1:,} more" if len(objects) > 1 else ""
+    return draw.safe(f"{objects[0].source}/{objects[0].key}") + more if objects else "points to no mail"
 
 
 def _shown(letter: Letter, buckets: Buckets) -> Iterator[str]:

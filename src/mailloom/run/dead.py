@@ -1,5 +1,5 @@
-"""Dead letters: messages that the queue gave up after their last receiving, and those that never were pointers. Listed by cause, looked
-at, put to work again, or dropped.
+"""Dead letters: messages that a queue gave up after their last receiving, pointers and S3's events, and those that never were either. Listed
+by cause, looked at, put to work again, or dropped.
 
 SQS has no way to look at a message without receiving it, so whoever looks holds them for a while; they are given back at the end, or by
 themselves once that while is over. Putting to work sends first and deletes after: done twice it is done once, as work is.
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mailloom import obs
 from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Queue, Receipts, Received, UserError
-from mailloom.run.pointers import now_ms, pointer_body, read_pointer, rejection
+from mailloom.run.pointers import now_ms, pointer_body, read_event, read_pointer, rejection
 from mailloom.run.validate import LARGE_BYTES, Buckets, passed_on
 
 MOST = 10_000  # letters that are looked at in one go
@@ -22,15 +22,22 @@ EMPTY = 3  # receivings in a row that bring nothing: a queue is spread over serv
 HEAD = 16 << 10
 DROPPED = "dropped by hand"
 _PLACED = re.compile(r"\w+ at [^ :]+:\d+")  # as arrivals.cause says it
+UNTAKEN = "an event of S3 that no validator took: none was there, or a store was away at each of its receivings"
 UNKNOWN = "no reason was kept: its workers were killed, or the store was away at each of its receivings"
 
 
 class Letter(NamedTuple):
-    """One dead letter; `pointer` is None where it points to nothing."""
+    """One dead letter; `pointer` is None where it points to nothing. `told` are the objects of an event of S3 that can be validated yet."""
 
     message: Received
     pointer: Pointer | None
     failure: Failure
+    told: tuple[Pointer, ...] = ()
+
+    @property
+    def objects(self) -> tuple[Pointer, ...]:
+        """What is lost with it."""
+        return self.told if self.pointer is None else (self.pointer,)
 
     @property
     def id(self) -> str:
@@ -90,8 +97,10 @@ def _read(messages: Sequence[Received], receipts: Receipts) -> list[Letter]:
     for message in messages:
         pointer = pointers.get(message.id)
         known = failures.get(pointer) if pointer is not None else None
-        said = message.attributes.get("cause") or why.get(message.id) or UNKNOWN
-        letters.append(Letter(message, pointer, known or Failure(said, "", 0)))
+        event = read_event(message.body) if pointer is None else None
+        told = event.pointers if event is not None and not event.refused else ()
+        said = message.attributes.get("cause") or (UNTAKEN if told else why.get(message.id)) or UNKNOWN
+        letters.append(Letter(message, pointer, known or Failure(said, "", 0), told))
     return letters
 
 
@@ -140,29 +149,40 @@ def head(letter: Letter, buckets: Buckets) -> bytes | None:
     return seen[0][: end.start()] if end else seen[0]
 
 
-def retry(letters: Sequence[Letter], dead: Queue, work: Queue, large: Queue | None = None) -> int:
-    """Put letters to work again; how many. Those that point to nothing stay: no worker can do anything with them."""
-    pointing = [letter for letter in letters if letter.pointer is not None]
+def retry(
+    letters: Sequence[Letter], dead: Queue, work: Queue, large: Queue | None = None, events: Queue | None = None
+) -> int:
+    """Put letters to work again, and events to be validated; how many. Those that tell of nothing stay: nobody can do anything with them."""
     small: list[Parcel] = []
     big: list[Parcel] = []
-    for letter in pointing:
-        assert letter.pointer is not None
-        parcel = Parcel(pointer_body(letter.pointer), passed_on(letter.message.attributes))
-        (big if large is not None and letter.pointer.size > LARGE_BYTES else small).append(parcel)
+    told: list[Parcel] = []
+    done: list[str] = []
+    for letter in letters:
+        trace = passed_on(letter.message.attributes)
+        if letter.pointer is not None:
+            parcel = Parcel(pointer_body(letter.pointer), trace)
+            (big if large is not None and letter.pointer.size > LARGE_BYTES else small).append(parcel)
+        elif letter.told and events is not None:
+            told.append(Parcel(letter.message.body, trace))
+        else:
+            continue
+        done.append(letter.message.receipt)
     work.send(small)
     if large is not None:
         large.send(big)
-    dead.delete([letter.message.receipt for letter in pointing])
-    return len(pointing)
+    if events is not None:
+        events.send(told)
+    dead.delete(done)
+    return len(done)
 
 
 def drop(letters: Sequence[Letter], dead: Queue, ledger: Ledger) -> int:
     """Give letters up: their deliveries are rejected, by hand; how many letters."""
     now = now_ms()
     rows = [
-        rejection(letter.pointer, f"{DROPPED} ({letter.failure.reason})", now)
+        rejection(pointer, f"{DROPPED} ({letter.failure.reason})", now)
         for letter in letters
-        if letter.pointer is not None
+        for pointer in letter.objects
     ]
     if rows:
         ledger.deliver(rows)

@@ -6,14 +6,18 @@ day late, or again after a crash finds its row and is queued again, and the work
 
 from __future__ import annotations
 
+import random
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mailloom import obs
-from mailloom.ports import Blobs, Ledger, Parcel, Pointer, Queue, Receipts, Stat, Transient
+from mailloom.flow.retry import Backoff
+from mailloom.ports import Blobs, Ledger, Parcel, Pointer, Queue, Receipts, Received, Stat, Transient
 from mailloom.run.pointers import now_ms, pointer_body, read_event, rejection
 from mailloom.sources.detect import HEAD, kind_of
 from mailloom.sources.place import MAX_MAIL
@@ -25,6 +29,12 @@ LARGE_BYTES = 10 << 20
 COPY_BYTES = 5 << 30
 """S3 copies no larger object in one call; so what is larger stays where it is, rejected."""
 QUARANTINE = "quarantine/"
+PAUSE = Backoff(first=1.0, most=60.0, attempts=1 << 30)
+"""How long it waits for a store that is away, by how often it failed."""
+HELD_S = 60.0
+"""What is held stays hidden for so long beyond the next try."""
+DRAINING = Backoff(first=1.0, most=30.0, attempts=8)
+"""The same for who wants an end."""
 LOOKS = 8  # range reads at a time
 DELETED = "deleted before it was read"
 OVERWRITTEN = "overwritten before it was read"
@@ -186,18 +196,49 @@ class Validator:
 def follow(
     validator: Validator, queue: Queue, stopped: Callable[[], bool], *, wait: float = 20.0, drain: bool = False
 ) -> Validated:
-    """Validate what comes to a queue of S3's events until it is told to stop, or (`drain`) nothing comes: a Lambda's work where there is none."""
-    total = Validated()
+    """Validate what comes to a queue of S3's events until it is told to stop, or (`drain`) nothing comes: a Lambda's work where there is none.
+
+    A store that is away is waited for; with `drain` not for ever: then Transient is raised.
+    """
+    total, failures = Validated(), 0
+    patience = DRAINING if drain else PAUSE
+    messages: Sequence[Received] = ()
     while not stopped():
-        messages = queue.receive(10, wait)
-        if not messages and drain:
-            break
-        if not messages:
-            continue
-        done = validator.validate([Event(message.body, message.attributes) for message in messages])
-        queue.delete([message.receipt for number, message in enumerate(messages) if number not in done.again])
-        total.queued += done.queued
-        total.rejected += done.rejected
-        total.ignored += done.ignored
-        total.refused += done.refused
+        try:
+            messages = messages or queue.receive(10, wait)
+            if not messages and drain:
+                break
+            if messages:
+                done = validator.validate([Event(message.body, message.attributes) for message in messages])
+                queue.delete([message.receipt for number, message in enumerate(messages) if number not in done.again])
+                messages = ()
+                total.queued += done.queued
+                total.rejected += done.rejected
+                total.ignored += done.ignored
+                total.refused += done.refused
+            failures = 0
+        except Transient as error:
+            failures += 1
+            delay = patience.delay(error, failures, random.random())  # noqa: S311  no secret
+            obs.count("errors", 1, kind="transient", place="validate")
+            obs.log.warning("events wait", events=len(messages), why=str(error))
+            if delay is None:
+                _hide(messages, queue, 0.0)
+                raise
+            # Held until the store is back: each receiving brings a message nearer to the dead letters.
+            _hide(messages, queue, delay + HELD_S)
+            _sleep(delay, stopped)
+    _hide(messages, queue, 0.0)
     return total
+
+
+def _hide(messages: Sequence[Received], queue: Queue, seconds: float) -> None:
+    if messages:
+        with suppress(Transient):  # their visibility ends by itself
+            queue.extend({message.receipt: seconds for message in messages})
+
+
+def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
+    until = time.monotonic() + seconds
+    while not stopped() and (left := until - time.monotonic()) > 0:
+        time.sleep(min(0.2, left))
