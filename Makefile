@@ -37,7 +37,7 @@ test-servers: $(VENV)/dev.stamp ## the tests that need servers; those that `make
 	$(BIN)/python -m pytest -m "servers and not soak" -n 2 $(ARGS)
 
 soak: $(VENV)/dev.stamp ## the long runs on servers, half an hour and more
-	$(BIN)/python -m pytest -m soak $(ARGS)
+	MAILLOOM_FAULT_MAILS=$${MAILLOOM_FAULT_MAILS:-1000} $(BIN)/python -m pytest -m soak $(ARGS)
 
 up: $(VENV)/dev.stamp ## the whole server profile at a desk: servers, bucket, queues, validator, two workers, settle
 	@$(BIN)/python -m services up

@@ -65,7 +65,6 @@ def test_what_nobody_can_work_on(wholes: Callable[..., Any], monkeypatch: pytest
     parts = (servers.queue("work"), servers.buckets, servers.stores, servers.receipts)
     done = Worker(*parts, dead=servers.queue("dead"), settings=Settings(**SMALL["worker"]), drain=True).run()
     assert done.dead == 2
-    print(reasons(whole))
     assert whole.books() == {"received": 16, "stored": 11, "duplicate": 0, "rejected": 5, "pending": 0}
     told = reasons(whole)
     assert told.pop("poison.eml").startswith("bug: Poison at ")
