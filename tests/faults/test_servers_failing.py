@@ -73,7 +73,7 @@ def test_dynamodb_throttles_a_quarter(wholes: Callable[..., Any]) -> None:
     with spoiled(trouble, {"dynamodb": mixed(busy(0.25, throttled), some_statements(0.25))}) as proxies:
         trouble.begin_all()
         trouble.land()
-        trouble.ends_well(meanwhile=trouble.revive)
+        trouble.ends_well(revive=True)
         print(proxies["dynamodb"].asked, proxies["dynamodb"].spoiled, trouble.ends)
         assert {"BatchExecuteStatement", "BatchGetItem"} <= proxies["dynamodb"].spoiled.keys()
 
@@ -88,7 +88,7 @@ def test_every_store_fails_often(wholes: Callable[..., Any]) -> None:
     with spoiled(trouble, spoils) as proxies, terminating(trouble.urls()["postgres"], 0.3) as ended:
         trouble.begin_all()
         trouble.land()
-        trouble.ends_well(limit=240, meanwhile=trouble.revive)
+        trouble.ends_well(limit=400, revive=True)
         print(len(ended), {name: proxy.spoiled for name, proxy in proxies.items()}, trouble.ends)
         assert ended
         assert all(proxy.spoiled.total() for proxy in proxies.values())

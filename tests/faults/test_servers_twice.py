@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from trouble import Trouble, mails, pointers
+from trouble import Trouble, pointers
 
 from mailloom.config import load
 from mailloom.flow.commit import commit
@@ -18,6 +19,7 @@ from mailloom.ports import Parcel
 from mailloom.run.arrivals import fetch, work
 from mailloom.run.pointers import read_pointer
 from mailloom.wire.profile import Servers, open_servers
+from mailloom.wire.servers import ServerLedger
 
 pytestmark = pytest.mark.servers
 SMALL = {"worker": {"batch": 16, "batch_seconds": 0.2, "visibility": 10}}
@@ -99,51 +101,56 @@ def committed(servers: Servers, body: str, stores: Any = None) -> dict[str, int]
         return dict(commit(worked.arrived, worked.frames, stores or servers.stores).states)
 
 
-@pytest.mark.parametrize("dies", [True, False], ids=["dies", "goes on"])
-@pytest.mark.parametrize(
-    "step", ["messages.put", "threads.state", "threads.place", "messages.finish", "copies", "ledger.deliver"]
-)
-def test_a_second_copy_acknowledged_while_the_first_is_unfinished(
-    wholes: Callable[..., Any], step: str, dies: bool
-) -> None:
-    """One worker stops after a step of its commit, another commits a second copy to its end; then the first dies, or goes on."""
-    trouble = Trouble(wholes())
-    raw = mails()[0]
-    trouble.whole.put({"first.eml": raw, "second.eml": raw})
-    first, second = pointers(trouble)
-    one, two = another(trouble), another(trouble)
+STEPS = ("messages.put", "threads.state", "threads.place", "messages.finish", "copies", "ledger.deliver")
 
-    def act() -> None:
-        committed(two, second)
-        if dies:
-            raise KilledError
 
+def stopped(servers: Servers, step: str, act: Callable[[], None]) -> SimpleNamespace:
+    """The stores of a worker in whose commit something happens after a step."""
+    inner = servers.stores
+    stores = SimpleNamespace(threads=inner.threads, messages=inner.messages, ledger=inner.ledger, raws=inner.raws)
     part, _, method = step.partition(".")
-    stores = SimpleNamespace(**{name: getattr(one.stores, name) for name in ("threads", "messages", "ledger", "raws")})
-    if step == "copies":  # of a delivery in two stores, the first
-        stores.ledger._copies = After(stores.ledger._copies, "keep", act)
+    if step == "copies":  # a delivery is told to two stores, to this one first
+        stores.ledger = ServerLedger(After(servers.ledger._copies, "keep", act), servers.objects)  # type: ignore[arg-type]
     else:
         setattr(stores, part, After(getattr(stores, part), method, act))
-    try:
-        if dies:
-            with pytest.raises(KilledError):
+    return stores
+
+
+def test_a_second_copy_acknowledged_while_the_first_is_unfinished(wholes: Callable[..., Any]) -> None:
+    """One worker stops after a step of its commit, another commits a second copy to its end; then the first dies, or goes on."""
+    trouble = Trouble(wholes())
+    cases = [(step, dies) for step in STEPS for dies in (True, False)]
+    for number in range(len(cases)):
+        raw = f"From: ann@example.org\nSubject: Tides {number}\nMessage-ID: <{number}@example.org>\n\nPort {number}\n"
+        trouble.whole.put(dict.fromkeys((f"{number:02}/first.eml", f"{number:02}/second.eml"), raw.encode()))
+    bodies = {read_pointer(body).key.removeprefix("raw/"): body for body in pointers(trouble)}
+    one, two, three = another(trouble), another(trouble), another(trouble)
+    with closing(one), closing(two), closing(three):
+        for number, (step, dies) in enumerate(cases):
+            first, second = bodies[f"{number:02}/first.eml"], bodies[f"{number:02}/second.eml"]
+
+            def act(second: str = second, dies: bool = dies) -> None:
+                committed(two, second)
+                if dies:
+                    raise KilledError
+
+            stores = stopped(one, step, act)
+            with pytest.raises(KilledError) if dies else nullcontext():
                 committed(one, first, stores)
-        else:
-            committed(one, first, stores)
-        three = another(trouble)
-        committed(three, first)  # it was not deleted: it comes again
-        committed(three, second)
-        three.close()
-        books = trouble.whole.books()
-        assert (books["received"], books["stored"], books["duplicate"]) == (2, 1, 1), books
+            # Neither message was deleted: both come again.
+            committed(three, first)
+            committed(three, second)
+            books = trouble.whole.books()
+            done = number + 1
+            assert (books["received"], books["stored"], books["duplicate"]) == (2 * done, done, done), (
+                step,
+                dies,
+                books,
+            )
         with two.writer.take() as connection:
-            rows = connection.execute("select state, count(*) from copies group by state order by state").fetchall()
-            assert rows == [("duplicate", 1), ("stored", 1)]
-            assert connection.execute(
-                "select count(*), count(distinct conversation) from conversations"
-            ).fetchone() == (1, 1)
-        trouble.whole.settle()
-        assert "is sound" in trouble.whole.run("doctor", "--deep")
-    finally:
-        one.close()
-        two.close()
+            found = dict(connection.execute("select state, count(*) from copies group by state").fetchall())
+            assert found == {"stored": len(cases), "duplicate": len(cases)}
+            count = connection.execute("select count(*), count(distinct conversation) from conversations").fetchone()
+            assert count == (len(cases), len(cases))
+    trouble.whole.settle()
+    assert "is sound" in trouble.whole.run("doctor", "--deep")
