@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 # Paths of mail for `make bench`; without it bench/peers.py chooses and says what it took.
 MAIL ?=
 ROUNDS ?= 3
+# Each fault on the whole server profile, in `make soak` with more mail.
+FAULTS := $(addprefix tests/faults/test_servers_,faults.py failing.py twice.py)
 # More options for pytest: `make test ARGS="-k address"`.
 ARGS ?=
 GATED := src/mailloom/mail src/mailloom/thread src/mailloom/flow
@@ -38,6 +40,7 @@ test-servers: $(VENV)/dev.stamp ## the tests that need servers; those that `make
 
 soak: $(VENV)/dev.stamp ## the long runs on servers, half an hour and more
 	$(BIN)/python -m pytest -m soak $(ARGS)
+	MAILLOOM_FAULT_MAILS=1000 $(BIN)/python -m pytest -m "not soak" $(FAULTS) $(ARGS)
 
 up: $(VENV)/dev.stamp ## the whole server profile at a desk: servers, bucket, queues, validator, workers, settle
 	@$(BIN)/python -m services up

@@ -46,9 +46,13 @@ class Whole:
 
     def start(self, name: str, *words: str, **environ: str) -> subprocess.Popen[bytes]:
         """A command that goes on, by a name; its log is in the folder."""
+        return self.launch(name, [*COMMAND, *words], environ)
+
+    def launch(self, name: str, words: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """The same for any program."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [*COMMAND, *words], env={**self.profile.env(), **environ}, stdout=log, stderr=log
+                words, env={**self.profile.env(), **environ}, stdout=log, stderr=log
             )
         return self.processes[name]
 
@@ -116,17 +120,24 @@ class Whole:
         names = ("received", "stored", "duplicate", "rejected", "pending")
         return {name: sum(getattr(books, name) for books in found) for name in names} if found else {}
 
-    def wait(self, received: int, limit: float = 300, meanwhile: Callable[[], None] = lambda: None) -> dict[str, int]:
-        """Until so many objects came and none is pending; the books then."""
+    def wait(
+        self,
+        received: int,
+        limit: float = 300,
+        meanwhile: Callable[[], None] = lambda: None,
+        *,
+        watch: bool = True,
+    ) -> dict[str, int]:
+        """Until so many objects came and none is pending; the books then. `watch`: a process that ends is a failure."""
         until = time.monotonic() + limit
         while True:
             books = self.books()
             if books and books["received"] >= received and not books["pending"]:
                 return books
-            broken = {name: self.log(name)[-2000:] for name, p in self.processes.items() if p.poll() not in (None, 0)}
-            assert not broken, broken
-            assert time.monotonic() < until, (books, {name: self.log(name)[-1500:] for name in self.processes})
             meanwhile()
+            broken = {name: self.log(name)[-2000:] for name, p in self.processes.items() if p.poll() not in (None, 0)}
+            assert not (watch and broken), broken
+            assert time.monotonic() < until, (books, {name: self.log(name)[-1500:] for name in self.processes})
             time.sleep(0.5)
 
     def settle(self) -> None:

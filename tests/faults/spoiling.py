@@ -75,7 +75,7 @@ class Spoiling:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.server.shutdown()
-        self.server.server_close()
+        self.server.server_close()  # waits for no thread of a client that is still there
         self.thread.join()
 
     def answer(self, asked: Asked) -> Answer:
@@ -105,8 +105,7 @@ class Spoiling:
             found = connection.getresponse()
             body = found.read()
         except (OSError, http.client.HTTPException):
-            connection.close()
-            del self.local.connection
+            self._close()
             if again:  # the service closed it while it was idle
                 return self._ask(asked)
             raise
@@ -115,6 +114,11 @@ class Spoiling:
         if asked.method == "HEAD" and length:
             kept["Content-Length"] = length
         return Answer(found.status, body, kept)
+
+    def _close(self) -> None:
+        """This thread's connection."""
+        if (connection := self.local.__dict__.pop("connection", None)) is not None:
+            connection.close()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
@@ -146,7 +150,15 @@ class Spoiling:
                 except (OSError, http.client.HTTPException):
                     self.close_connection = True
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as the standard library calls it
+            def finish(self) -> None:
+                try:
+                    super().finish()
+                except OSError:
+                    pass
+                finally:
+                    proxy._close()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Nothing."""
 
         return Handler

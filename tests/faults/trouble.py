@@ -7,7 +7,7 @@ import random
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -156,15 +156,18 @@ class Trouble:
             text = path.read_text(errors="replace")
             assert "Traceback" not in text, (path.name, text[text.index("Traceback") :][:4000])
 
-    def ends_well(self, limit: float = 120, meanwhile: Callable[[], None] = lambda: None) -> dict[str, int]:
-        """Everything came to its end, the books balance, the archive is that of an undisturbed run, and sound."""
+    def ends_well(self, limit: float = 240, *, revive: bool = False) -> dict[str, int]:
+        """Everything came to its end, the books balance, the archive is that of an undisturbed run, and sound. `revive`: processes that
+        end are begun again.
+        """
 
-        def retried() -> None:
-            meanwhile()
+        def meanwhile() -> None:
+            if revive:
+                self.revive()
             if self.whole.servers.queue("dead").depth()[0]:
                 self.whole.run("dead", "retry", "all")
 
-        books = self.whole.wait(self.sent, limit, retried)
+        books = self.whole.wait(self.sent, limit * max(1, MAILS / 300), meanwhile, watch=not revive)
         assert books["received"] == books["stored"] + books["duplicate"] == self.sent, books
         for name in list(self.whole.processes):
             assert self.whole.end(name) in {0, 1}, self.whole.log(name)

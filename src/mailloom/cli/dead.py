@@ -128,7 +128,9 @@ def _shown(letter: Letter, buckets: Buckets) -> Iterator[str]:
     text = _text(head(letter, buckets))
     if text is None:
         yield draw.dim(
-            "    there is no object any more" if letter.pointer else f"    {draw.safe(letter.message.body[:200])}"
+            "    there is no object any more, or its bucket can't be read"
+            if letter.pointer
+            else f"    {draw.safe(letter.message.body[:200])}"
         )
         return
     yield ""

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 from mailloom import obs
 from mailloom.flow.commit import Arrived, Stores, commit
 from mailloom.flow.retry import Backoff, persist
-from mailloom.flow.transform import seal, transform
+from mailloom.flow.transform import refuse, seal, transform
 from mailloom.ports import Blobs, Frame, Pointer, Stat, UserError
 from mailloom.run.pointers import origin, rejected
 from mailloom.run.pool import Pool, WorkerDied
@@ -97,7 +97,11 @@ def _work_one(mail: Mail) -> Arrived:
     elif raw.startswith(b"From "):
         line = raw[: fromline.LINE].split(b"\n", 1)[0].rstrip(b"\r")
         place = origin(pointer, len(raw), fromline.received_at(line))
-    return Arrived(seal(transform(raw, place)), 0, now_ms(), object=pointer.object)
+    try:
+        sealed = seal(transform(raw, place))
+    except Exception as error:  # noqa: BLE001  a bug of ours: this mail's failure, and no other's
+        sealed = seal(refuse(place, f"bug: {cause(error)}", raw))
+    return Arrived(sealed, 0, now_ms(), object=pointer.object)
 
 
 # ------------------------------------------------------------------------------------------------ working, here or elsewhere

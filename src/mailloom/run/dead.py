@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from mailloom import obs
-from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Queue, Receipts, Received, UserError
+from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
 from mailloom.run.pointers import passed_on, pointer_body, read_event, read_pointer, rejection
 from mailloom.run.validate import LARGE_BYTES, Buckets
 from mailloom.wire.clock import now_ms
@@ -140,10 +140,17 @@ def chosen(letters: Sequence[Letter], which: str) -> list[Letter]:
 
 
 def head(letter: Letter, buckets: Buckets) -> bytes | None:
-    """The mail's header, as far as the first 16 KB of it go; None where the object is gone or there never was one."""
+    """The mail's header, as far as the first 16 KB of it go; None where the object is gone, there never was one, or its bucket
+    can't be read.
+    """
     if letter.pointer is None:
         return None
-    seen = buckets(letter.pointer.bucket).beginning(letter.pointer.key, HEAD, letter.pointer.version)
+    try:
+        seen = buckets(letter.pointer.bucket).beginning(letter.pointer.key, HEAD, letter.pointer.version)
+    except Transient:
+        raise
+    except UserError:  # there is no such bucket, or it isn't ours: that may be why the letter is dead
+        return None
     if seen is None:
         return None
     end = re.search(rb"\r?\n\r?\n", seen[0])
