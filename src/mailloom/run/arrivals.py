@@ -20,6 +20,7 @@ from mailloom.flow.commit import Arrived, Stores, commit
 from mailloom.flow.retry import Backoff, persist
 from mailloom.flow.transform import refuse, seal, transform
 from mailloom.ports import Blobs, Frame, Pointer, Stat, UserError
+from mailloom.run.causes import cause
 from mailloom.run.pointers import origin, rejected
 from mailloom.run.pool import Pool, WorkerDied
 from mailloom.run.validate import DELETED, OVERWRITTEN, judge, too_large

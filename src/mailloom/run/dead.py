@@ -24,6 +24,7 @@ HEAD = 16 << 10
 ID_DIGITS = 4  # fewer digits are a group's number, not the beginning of an id: nobody shall drop the wrong letter
 DROPPED = "dropped by hand"
 _PLACED = re.compile(r"\w+ at [^ :]+:\d+")  # as arrivals.cause says it
+UNTAKEN = "an event of S3 that no validator took: none was there, or a store was away at each of its receivings"
 UNKNOWN = "no reason was kept: who received it was killed, or a store was away, each time"
 
 
@@ -92,8 +93,7 @@ def _read(messages: Sequence[Received], receipts: Receipts) -> list[Letter]:
             objects[message.id] = (read_pointer(message.body),)
         except Poison as error:
             objects[message.id] = told = read_event(message.body).pointers
-            if not told:
-                why[message.id] = str(error)
+            why[message.id] = UNTAKEN if told else str(error)
     failures = receipts.failures({pointer for some in objects.values() for pointer in some})
     letters = []
     for message in messages:
