@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailloom.archive import Archive, open_archive
-from mailloom.archive.edits import Editable, in_folder, settled
 from mailloom.cli import on_servers
+
+if TYPE_CHECKING:
+    from mailloom.archive.edits import Editable
 
 
 @contextmanager
@@ -27,6 +30,8 @@ def reading(folder: Path) -> Iterator[Archive]:
 @contextmanager
 def editing(folder: Path) -> Iterator[Editable]:
     """The archive, its threads to be changed by hand. Raises UserError where there is none, or somebody else is at it."""
+    from mailloom.archive.edits import Editable, in_folder, settled  # numpy, which `search` must start without
+
     if not on_servers():
         with in_folder(folder) as found:
             yield found
