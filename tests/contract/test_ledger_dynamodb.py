@@ -11,9 +11,9 @@ import pytest
 from botocore.credentials import Credentials
 
 from mailloom.mail.model import MessageId, Origin
-from mailloom.ports import Delivery, Failure, Pointer, UserError
+from mailloom.ports import Books, Delivery, Failure, Pointer, UserError
 from mailloom.stores.aws_json import JsonClient
-from mailloom.stores.dynamodb import Books, Dynamo, DynamoLedger, create
+from mailloom.stores.dynamodb import Dynamo, DynamoLedger, create
 
 pytestmark = pytest.mark.servers
 

@@ -117,7 +117,7 @@ def test_an_event_among_the_dead_letters_is_put_to_work(landing):
     landing.queue("dead").send([Parcel(message.body)])
     queue = landing.queue("dead", 60)
     with dead.looking(queue, landing.ledger) as found:
-        assert dead.grouped(found)[0].cause == dead.UNKNOWN
+        assert dead.grouped(found)[0].cause == dead.UNTAKEN
         assert dead.retry(found, queue, landing.ledger, landing.queue("work"), landing.queue("large")) == 1
     assert landing.ledger.books() == {"pending": 1}
     assert queue.depth() == (0, 0)

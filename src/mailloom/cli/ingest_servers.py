@@ -84,6 +84,7 @@ def _worked_through(found: Servers, bucket: str, prefix: str, *, as_json: bool) 
         found.places,
         found.queue("work"),
         quarantine=found.settings.aws.quarantine,
+        large=found.queue_if_set("large"),
     )
     done = runs.run(bucket, prefix)
     obs.log.info("prefix is done", prefix=prefix, received=done.received)

@@ -24,7 +24,7 @@ from mailloom.ports.reading import (
     ThreadReader,
     WholeReader,
 )
-from mailloom.ports.receipts import Failure, Pointer, Progress, Receipts
+from mailloom.ports.receipts import Books, Entry, Failure, Pointer, Progress, Receipts
 from mailloom.ports.threads import (
     Ask,
     ClueItem,
@@ -57,6 +57,7 @@ __all__ = [
     "ALIKE",
     "Ask",
     "Blobs",
+    "Books",
     "ClueItem",
     "ClueName",
     "ClueNote",
@@ -66,6 +67,7 @@ __all__ = [
     "DeliveryReader",
     "Edit",
     "Edits",
+    "Entry",
     "Evidence",
     "Failure",
     "FeedEntry",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from mailloom.mail.model import MessageId
+
 
 class Pointer(NamedTuple):
     """One object that landed: what queues carry instead of mail. `at` is when (ms since 1970 UTC), `version` is "" where the bucket
@@ -35,6 +37,34 @@ class Failure(NamedTuple):
     reason: str
     version: str
     attempts: int
+
+
+class Entry(NamedTuple):
+    """A row of a ledger of objects. `at` is when the object landed, `read_at` when it was read, `written_at` when this row was (ms, 0 unknown)."""
+
+    source: str
+    path: str
+    object: str
+    state: str
+    size: int
+    at: int
+    message: MessageId | None
+    raw_sha256: bytes
+    reason: str
+    version: str
+    attempts: int
+    read_at: int
+    written_at: int
+
+
+class Books(NamedTuple):
+    """What became of what a source brought: received = stored + duplicate + rejected + pending."""
+
+    received: int
+    stored: int
+    duplicate: int
+    rejected: int
+    pending: int
 
 
 class Receipts(Protocol):

@@ -189,7 +189,10 @@ def prefix(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """{"bucket", "prefix"}, or messages of SQS with that -> {"done", "after", "received", "failed"} of the last one."""
     parts = _parts()
     asked = [orjson.loads(record["body"]) for record in event["Records"]] if "Records" in event else [event]
-    runs = Prefixes(parts.buckets, _stores(), parts.receipts, parts.places, parts.work, parts.keep, parts.quarantine)
+    runs = Prefixes(
+        *(parts.buckets, _stores(), parts.receipts, parts.places, parts.work, parts.keep, parts.quarantine),
+        large=parts.large,
+    )
     answer: dict[str, Any] = {}
     try:
         for one in asked:

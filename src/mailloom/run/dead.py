@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from mailloom import obs
-from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
-from mailloom.run.pointers import passed_on, pointer_body, read_event, read_pointer, rejection
-from mailloom.run.validate import LARGE_BYTES, Buckets
+from mailloom.ports import Failure, Ledger, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
+from mailloom.run.pointers import dispatch, passed_on, read_event, read_pointer, rejection
+from mailloom.run.validate import Buckets
 from mailloom.wire.clock import now_ms
 
 MOST = 10_000  # letters that are looked at in one go
@@ -163,15 +163,8 @@ def retry(letters: Sequence[Letter], dead: Queue, receipts: Receipts, work: Queu
     """
     pointing = [letter for letter in letters if letter.objects]
     receipts.received(list(dict.fromkeys(pointer for letter in pointing for pointer in letter.objects)))
-    small: list[Parcel] = []
-    big: list[Parcel] = []
-    for letter in pointing:
-        for pointer in letter.objects:
-            parcel = Parcel(pointer_body(pointer), passed_on(letter.message.attributes))
-            (big if large is not None and pointer.size > LARGE_BYTES else small).append(parcel)
-    work.send(small)
-    if large is not None:
-        large.send(big)
+    some = [(pointer, passed_on(letter.message.attributes)) for letter in pointing for pointer in letter.objects]
+    dispatch(some, work, large)
     dead.delete([letter.message.receipt for letter in pointing])
     return len(pointing)
 

@@ -6,7 +6,7 @@ An event message has the structure of "Event message structure" in the S3 user g
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
@@ -16,7 +16,7 @@ import orjson
 from mailloom.flow.commit import Arrived
 from mailloom.flow.transform import refuse, seal
 from mailloom.mail.model import Origin
-from mailloom.ports import Delivery, Parcel, Pointer, Poison
+from mailloom.ports import Delivery, Parcel, Pointer, Poison, Queue
 
 VERSION = 1  # of a pointer's JSON
 NAME_BYTES = 1024
@@ -104,6 +104,23 @@ def passed_on(attributes: Mapping[str, str]) -> Mapping[str, str]:
     """The context of a trace as it came."""
     found = {name: attributes.get(name, "") for name in ("traceparent", "tracestate", "AWSTraceHeader")}
     return {name: value for name, value in found.items() if 0 < len(value) <= CONTEXT}
+
+
+LARGE_BYTES = 10 << 20
+"""Mail above this goes to a queue of its own, whose workers have the memory for it."""
+
+
+def dispatch(
+    pointers: Sequence[tuple[Pointer, Mapping[str, str]]], work: Queue, large: Queue | None = None
+) -> tuple[int, int]:
+    """Send pointers, each with the context of its trace, to the queue for their size (`large` None: all to `work`); how many to each."""
+    to: dict[bool, list[Parcel]] = {False: [], True: []}
+    for pointer, trace in pointers:
+        to[large is not None and pointer.size > LARGE_BYTES].append(Parcel(pointer_body(pointer), trace))
+    work.send(to[False])
+    if large is not None and to[True]:
+        large.send(to[True])
+    return len(to[False]), len(to[True])
 
 
 def dead_letter(body: str, attributes: Mapping[str, str], cause: str) -> Parcel:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailloom import obs
-from mailloom.ports import Blobs, Failure, Parcel, Pointer, Progress, Queue, Receipts, Stat
+from mailloom.ports import Blobs, Failure, Pointer, Progress, Queue, Receipts, Stat
 from mailloom.run.arrivals import Mail, Unit, fetch, land, work
 from mailloom.run.causes import cause
-from mailloom.run.pointers import pointer_body
+from mailloom.run.pointers import dispatch
 from mailloom.run.validate import QUARANTINE, Buckets
 from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
@@ -36,7 +36,9 @@ class Prefixed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prefixes:
-    """What a run needs. Mail that fails is given to `again`, the queue of workers, where it has its redrive; `keep` as in Worker."""
+    """What a run needs. Mail that fails is given to `again`, or above 10 MB to `large`: queues of workers, where it has its redrive; `keep` as
+    in Worker.
+    """
 
     buckets: Buckets
     stores: Unit
@@ -45,6 +47,7 @@ class Prefixes:
     again: Queue | None = None
     keep: bool = False
     quarantine: str = QUARANTINE
+    large: Queue | None = None
 
     def run(self, bucket: str, prefix: str, enough: Callable[[], bool] = lambda: False) -> Prefixed:
         """Go on from where the last run was, until `enough` says so between two batches. Raises Transient or UserError of a store."""
@@ -75,7 +78,7 @@ class Prefixes:
                 obs.log.error("mail failed", source=pointer.source, path=pointer.key, reason=failure.reason)
             self.receipts.failed(failures)
             if self.again is not None:
-                self.again.send([Parcel(pointer_body(pointer)) for pointer in failures])
+                dispatch([(pointer, {}) for pointer in failures], self.again, self.large)
         return len(landed.failed)
 
 

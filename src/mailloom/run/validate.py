@@ -21,7 +21,6 @@ from mailloom.ports import (
     Blobs,
     Failure,
     Ledger,
-    Parcel,
     Pointer,
     Queue,
     Receipts,
@@ -31,7 +30,7 @@ from mailloom.ports import (
     UserError,
 )
 from mailloom.run.causes import cause
-from mailloom.run.pointers import NAME_BYTES, dead_letter, passed_on, pointer_body, read_event, rejection
+from mailloom.run.pointers import NAME_BYTES, dead_letter, dispatch, passed_on, read_event, rejection
 from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
 from mailloom.sources.place import MAX_MAIL
@@ -39,8 +38,6 @@ from mailloom.wire.clock import now_ms
 
 HEAD_BYTES = 16 << 10
 """Of an object, by one range read: headers of nearly all mail, and twice what the kind of a file is told by."""
-LARGE_BYTES = 10 << 20
-"""Mail above this goes to a queue of its own, whose workers have the memory for it."""
 COPY_BYTES = 5 << 30
 """S3 copies no larger object in one call; so what is larger stays where it is, rejected."""
 QUARANTINE = "quarantine/"
@@ -170,8 +167,7 @@ class Validator:
     def _sort(self, pointers: Mapping[Pointer, int], events: Sequence[Event], done: Validated) -> None:
         with ThreadPoolExecutor(min(LOOKS, len(pointers))) as looks:
             seen = list(looks.map(lambda p: self._look(p, events[pointers[p]]), pointers))
-        small: list[Parcel] = []
-        large: list[Parcel] = []
+        accepted: list[tuple[Pointer, Mapping[str, str]]] = []
         rejections: list[tuple[Pointer, str]] = []
         failed: dict[Pointer, Exception] = {}
         for pointer, (verdict, trace) in zip(pointers, seen, strict=True):
@@ -181,17 +177,14 @@ class Validator:
             elif verdict:
                 rejections.append((pointer, verdict))
             else:
-                parcel = Parcel(pointer_body(pointer), trace)
-                (large if pointer.size > LARGE_BYTES and self.large is not None else small).append(parcel)
+                accepted.append((pointer, trace))
         self._fail(failed)
         self._reject(rejections)
-        self.work.send(small)
-        if self.large is not None and large:
-            self.large.send(large)
+        small, large = dispatch(accepted, self.work, self.large)
         done.rejected += len(rejections)
-        done.queued += len(small) + len(large)
-        for outcome, some in (("accepted", small), ("large", large), ("rejected", rejections)):
-            obs.count("events", len(some), outcome=outcome)
+        done.queued += small + large
+        for outcome, count in (("accepted", small), ("large", large), ("rejected", len(rejections))):
+            obs.count("events", count, outcome=outcome)
 
     def _look(self, pointer: Pointer, event: Event) -> tuple[str | Exception, Mapping[str, str]]:
         """The verdict (an error where there is none), and the context of the trace that this is part of. Raises UserError where the

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import Blobs, Copy, Reader
+from mailloom.ports import Blobs, Copy, Entry, Reader
 from mailloom.query import Finder
 
 S3 = "s3://"
@@ -51,35 +51,6 @@ def _mail(data: bytes | None, copy: Copy) -> bytes | None:
     """The mail in the bytes of an object, if it is that one."""
     mail = (data or b"")[copy.start : copy.start + copy.length]
     return mail if data is not None and sha256(mail).digest() == copy.raw_sha256 else None
-
-
-class Entry(Protocol):
-    """A row of a ledger of objects: stores.dynamodb.ledger.Entry."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def object(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def at(self) -> int: ...
-    @property
-    def message(self) -> MessageId | None: ...
-    @property
-    def raw_sha256(self) -> bytes: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def read_at(self) -> int: ...
-    @property
-    def written_at(self) -> int: ...
 
 
 class ObjectLedger(Protocol):

@@ -16,7 +16,7 @@ from mailloom.archive.doctor.ledger import sound
 from mailloom.archive.reading import Readable
 from mailloom.flow.transform import Outcome, seal
 from mailloom.mail.model import MessageId, Origin, Record
-from mailloom.ports import Node, NodeName, Row, Stated, Threads, Transient, Words
+from mailloom.ports import Books, Node, NodeName, Row, Stated, Threads, Transient, Words
 from mailloom.query import Query
 from mailloom.schema import VERSION, read_record
 from mailloom.thread.batch import derive
@@ -32,21 +32,6 @@ REPAIR = "`mailloom doctor --repair` mends it"
 AGAIN = "put the objects that are named on the queue again: `mailloom ingest s3://BUCKET/PREFIX`"
 _NOWHERE = Origin("", "", 0, 0, 0, 0)
 Value = TypeVar("Value")
-
-
-class Sums(Protocol):
-    """What became of what a source brought: stores.dynamodb.ledger.Books."""
-
-    @property
-    def received(self) -> int: ...
-    @property
-    def stored(self) -> int: ...
-    @property
-    def duplicate(self) -> int: ...
-    @property
-    def rejected(self) -> int: ...
-    @property
-    def pending(self) -> int: ...
 
 
 class Tables(Protocol):
@@ -71,7 +56,7 @@ class Parts:
     readable: Readable
     threads: Threads
     tables: Tables
-    books: Callable[[], Mapping[str, Sums]]
+    books: Callable[[], Mapping[str, Books]]
     index: Indexed | None
 
 

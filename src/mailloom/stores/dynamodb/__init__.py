@@ -1,6 +1,6 @@
 """DynamoDB: nodes of the threads with their key items, clue items, the ledger of deliveries. Layout and cost: docs/dynamodb.md."""
 
-from mailloom.stores.dynamodb.ledger import Books, DynamoLedger, Entry
+from mailloom.stores.dynamodb.ledger import DynamoLedger
 from mailloom.stores.dynamodb.nodes import Cache, DynamoNodes
 from mailloom.stores.dynamodb.statements import Dynamo
 from mailloom.stores.dynamodb.tables import CLUES, LEDGER, NODES, TABLES, create
@@ -10,11 +10,9 @@ __all__ = [
     "LEDGER",
     "NODES",
     "TABLES",
-    "Books",
     "Cache",
     "Dynamo",
     "DynamoLedger",
     "DynamoNodes",
-    "Entry",
     "create",
 ]

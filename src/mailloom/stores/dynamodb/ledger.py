@@ -15,13 +15,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from mailloom import obs
 from mailloom.mail.model import MessageId
-from mailloom.ports import Delivery, Failure, Pointer
+from mailloom.ports import Books, Delivery, Entry, Failure, Pointer
 from mailloom.stores.dynamodb.statements import UNIT, Attributes, Dynamo
 from mailloom.stores.dynamodb.tables import LEDGER, scope_key
 
@@ -33,34 +33,6 @@ _END = """SET t = ? SET m = ? SET h = ? SET w = ? SET x = ? SET r = ? SET u = ?"
 _FIELDS = (
     "'k': ?, 'v': ?, 's': ?, 'p': ?, 'z': ?, 'a': ?, 't': ?, 'm': ?, 'h': ?, 'w': ?, 'x': ?, 'r': ?, 'u': ?, 'n': ?"
 )
-
-
-class Entry(NamedTuple):
-    """A row of the ledger. `at` is when the object landed, `read_at` when it was read, `written_at` when this row was (ms, 0 unknown)."""
-
-    source: str
-    path: str
-    object: str
-    state: str
-    size: int
-    at: int
-    message: MessageId | None
-    raw_sha256: bytes
-    reason: str
-    version: str
-    attempts: int
-    read_at: int
-    written_at: int
-
-
-class Books(NamedTuple):
-    """What became of what a source brought: received = stored + duplicate + rejected + pending."""
-
-    received: int
-    stored: int
-    duplicate: int
-    rejected: int
-    pending: int
 
 
 class DynamoLedger:
