@@ -12,8 +12,7 @@ import random
 import subprocess
 import sys
 import threading
-import timeit
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -266,6 +265,17 @@ def test_a_metric_that_is_not_in_the_table_is_told_once_and_stops_nothing() -> N
 # ---------------------------------------------------------------- off
 
 
+def steps(call: Callable[[], object]) -> int:
+    """How many functions a call calls, of Python and of C: what it costs, whatever the machine does besides."""
+    seen = []
+    sys.setprofile(lambda frame, event, _: seen.append(event) if event in {"call", "c_call"} else None)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return len(seen) - 1  # the last is setprofile itself
+
+
 def test_off_is_free_and_imports_nothing() -> None:
     def spans() -> None:
         with obs.span("x", key="y"):
@@ -278,8 +288,7 @@ def test_off_is_free_and_imports_nothing() -> None:
         partial(obs.log.info, "x", key="y"),
     ]
     for call in calls:
-        best = min(timeit.repeat(call, number=2000, repeat=30)) / 2000
-        assert best < 1e-6, f"{call}: {best * 1e9:.0f} ns"
+        assert steps(call) <= 5, call
     with obs.batch("work", [{}]) as batch, batch.mail(0, "fetch") as step:
         step.set(key="x")
         batch.about(0, key="x")
