@@ -106,7 +106,8 @@ class Worker:
         self.holding = Holding(
             queue, self.settings.visibility, most, max(BATCHES * self.settings.batch_bytes, 1), clock=clock
         )
-        self.inbox: queues.SimpleQueue[Task] = queues.SimpleQueue()
+        # No SimpleQueue: its get() may wait for ever where a signal comes as its time is up (CPython 3.11).
+        self.inbox: queues.Queue[Task] = queues.Queue()
         self.suspects: deque[Task] = deque()
         self.readers = ThreadPoolExecutor(self.settings.readers, thread_name_prefix="reader")
 
@@ -379,5 +380,7 @@ class Worker:
         self.holding.forget(receipts)
 
     def _sleep(self, seconds: float) -> None:
+        """Between two tries of a commit. Raises Transient once there is no time for another: what is held is given back."""
         self.moved = self.clock()
-        self.hurry.wait(seconds)
+        if self.hurry.wait(seconds):
+            raise Transient("the worker has to end before the stores came back")
