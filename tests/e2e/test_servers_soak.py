@@ -14,11 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from test_servers_whole import doubled
+from test_servers_whole import SHAPE, same_answer
 
 from mailloom.sources import Item, Options, load, walk
 from mailloom.synth import generate, shape_of
-from whole import EXPORTS, Whole, plain, validator_lambda
+from whole import Whole
 
 pytestmark = [pytest.mark.servers, pytest.mark.soak]
 MAILS = int(os.environ.get("MAILLOOM_SOAK_MAILS", "20000"))
@@ -36,22 +36,8 @@ def own_mail() -> list[bytes]:
 
 
 def test_the_same_answer_for_much_mail(whole: Whole, tmp_path: Path) -> None:
-    mails = own_mail() + [mail.raw for mail in generate(MAILS, 16, shape_of("size=2KB,again=0.05,late=0.2,lost=0.1"))]
-    objects, again = doubled(mails, 16)
-    with validator_lambda(whole):
-        for name in ("one", "two"):
-            whole.start(name, "work")
-        whole.put(objects)
-        whole.event(again)
-        books = whole.wait(len(objects), limit=3600)
-    assert books["received"] == len(objects) == books["stored"] + books["duplicate"] + books["rejected"]
-    assert [whole.end(name) for name in ("one", "two")] == [0, 0]
-    whole.settle()
-    digest, exports = plain(tmp_path, mails)
-    assert whole.digest() == digest
-    found = whole.exported()
-    for what in EXPORTS:
-        assert found[what] == exports[what], what
+    mails = own_mail() + [mail.raw for mail in generate(MAILS, 16, shape_of(SHAPE))]
+    same_answer(whole, tmp_path, mails, 16, limit=3600)
 
 
 @dataclass
