@@ -8,6 +8,7 @@ import time
 import pytest
 from landing import Landing
 
+from mailloom.flow.retry import Backoff
 from mailloom.flow.transform import transform
 from mailloom.mail.model import Origin
 from mailloom.ports import Failure, Parcel, Received, Transient, UserError
@@ -167,6 +168,28 @@ def test_settle_ends_between_parts_when_stopped_and_goes_on_next_time():
     assert len(threads.dirty(100)) == 6
     assert settler.once().looked == 6
     assert not threads.dirty(100)
+
+
+def test_a_run_that_is_waited_for_is_tried_again_where_a_store_is_away_for_a_moment(monkeypatch):
+    threads = woven(10)
+    settler = Settler(threads, every=60, limit=2)
+    real, calls, slept = threads.lease, [], []
+
+    def lease():
+        calls.append(1)
+        if len(calls) <= 2:
+            raise Transient("restarted")
+        return real()
+
+    monkeypatch.setattr(threads, "lease", lease)
+    assert settler.at_last(sleep=slept.append).looked == 10
+    assert len(slept) == 2
+    assert settler.health().ready
+
+    monkeypatch.setattr(threads, "lease", lambda: (_ for _ in ()).throw(Transient("gone for good")))
+    assert settler.at_last(Backoff(attempts=3), slept.append) is None
+    assert settler.words == "gone for good"
+    assert len(slept) == 4
 
 
 def test_settle_goes_on_after_it_was_overtaken_or_a_store_was_away(monkeypatch):

@@ -88,7 +88,8 @@ def test_every_store_fails_often(wholes: Callable[..., Any]) -> None:
     with spoiled(trouble, spoils) as proxies, terminating(trouble.urls()["postgres"], 3) as ended:
         trouble.begin_all()
         trouble.land()
-        trouble.ends_well(limit=400, revive=True)
+        trouble.finishes(limit=400, revive=True)
         print(len(ended), {name: proxy.spoiled for name, proxy in proxies.items()}, trouble.ends)
         assert ended
         assert all(proxy.spoiled.total() for proxy in proxies.values())
+    trouble.ends_well()

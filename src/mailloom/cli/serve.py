@@ -113,7 +113,7 @@ def settle(every: float | None, as_json: bool) -> int:
             with serving_if(settler.health, found.settings.worker):
                 settler.run()
             return 0
-        done = settler.once()
+        done = settler.at_last()
     if done is None:
         draw.say(f"not done: {settler.words or 'another settle is at work'}", error=True)
         return 1

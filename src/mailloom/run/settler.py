@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 
 from mailloom import obs
-from mailloom.flow.retry import Backoff
+from mailloom.flow.retry import Backoff, persist
 from mailloom.ports import Fenced, Threads, Transient
 from mailloom.run.health import Health
 from mailloom.run.signals import on_signals
@@ -17,6 +18,8 @@ from mailloom.thread.settle import BATCH, Settled, settle
 
 PAUSE = Backoff(first=5.0, most=300.0, attempts=1 << 30)
 """How long it waits after a store was away, where that is less than the usual pause."""
+AGAIN = Backoff(first=1.0, most=20.0, attempts=6)
+"""Of a run that somebody waits for: a restart or a failover of PostgreSQL is over by then."""
 
 
 @dataclass(slots=True)
@@ -54,6 +57,21 @@ class Settler:
         self.failures, self.words = 0, ""
         obs.timing("settle_time", (self.clock() - began) * 1000)
         return done
+
+    def at_last(self, backoff: Backoff = AGAIN, sleep: Callable[[float], None] = time.sleep) -> Settled | None:
+        """One run, tried again where a store is away for a moment: the marks stay, so a later try goes on where this one stopped. None where it
+        was overtaken, or the store stays away.
+        """
+
+        def one() -> Settled | None:
+            done = self.once()
+            if done is None and self.failures:
+                raise Transient(self.words)
+            return done
+
+        with suppress(Transient):
+            return persist(one, backoff, sleep, random.random)
+        return None
 
     def run(self, stopping: Event | None = None) -> None:
         """Until SIGTERM or SIGINT comes, or the event is set."""
