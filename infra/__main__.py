@@ -1,0 +1,42 @@
+"""`python -m infra [STAGE...]`: templates of the stages under build/infra, or where the CDK command wants them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from infra.node import use_node
+
+use_node()
+
+from infra.app import build  # noqa: E402  jsii starts Node when it is imported
+from infra.stages import load  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    stages = load()
+    parser = argparse.ArgumentParser(prog="python -m infra", description=__doc__)
+    parser.add_argument("stage", nargs="*", help=f"of {', '.join(stages)}; none: all")
+    parser.add_argument("--code", type=Path, help="zip for Lambda (default: the newest in build/lambda)")
+    options = parser.parse_args()
+    for name in options.stage:
+        if name not in stages:
+            parser.error(f"no stage {name!r}: stages.toml has {', '.join(stages)}")
+    code = options.code or newest()
+    if code is None:
+        parser.error("no zip for Lambda: make it by `make lambda-zip`, or name one by --code")
+    out = os.environ.get("CDK_OUTDIR")  # the CDK command's
+    app, _ = build([stages[name] for name in options.stage or stages], code, Path(out) if out else ROOT / "build/infra")
+    app.synth()
+
+
+def newest() -> Path | None:
+    """The zip that was built last, for arm64."""
+    found = sorted((ROOT / "build" / "lambda").glob("*-arm64.zip"), key=lambda path: path.stat().st_mtime)
+    return found[-1] if found else None
+
+
+main()
