@@ -173,6 +173,8 @@ class Watch:
     log_days: Annotated[int, Says("logs are kept")] = 30
     queue_minutes: Annotated[int, Says("the oldest message may wait", least=1, most=20_160)] = 15
     latency_seconds: Annotated[int, Says("from arrival to stored, the slowest of 100 mails", least=1)] = 300
+    least_mails: Annotated[int, Says("an hour with fewer is compared with no other week", least=1)] = 1_000
+    concurrency: Annotated[int, Says("Lambda functions of the account that may run at once", least=10)] = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,11 @@ class Stage:
     def prefix(self) -> str:
         """What every name of it begins with."""
         return f"mailloom-{self.name}"
+
+    @property
+    def namespace(self) -> str:
+        """Of its metrics in CloudWatch: two stages of an account must not be summed."""
+        return f"Mailloom/{self.name}"
 
 
 def load(path: Path = FILE) -> Mapping[str, Stage]:
