@@ -47,7 +47,10 @@ class Landing:
     instant_days: Annotated[int, Says("to Glacier Instant Retrieval; 0: never", least=0)] = 0
     archive_days: Annotated[int, Says("to Deep Archive, from where no command reads; 0: never", least=0)] = 0
     expire_days: Annotated[int, Says("deleted; 0: never", least=0)] = 0
-    noncurrent_days: Annotated[int, Says("what was overwritten or deleted is kept", least=1)] = 30
+    noncurrent_days: Annotated[
+        int,
+        Says("what was overwritten or deleted is kept; 0: for ever, as stored mail is read by its version", least=0),
+    ] = 0
     quarantine_days: Annotated[int, Says("what was refused is kept", least=1)] = 90
     shadow_days: Annotated[int, Says("reports of the shadow are kept", least=1)] = 30
     lock: Annotated[str, Says("object lock of raw mail", choices=("none", "governance", "compliance"))] = "none"
