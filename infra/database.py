@@ -12,6 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra import keep
+from infra.nag import accept
 from infra.parts import Network
 from infra.stages import Stage
 
@@ -43,12 +44,11 @@ def database(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> 
     change of names, and nothing else needs to know (docs/aws.md).
     """
     cluster = _cluster(scope, stage, network, key)
-    if cluster.secret is None:
-        raise ValueError("the cluster has no secret")
+    secret = _secret(scope, stage, cluster, key)
     proxy = cluster.add_proxy(
         "Proxy",
         db_proxy_name=stage.prefix,
-        secrets=[cluster.secret],
+        secrets=[secret],
         require_tls=True,
         client_password_auth_type=rds.ClientPasswordAuthType.POSTGRES_SCRAM_SHA_256,
         vpc=network.vpc,
@@ -59,7 +59,21 @@ def database(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> 
         _scale(scope, stage, cluster)
     # A proxy's endpoint for readers has nobody behind it where there is no reader, and lets everybody wait.
     host = _readers(scope, stage, network, proxy) if stage.database.min_readers else proxy.endpoint
-    return Made(cluster, proxy, host, cluster.secret)
+    return Made(cluster, proxy, host, secret)
+
+
+def _secret(scope: Construct, stage: Stage, cluster: rds.DatabaseCluster, key: kms.Key) -> secretsmanager.ISecret:
+    """The owner's name and password: the cluster's own, else that of the restored cluster that took its place."""
+    own = cluster.secret
+    if own is None:
+        raise ValueError("the cluster has no secret")
+    if not stage.database.secret:
+        return own
+    # Other stacks go on importing the old one until they are deployed too.
+    cdk.Stack.of(scope).export_value(own.secret_arn)
+    return secretsmanager.Secret.from_secret_attributes(
+        scope, "RestoredSecret", secret_complete_arn=stage.database.secret, encryption_key=key
+    )
 
 
 def _cluster(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> rds.DatabaseCluster:
@@ -103,6 +117,13 @@ def _cluster(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> 
         security_groups=[network.groups["database"]],
     )
     cluster.node.default_child.node.add_dependency(log)  # or Aurora makes it, and keeps its lines for ever
+    accept(
+        cluster,
+        "AwsSolutions-RDS6",
+        "the password is changed each week; tokens would bound new connections to 200 a second",
+    )
+    if not stage.protect:
+        accept(cluster, "AwsSolutions-RDS10", "a stage that may be thrown away: protect = true turns it on")
     return cluster
 
 
@@ -114,10 +135,10 @@ def _scale(scope: Construct, stage: Stage, cluster: rds.DatabaseCluster) -> None
         service_namespace="rds",
         scalable_dimension="rds:cluster:ReadReplicaCount",
         resource_id=f"cluster:{cluster.cluster_identifier}",
-        min_capacity=max(1, stage.database.min_readers),
+        min_capacity=stage.database.min_readers,
         max_capacity=stage.database.max_readers,
     )
-    target.node.add_dependency(cluster)
+    target.node.add_dependency(cluster.node.find_child("Reader1"))
     scaling.CfnScalingPolicy(
         scope,
         "ReadersByCpu",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -94,7 +94,7 @@ def bucket(
     """A private bucket with versions, under the stack's key. One key a bucket and not one an object, or each small mail would cost a
     request to KMS. `more` goes to the construct.
     """
-    return s3.Bucket(
+    made = s3.Bucket(
         scope,
         name,
         encryption=s3.BucketEncryption.KMS,
@@ -115,6 +115,16 @@ def bucket(
         ],
         **more,
     )
+    for number, rule in enumerate(rules):  # the construct writes a number where CloudFormation wants text
+        if rule.object_size_greater_than:
+            place = f"LifecycleConfiguration.Rules.{number}.ObjectSizeGreaterThan"
+            made.node.default_child.add_property_override(place, f"{rule.object_size_greater_than:.0f}")
+    return made
+
+
+def policy(rights: Iterable[tuple[list[str], list[str]]]) -> iam.PolicyDocument:
+    """Actions and what they may be done to, as a role's own policy: a service that tries its role when it is named finds it complete."""
+    return iam.PolicyDocument(statements=[iam.PolicyStatement(actions=actions, resources=on) for actions, on in rights])
 
 
 def gone(name: str, prefix: str, days: int, after: int = 1) -> s3.LifecycleRule:

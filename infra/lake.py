@@ -15,6 +15,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra import keep, queries
+from infra.nag import accept
 from infra.stages import Stage
 from mailloom.stores.firehose import OTHER, PARTITION, WINDOW, glue_columns
 
@@ -145,7 +146,7 @@ def _stream(
             data_format_conversion_configuration=_parquet(scope, role, database),
         ),
     )
-    stream.node.add_dependency(role, table)  # Firehose looks at the table, and for its rights, when it is made
+    stream.node.add_dependency(table)  # Firehose looks at it when it is made
     return stream
 
 
@@ -194,18 +195,18 @@ def _role(scope: Construct, key: kms.Key, bucket: s3.Bucket, database: str, log:
         (["kms:Decrypt", "kms:GenerateDataKey"], [key.key_arn]),
         (["logs:PutLogEvents"], [log.log_group_arn]),
     )
-    return iam.Role(
+    role = iam.Role(
         scope,
         "StreamRole",
         assumed_by=iam.ServicePrincipal(
             "firehose.amazonaws.com", conditions={"StringEquals": {"sts:ExternalId": stack.account}}
         ),
-        inline_policies={
-            "delivery": iam.PolicyDocument(
-                statements=[iam.PolicyStatement(actions=actions, resources=on) for actions, on in rights]
-            )
-        },
+        inline_policies={"delivery": keep.policy(rights)},
     )
+    bucket_id = stack.get_logical_id(bucket.node.default_child)
+    for prefix in (MESSAGES, ERRORS):
+        accept(role, f"AwsSolutions-IAM5[Resource::<{bucket_id}.Arn>/{prefix}*]", "Firehose names its own objects")
+    return role
 
 
 def _workgroup(scope: Construct, stage: Stage, key: kms.Key, bucket: s3.Bucket, database: str) -> str:

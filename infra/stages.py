@@ -23,6 +23,7 @@ REGION = (re.compile(r"[a-z]{2}(-[a-z]+)+-\d"), "a region, as us-east-1")
 EMAIL = (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "one address, as alarms@example.org")
 TAG = (re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a tag of an image")
 NODE = (re.compile(r"[a-z0-9]+\.[a-z0-9]+\.search"), "a node of OpenSearch, as r7g.large.search")
+SECRET = (re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+"), "the ARN of a secret")
 ZONE = (re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)*"), "a time zone, as Europe/Berlin")
 
 
@@ -87,6 +88,9 @@ class Database:
     reader_cpu_percent: Annotated[int, Says("readers are added above", least=10, most=90)] = 60
     backup_days: Annotated[int, Says("point in time recovery reaches back", least=1, most=35)] = 14
     io_optimized: Annotated[bool, Says("storage at a higher price, without a price a request")] = False
+    secret: Annotated[
+        str, Says("ARN of the password, where a restored cluster took the place; empty: the cluster's own", like=SECRET)
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)

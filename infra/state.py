@@ -15,13 +15,14 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import keep
+from infra.nag import accept
 from infra.parts import Network, State
 from infra.stages import Stage
 from mailloom.stores.dynamodb import TABLES
 
 TYPES = {"B": dynamodb.AttributeType.BINARY, "S": dynamodb.AttributeType.STRING}
-VALKEY = "8"
-"""The newest major version that ElastiCache Serverless lists for Valkey ("Engine versions and upgrading")."""
+VALKEY = "9"
+"""The major version of the tests, which ElastiCache Serverless has ("Engine versions and upgrading in ElastiCache")."""
 EXPORTS = "tables/"
 
 
@@ -100,19 +101,24 @@ def _exports(stack: cdk.Stack, stage: Stage, key: kms.Key, tables: dict[str, dyn
         encryption_master_key=key,
         enforce_ssl=True,
     )
+    objects = bucket.arn_for_objects(f"{EXPORTS}*")
+    rights = (
+        (["dynamodb:ExportTableToPointInTime"], [table.table_arn for table in tables.values()]),
+        (["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl"], [objects]),
+        (["sqs:SendMessage"], [failed.queue_arn]),
+        (["kms:Decrypt", "kms:GenerateDataKey"], [key.key_arn]),
+    )
     role = iam.Role(
         stack,
         "ExportsRole",
         assumed_by=iam.ServicePrincipal(
             "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
         ),
+        inline_policies={"export": keep.policy(rights)},
     )
-    _allow(role, ["dynamodb:ExportTableToPointInTime"], [table.table_arn for table in tables.values()])
-    _allow(
-        role, ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl"], [bucket.arn_for_objects(f"{EXPORTS}*")]
-    )
-    _allow(role, ["sqs:SendMessage"], [failed.queue_arn])
-    _allow(role, ["kms:Decrypt", "kms:GenerateDataKey"], [key.key_arn])
+    bucket_id = stack.get_logical_id(bucket.node.default_child)
+    accept(role, f"AwsSolutions-IAM5[Resource::<{bucket_id}.Arn>/{EXPORTS}*]", "an export names its own objects")
+    accept(failed, "AwsSolutions-SQS3", "it is the dead letter queue of schedules, which the rule doesn't look at")
     for name, table in tables.items():
         _schedule(stack, name, table, stage, bucket, key, role, failed)
     return failed
@@ -130,7 +136,7 @@ def _schedule(
 ) -> None:
     made = scheduler.CfnSchedule
     days = stage.state.export_days
-    schedule = scheduler.CfnSchedule(
+    scheduler.CfnSchedule(
         stack,
         f"Export{name.capitalize()}",
         description=f"{table.node.id}: a copy of the whole table to S3",
@@ -153,8 +159,3 @@ def _schedule(
             ),
         ),
     )
-    schedule.node.add_dependency(role)
-
-
-def _allow(role: iam.Role, actions: list[str], resources: list[str]) -> None:
-    role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
