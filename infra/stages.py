@@ -67,6 +67,9 @@ class State:
 
     max_write_units: Annotated[int, Says("a second, a table: a guard of costs; 0: none", least=0)] = 0
     max_read_units: Annotated[int, Says("a second, a table: a guard of costs; 0: none", least=0)] = 0
+    warm_write_units: Annotated[
+        int, Says("a second, that a table takes from the start; it grows by itself; 0: 4,000 of AWS", least=0)
+    ] = 0
     recovery_days: Annotated[int, Says("point in time recovery reaches back", least=1, most=35)] = 35
     export_days: Annotated[int, Says("all tables are exported every so many days; 0: never", least=0)] = 0
     export_keep_days: Annotated[int, Says("an export is kept", least=1)] = 35
