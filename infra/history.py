@@ -1,12 +1,19 @@
-"""What runs now and then over much mail: state machines, schedules, EMR Serverless."""
+"""What runs now and then over much mail: state machines, schedules, EMR Serverless. Holds nothing but letters of what couldn't be started."""
 
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra import backfill, nightly
+from infra.machine import machine
+from infra.nag import accept
 from infra.parts import Compute, History, Landing, Network, State, Stores
+from infra.schedules import schedules
+from infra.spark import spark
 from infra.stages import Stage
 
 
@@ -25,12 +32,94 @@ class HistoryStack(cdk.Stack):
         compute: Compute,
     ) -> None:
         super().__init__(scope, name)
+        letters = sqs.Queue(self, "Letters", retention_period=cdk.Duration.days(14), enforce_ssl=True)
+        accept(letters, "AwsSolutions-SQS3", "it is a queue for dead letters itself")
         machines = {
-            machine: sfn.StateMachine(
-                self,
-                machine.capitalize(),
-                definition_body=sfn.DefinitionBody.from_chainable(sfn.Pass(self, f"{machine} begins")),
-            )
-            for machine in ("backfill", "nightly")
+            "backfill": _backfill(self, stage, landing, compute, letters),
+            "nightly": _nightly(self, stage, network, compute),
         }
-        self.out = History(machines)
+        schedules(self, stage, letters, machines, compute.aliases)
+        cluster = spark(self, stage, network, landing, stores)
+        self.out = History(machines, letters, cluster.application, cluster.role)
+
+
+def _backfill(
+    stack: cdk.Stack, stage: Stage, landing: Landing, compute: Compute, letters: sqs.Queue
+) -> sfn.StateMachine:
+    settings, bucket = stage.history, landing.bucket
+    functions = {name: alias.function_arn for name, alias in compute.aliases.items()}
+    if settings.backfill == "enqueue":
+        what = backfill.by_enqueue(settings, bucket.bucket_name, functions, letters.queue_url)
+        called = ["manifest", "enqueue"]
+    else:
+        what = backfill.by_prefix(settings, bucket.bucket_name, functions)
+        called = ["prefix"]
+    made = machine(stack, stage, "Backfill", what)
+    for function in called:
+        compute.aliases[function].grant_invoke(made)
+    letters.grant_send_messages(made)
+    bucket.grant_read(made, "backfill/*")
+    bucket.grant_put(made, f"{backfill.RESULTS}/*")
+    # A map's children are executions of the machine itself. A policy apart: the machine waits for its role's own, and this one for the machine.
+    executions = stack.format_arn(
+        service="states",
+        resource="execution",
+        resource_name=f"{made.state_machine_name}/*",
+        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+    )
+    policy = iam.Policy(
+        stack,
+        "BackfillMap",
+        roles=[made.role],
+        statements=[
+            iam.PolicyStatement(actions=["states:StartExecution"], resources=[made.state_machine_arn]),
+            iam.PolicyStatement(
+                actions=["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],
+                resources=[executions],
+            ),
+        ],
+    )
+    accept(policy, "AwsSolutions-IAM5", "executions of this one machine have no name before they are started")
+    return made
+
+
+def _nightly(stack: cdk.Stack, stage: Stage, network: Network, compute: Compute) -> sfn.StateMachine:
+    subnets = network.vpc.select_subnets(subnet_type=network.subnets.subnet_type).subnet_ids
+    tasks = {name: compute.tasks[name] for name in ("settle", "doctor")}
+    made = machine(
+        stack,
+        stage,
+        "Nightly",
+        nightly.definition(
+            stage.history,
+            nightly.Place(compute.cluster.cluster_arn, subnets, [network.groups["workers"].security_group_id]),
+            **{name: nightly.Task(task.family, task.default_container.container_name) for name, task in tasks.items()},
+        ),
+    )
+
+    def arn(service: str, resource: str, name: str) -> str:
+        return stack.format_arn(service=service, resource=resource, resource_name=name)
+
+    # By family, not by revision: a revision handed over between stacks could never change while this one names it.
+    families = [arn("ecs", "task-definition", f"{task.family}:*") for task in tasks.values()]
+    statements = [
+        iam.PolicyStatement(actions=["ecs:RunTask"], resources=families),
+        iam.PolicyStatement(
+            actions=["ecs:StopTask", "ecs:DescribeTasks"],
+            resources=[arn("ecs", "task", f"{compute.cluster.cluster_name}/*")],
+        ),
+        iam.PolicyStatement(
+            actions=["iam:PassRole"],
+            resources=[
+                role.role_arn for task in tasks.values() for role in (task.task_role, task.obtain_execution_role())
+            ],
+            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        ),
+        iam.PolicyStatement(  # how .sync learns that a task has ended ("IAM policies for Amazon ECS/AWS Fargate")
+            actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+            resources=[arn("events", "rule", "StepFunctionsGetEventsForECSTaskRule")],
+        ),
+    ]
+    for statement in statements:
+        made.add_to_role_policy(statement)
+    return made

@@ -1,0 +1,63 @@
+"""EMR Serverless for work over all mail: reprocessing, threads of history by `thread/batch.py`. Costs nothing while no job runs.
+
+No job is made here: the application and its role are the place for `aws emr-serverless start-job-run` (docs/aws.md).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import aws_cdk as cdk
+from aws_cdk import aws_emrserverless as emr
+from aws_cdk import aws_iam as iam
+
+from infra.nag import accept
+from infra.parts import Landing, Network, Stores
+from infra.stages import Stage
+
+GB_A_CPU = 8
+"""A worker of EMR Serverless has 2 to 8 GB a vCPU, up to 16 vCPU ("Understanding worker configurations")."""
+WRITES = "history/"
+"""Where jobs may write, in the lake."""
+
+
+class Spark(NamedTuple):
+    application: emr.CfnApplication
+    role: iam.Role  # of jobs
+
+
+def spark(stack: cdk.Stack, stage: Stage, network: Network, landing: Landing, stores: Stores) -> Spark:
+    """The application, which starts with a job and stops by itself, and what its jobs may do: read mail and the lake, write below `history/`."""
+    settings = stage.history
+    application = emr.CfnApplication(
+        stack,
+        "Spark",
+        name=stage.prefix,
+        type="SPARK",
+        release_label=settings.spark_release,
+        architecture="ARM64",
+        auto_start_configuration={"enabled": True},
+        auto_stop_configuration={"enabled": True, "idleTimeoutMinutes": settings.spark_idle_minutes},
+        maximum_capacity={
+            "cpu": f"{settings.spark_cpus} vCPU",
+            "memory": f"{settings.spark_cpus * GB_A_CPU} GB",
+            "disk": f"{settings.spark_cpus * 20} GB",
+        },
+        network_configuration={
+            "subnetIds": network.vpc.select_subnets(subnet_type=network.subnets.subnet_type).subnet_ids,
+            "securityGroupIds": [network.groups["history"].security_group_id],
+        },
+    )
+    role = iam.Role(
+        stack,
+        "SparkJobRole",
+        assumed_by=iam.ServicePrincipal(
+            "emr-serverless.amazonaws.com",
+            conditions={"ArnLike": {"aws:SourceArn": application.attr_arn}},
+        ),
+    )
+    landing.bucket.grant_read(role, "raw/*")
+    stores.lake.grant_read(role)
+    stores.lake.grant_write(role, f"{WRITES}*")
+    accept(role, "AwsSolutions-IAM5", "objects below a prefix have no name before they are there")
+    return Spark(application, role)
