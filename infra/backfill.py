@@ -19,6 +19,8 @@ NOT_ASKED = {
     "Error": "UserError",
     "Cause": 'no prefixes: start it with {"prefixes": ["raw/source=NAME/"]}, the prefixes in the bucket whose mail shall be read',
 }
+PART = 1000
+"""Mails that one call of `enqueue` gets: a minute's work for it, and few enough calls for many mails."""
 RESULTS = "backfill/results"
 """Where the Map writes what each part came to."""
 
@@ -41,7 +43,7 @@ def by_enqueue(settings: History, bucket: str, functions: Mapping[str, str], let
                 {
                     "bucket": bucket,
                     "prefix.$": "$.prefix",
-                    "batch": settings.part,
+                    "batch": PART,
                     "after.$": "$.listed.after",
                 },
                 ResultSelector={
@@ -81,7 +83,7 @@ def by_enqueue(settings: History, bucket: str, functions: Mapping[str, str], let
 
 
 def _part(function: str, letters: str) -> dict[str, Any]:
-    """One part to `enqueue`. What still fails after the retries is a letter, which an alarm tells of, and counts against `tolerated_percent`."""
+    """One part to `enqueue`. What still fails after the retries is a letter, which an alarm tells of, and counts against `history.failed_percent`."""
     return {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "Enqueue part",
@@ -156,7 +158,7 @@ def by_prefix(settings: History, bucket: str, functions: Mapping[str, str]) -> d
 def _wide(settings: History, bucket: str) -> dict[str, Any]:
     return {
         "MaxConcurrency": settings.concurrency,
-        "ToleratedFailurePercentage": settings.tolerated_percent,
+        "ToleratedFailurePercentage": settings.failed_percent,
         "ResultWriter": {
             "Resource": "arn:aws:states:::s3:putObject",
             "Parameters": {"Bucket": bucket, "Prefix": RESULTS},

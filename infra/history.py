@@ -31,7 +31,7 @@ class HistoryStack(cdk.Stack):
         stores: Stores,
         compute: Compute,
     ) -> None:
-        super().__init__(scope, name)
+        super().__init__(scope, name, env=cdk.Environment(region=stage.region))
         letters = sqs.Queue(self, "Letters", retention_period=cdk.Duration.days(14), enforce_ssl=True)
         accept(letters, "AwsSolutions-SQS3", "it is a queue for dead letters itself")
         machines = {
@@ -48,7 +48,7 @@ def _backfill(
 ) -> sfn.StateMachine:
     settings, bucket = stage.history, landing.bucket
     functions = {name: alias.function_arn for name, alias in compute.aliases.items()}
-    if settings.backfill == "enqueue":
+    if settings.way == "enqueue":
         what = backfill.by_enqueue(settings, bucket.bucket_name, functions, letters.queue_url)
         called = ["manifest", "enqueue"]
     else:
@@ -91,14 +91,13 @@ def _nightly(stack: cdk.Stack, stage: Stage, network: Network, compute: Compute)
         stage,
         "Nightly",
         nightly.definition(
-            stage.history,
             nightly.Place(compute.cluster.cluster_arn, subnets, [network.groups["workers"].security_group_id]),
             **{name: nightly.Task(task.family, task.default_container.container_name) for name, task in tasks.items()},
         ),
     )
 
     def arn(service: str, resource: str, name: str) -> str:
-        return stack.format_arn(service=service, resource=resource, resource_name=name)
+        return str(stack.format_arn(service=service, resource=resource, resource_name=name))
 
     # By family, not by revision: a revision handed over between stacks could never change while this one names it.
     families = [arn("ecs", "task-definition", f"{task.family}:*") for task in tasks.values()]

@@ -11,9 +11,9 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 
+from infra.logs import log_group
 from infra.nag import accept
 from infra.stages import Stage
 
@@ -56,14 +56,8 @@ def retry(errors: Sequence[str], *, seconds: int, attempts: int, longest: int) -
 
 def machine(stack: cdk.Stack, stage: Stage, name: str, definition: Mapping[str, Any]) -> sfn.StateMachine:
     """The machine of a definition. Its role may do nothing but tell: grants are the caller's."""
-    group = logs.LogGroup(
-        stack,
-        f"{name}Log",
-        # AWS's services may write here without a policy of each group, of which an account has ten ("Logging using CloudWatch Logs").
-        log_group_name=f"/aws/vendedlogs/states/{stage.prefix}-{name.lower()}",
-        retention=logs.RetentionDays.ONE_MONTH,
-        removal_policy=cdk.RemovalPolicy.DESTROY,
-    )
+    # The services of AWS may write to a group of such a name without a policy of each, and an account has few of those ("Logging using CloudWatch Logs").
+    group = log_group(stack, f"{name}Log", stage, f"/aws/vendedlogs/states/{stage.prefix}-{name.lower()}")
     role = iam.Role(stack, f"{name}Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
     made = sfn.StateMachine(
         stack,

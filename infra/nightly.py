@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from infra.machine import retry
-from infra.stages import History
 
+HOURS = {"settle": 4, "doctor": 12}
+"""How long each may take: a night that isn't over at noon is no night."""
 NO_PLACE = ("AmazonECS.Unknown", "ECS.AmazonECSException", "ECS.ServerException", "ECS.ThrottlingException")
 """Fargate had no room for a task, or its API no answer."""
 
@@ -29,21 +30,21 @@ class Place(NamedTuple):
     groups: list[str]
 
 
-def definition(settings: History, place: Place, settle: Task, doctor: Task) -> dict[str, Any]:
+def definition(place: Place, settle: Task, doctor: Task) -> dict[str, Any]:
     """`mailloom settle`, then `mailloom doctor`. A task that ends with another code than 0 has failed ("Run Amazon ECS or Fargate tasks with Step Functions")."""
     return {
         "Comment": "Threads in order, then the stores compared",
         "StartAt": "Settle",
         "States": {
             "Settle": _run(
-                *(place, settle, ["settle", "--json"], settings.settle_hours),
+                *(place, settle, ["settle", "--json"], HOURS["settle"]),
                 # Marks stay until they are settled: whatever ended it, it may simply go on.
                 Retry=[_no_place(), retry(["States.TaskFailed"], seconds=120, attempts=2, longest=600)],
                 Catch=[{"ErrorEquals": ["States.ALL"], "ResultPath": "$.settle", "Next": "Doctor"}],
                 Next="Doctor",
             ),
             "Doctor": _run(
-                *(place, doctor, ["doctor", "--json"], settings.doctor_hours),
+                *(place, doctor, ["doctor", "--json"], HOURS["doctor"]),
                 # It ends with 1 where it found a fault, and would find it again: only a task that had no place is tried again.
                 Retry=[_no_place()],
                 Catch=[{"ErrorEquals": ["States.ALL"], "ResultPath": "$.doctor", "Next": "All well?"}],

@@ -16,6 +16,9 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from infra.stages import Stage
 
+WINDOW = cdk.Duration.minutes(30)
+"""Starts within so long after its time: nobody waits for them, and all the world starts at the full hour."""
+
 
 def schedules(
     stack: cdk.Stack,
@@ -34,29 +37,29 @@ def schedules(
         "max_event_age": cdk.Duration.hours(2),
         "retry_attempts": 20,
     }
-    settings = stage.history
+    hour, zone = stage.history.hour, cdk.TimeZone.of(stage.history.time_zone)
 
     def at(name: str, when: str, what: scheduler.IScheduleTarget) -> scheduler.Schedule:
         return scheduler.Schedule(
             stack,
             f"{name}At",
-            schedule=scheduler.ScheduleExpression.expression(when, cdk.TimeZone.of(settings.timezone)),
+            schedule=scheduler.ScheduleExpression.expression(when, zone),
             target=what,
             schedule_group=group,
-            time_window=scheduler.TimeWindow.flexible(cdk.Duration.minutes(settings.window_minutes)),
+            time_window=scheduler.TimeWindow.flexible(WINDOW),
         )
 
     return {
         "nightly": at(
             "Nightly",
-            settings.nightly,
+            f"cron(0 {hour} * * ? *)",
             targets.StepFunctionsStartExecution(
                 machines["nightly"], input=scheduler.ScheduleTargetInput.from_object({}), **again
             ),
         ),
         "migrate": at(
             "Migrate",
-            settings.migrate,
+            f"cron(30 {hour} 15 * ? *)",  # two weeks before the month that it is for
             targets.LambdaInvoke(
                 aliases["migrate"], input=scheduler.ScheduleTargetInput.from_object({"phase": "before"}), **again
             ),

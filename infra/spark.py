@@ -15,8 +15,11 @@ from infra.nag import accept
 from infra.parts import Landing, Network, Stores
 from infra.stages import Stage
 
-GB_A_CPU = 8
-"""A worker of EMR Serverless has 2 to 8 GB a vCPU, up to 16 vCPU ("Understanding worker configurations")."""
+RELEASE = "emr-7.12.0"
+"""The newest that EMR Serverless lists, with Spark 3.5 ("Amazon EMR Serverless release versions")."""
+IDLE_MINUTES = 15
+DISK_GB = 20
+"""A core: what a worker has if nobody asks for more ("Understanding worker configurations")."""
 WRITES = "history/"
 """Where jobs may write, in the lake."""
 
@@ -34,14 +37,14 @@ def spark(stack: cdk.Stack, stage: Stage, network: Network, landing: Landing, st
         "Spark",
         name=stage.prefix,
         type="SPARK",
-        release_label=settings.spark_release,
+        release_label=RELEASE,
         architecture="ARM64",
         auto_start_configuration={"enabled": True},
-        auto_stop_configuration={"enabled": True, "idleTimeoutMinutes": settings.spark_idle_minutes},
+        auto_stop_configuration={"enabled": True, "idleTimeoutMinutes": IDLE_MINUTES},
         maximum_capacity={
-            "cpu": f"{settings.spark_cpus} vCPU",
-            "memory": f"{settings.spark_cpus * GB_A_CPU} GB",
-            "disk": f"{settings.spark_cpus * 20} GB",
+            "cpu": f"{settings.spark_cores} vCPU",
+            "memory": f"{settings.spark_gb} GB",
+            "disk": f"{settings.spark_cores * DISK_GB} GB",
         },
         network_configuration={
             "subnetIds": network.vpc.select_subnets(subnet_type=network.subnets.subnet_type).subnet_ids,

@@ -24,7 +24,6 @@ WAYS = {
     "prefix": backfill.by_prefix(History(), "bucket", ARNS),
 }
 NIGHTLY = nightly.definition(
-    History(),
     nightly.Place("arn:aws:ecs:us-east-1:123456789012:cluster/c", ["subnet-1"], ["sg-1"]),
     nightly.Task("settle", "mailloom"),
     nightly.Task("doctor", "mailloom"),
@@ -146,7 +145,7 @@ def test_what_lambda_and_our_handlers_say_of_passing_trouble_is_tried_again():
 
 
 def test_a_map_is_as_wide_as_the_settings_say_and_writes_what_parts_came_to():
-    settings = dataclasses.replace(History(), concurrency=7, tolerated_percent=3, part=250)
+    settings = dataclasses.replace(History(), concurrency=7, failed_percent=3)
     for name, made in {
         "Enqueue": backfill.by_enqueue(settings, "bucket", ARNS, LETTERS),
         "Each prefix": backfill.by_prefix(settings, "bucket", ARNS),
@@ -156,7 +155,7 @@ def test_a_map_is_as_wide_as_the_settings_say_and_writes_what_parts_came_to():
         assert state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
         assert state["ResultWriter"]["Parameters"] == {"Bucket": "bucket", "Prefix": "backfill/results"}
     listing = backfill.by_enqueue(settings, "bucket", ARNS, LETTERS)["States"]["List"]
-    assert listing["Parameters"]["Payload"]["batch"] == 250
+    assert listing["Parameters"]["Payload"]["batch"] == backfill.PART
 
 
 def test_a_night_tells_of_either_failing_and_runs_both():
@@ -210,7 +209,7 @@ def test_machines_have_a_role_each_logs_without_data_and_traces(made, stage):
     groups = [group for group in made.all(stage, "AWS::Logs::LogGroup") if group.stack == "history"]
     assert len(groups) >= 2
     for group in groups:
-        assert group.properties["RetentionInDays"] == 30
+        assert group.properties["RetentionInDays"] > 0
         assert group.properties["LogGroupName"].startswith("/aws/vendedlogs/")
 
 
@@ -360,7 +359,9 @@ def test_spark_stops_by_itself_has_an_end_and_lies_in_the_network(made, stage):
     assert 1 <= what["AutoStopConfiguration"]["IdleTimeoutMinutes"] <= 60
     assert "InitialCapacity" not in what  # what is kept warm is paid for
     cpus, memory = (int(what["MaximumCapacity"][key].split()[0]) for key in ("Cpu", "Memory"))
-    assert memory <= cpus * 8
+    assert (
+        2 * cpus <= memory <= 8 * cpus
+    )  # as a worker may have ("Understanding worker configurations", EMR Serverless)
     assert len(what["NetworkConfiguration"]["SubnetIds"]) >= 2
     assert len(what["NetworkConfiguration"]["SecurityGroupIds"]) == 1
     assert re.fullmatch(r"emr-7\.\d+\.\d+", what["ReleaseLabel"])
