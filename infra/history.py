@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
@@ -15,6 +17,10 @@ from infra.parts import Compute, History, Landing, Network, State, Stores
 from infra.schedules import schedules
 from infra.spark import spark
 from infra.stages import Stage
+
+RESULTS = ("GetObject", "PutObject", "ListMultipartUploadParts", "AbortMultipartUpload")
+"""What a Map's ResultWriter needs ("IAM policies for using Distributed Map states", Step Functions developer guide)."""
+SYNC_RULE = "StepFunctionsGetEventsForECSTaskRule"
 
 
 class HistoryStack(cdk.Stack):
@@ -55,11 +61,14 @@ def _backfill(
         what = backfill.by_prefix(settings, bucket.bucket_name, functions)
         called = ["prefix"]
     made = machine(stack, stage, "Backfill", what)
-    for function in called:
-        compute.aliases[function].grant_invoke(made)
-    letters.grant_send_messages(made)
-    bucket.grant_read(made, "backfill/*")
-    bucket.grant_put(made, f"{backfill.RESULTS}/*")
+    for statement in (
+        _allow("lambda", ["InvokeFunction"], *(functions[name] for name in called)),
+        _allow("sqs", ["SendMessage"], letters.queue_arn),
+        _allow("s3", ["ListBucket"], bucket.bucket_arn, when={"StringLike": {"s3:prefix": "backfill/*"}}),
+        _allow("s3", RESULTS, bucket.arn_for_objects(f"{backfill.RESULTS}/*")),
+        _allow("kms", ["Decrypt", "GenerateDataKey"], landing.key.key_arn),
+    ):
+        made.add_to_role_policy(statement)
     # A map's children are executions of the machine itself. A policy apart: the machine waits for its role's own, and this one for the machine.
     executions = stack.format_arn(
         service="states",
@@ -72,11 +81,8 @@ def _backfill(
         "BackfillMap",
         roles=[made.role],
         statements=[
-            iam.PolicyStatement(actions=["states:StartExecution"], resources=[made.state_machine_arn]),
-            iam.PolicyStatement(
-                actions=["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],
-                resources=[executions],
-            ),
+            _allow("states", ["StartExecution"], made.state_machine_arn),
+            _allow("states", ["DescribeExecution", "StopExecution", "RedriveExecution"], executions),
         ],
     )
     accept(policy, "AwsSolutions-IAM5", "executions of this one machine have no name before they are started")
@@ -101,24 +107,22 @@ def _nightly(stack: cdk.Stack, stage: Stage, network: Network, compute: Compute)
 
     # By family, not by revision: a revision handed over between stacks could never change while this one names it.
     families = [arn("ecs", "task-definition", f"{task.family}:*") for task in tasks.values()]
+    roles = [role.role_arn for task in tasks.values() for role in (task.task_role, task.obtain_execution_role())]
     statements = [
-        iam.PolicyStatement(actions=["ecs:RunTask"], resources=families),
-        iam.PolicyStatement(
-            actions=["ecs:StopTask", "ecs:DescribeTasks"],
-            resources=[arn("ecs", "task", f"{compute.cluster.cluster_name}/*")],
-        ),
-        iam.PolicyStatement(
-            actions=["iam:PassRole"],
-            resources=[
-                role.role_arn for task in tasks.values() for role in (task.task_role, task.obtain_execution_role())
-            ],
-            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-        ),
-        iam.PolicyStatement(  # how .sync learns that a task has ended ("IAM policies for Amazon ECS/AWS Fargate")
-            actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"],
-            resources=[arn("events", "rule", "StepFunctionsGetEventsForECSTaskRule")],
-        ),
+        _allow("ecs", ["RunTask"], *families),
+        _allow("ecs", ["StopTask", "DescribeTasks"], arn("ecs", "task", f"{compute.cluster.cluster_name}/*")),
+        _allow("iam", ["PassRole"], *roles, when={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}),
+        # How .sync learns that a task has ended ("IAM policies for Amazon ECS/AWS Fargate", Step Functions developer guide).
+        _allow("events", ["PutTargets", "PutRule", "DescribeRule"], arn("events", "rule", SYNC_RULE)),
     ]
     for statement in statements:
         made.add_to_role_policy(statement)
     return made
+
+
+def _allow(
+    service: str, actions: Sequence[str], *resources: str, when: Mapping[str, Mapping[str, str]] | None = None
+) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        actions=[f"{service}:{action}" for action in actions], resources=list(resources), conditions=when
+    )

@@ -59,8 +59,13 @@ def spark(stack: cdk.Stack, stage: Stage, network: Network, landing: Landing, st
             conditions={"ArnLike": {"aws:SourceArn": application.attr_arn}},
         ),
     )
-    landing.bucket.grant_read(role, "raw/*")
-    stores.lake.grant_read(role)
-    stores.lake.grant_write(role, f"{WRITES}*")
+    mail, lake = landing.bucket, stores.lake
+    for actions, resources in {
+        ("s3:ListBucket",): [mail.bucket_arn, lake.bucket_arn],
+        ("s3:GetObject",): [mail.arn_for_objects("raw/*"), lake.arn_for_objects("*")],
+        ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"): [lake.arn_for_objects(f"{WRITES}*")],
+        ("kms:Decrypt", "kms:GenerateDataKey"): [landing.key.key_arn, stores.key.key_arn],
+    }.items():
+        role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=resources))
     accept(role, "AwsSolutions-IAM5", "objects below a prefix have no name before they are there")
     return Spark(application, role)
