@@ -34,6 +34,7 @@ def lay(app: cdk.App, stage: Stage, code: Path) -> Whole:
     watch = WatchStack(app, name("Watch"), stage, whole)
     stacks = (network, landing, state, stores, compute, history, watch)
     for stack in stacks:
+        stack.termination_protection = stage.protect
         cdk.Tags.of(stack).add("mailloom:stage", stage.name, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"])
     return Whole(
         *(network.out, landing.out, state.out, stores.out, compute.out, history.out),

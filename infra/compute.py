@@ -27,7 +27,7 @@ class ComputeStack(cdk.Stack):
         state: State,
         stores: Stores,
     ) -> None:
-        super().__init__(scope, name)
+        super().__init__(scope, name, env=cdk.Environment(region=stage.region))
         functions, aliases = {}, {}
         for handler in ("validate", "prefix", "migrate", "manifest", "enqueue"):
             functions[handler] = lambda_.Function(

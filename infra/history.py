@@ -24,7 +24,7 @@ class HistoryStack(cdk.Stack):
         stores: Stores,
         compute: Compute,
     ) -> None:
-        super().__init__(scope, name)
+        super().__init__(scope, name, env=cdk.Environment(region=stage.region))
         machines = {
             machine: sfn.StateMachine(
                 self,

@@ -18,7 +18,7 @@ class LandingStack(cdk.Stack):
     out: Landing
 
     def __init__(self, scope: Construct, name: str, stage: Stage) -> None:
-        super().__init__(scope, name)
+        super().__init__(scope, name, env=cdk.Environment(region=stage.region))
         key = kms.Key(self, "Key", enable_key_rotation=True)
         dead = sqs.Queue(self, "Dead", retention_period=cdk.Duration.days(14), enforce_ssl=True)
         queues = {"dead": dead}

@@ -14,7 +14,7 @@ class NetworkStack(cdk.Stack):
     out: Network
 
     def __init__(self, scope: Construct, name: str, stage: Stage) -> None:
-        super().__init__(scope, name)
+        super().__init__(scope, name, env=cdk.Environment(region=stage.region))
         vpc = ec2.Vpc(
             self,
             "Vpc",

@@ -18,7 +18,7 @@ class StateStack(cdk.Stack):
     out: State
 
     def __init__(self, scope: Construct, name: str, stage: Stage, network: Network) -> None:
-        super().__init__(scope, name)
+        super().__init__(scope, name, env=cdk.Environment(region=stage.region))
         key = kms.Key(self, "Key", enable_key_rotation=True)
         prefix = f"{stage.prefix}-"
         tables = {}

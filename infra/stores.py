@@ -19,7 +19,7 @@ class StoresStack(cdk.Stack):
     out: Stores
 
     def __init__(self, scope: Construct, name: str, stage: Stage, network: Network) -> None:
-        super().__init__(scope, name)
+        super().__init__(scope, name, env=cdk.Environment(region=stage.region))
         key = kms.Key(self, "Key", enable_key_rotation=True)
         cluster = rds.DatabaseCluster(
             self,

@@ -12,5 +12,5 @@ from infra.stages import Stage
 
 class WatchStack(cdk.Stack):
     def __init__(self, scope: Construct, name: str, stage: Stage, whole: Whole) -> None:
-        super().__init__(scope, name)
+        super().__init__(scope, name, env=cdk.Environment(region=stage.region))
         self.topic = sns.Topic(self, "Alarms", enforce_ssl=True)
