@@ -38,4 +38,5 @@ class LandingStack(cdk.Stack):
             s3.NotificationKeyFilter(prefix="raw/"),
         )
         images = ecr.Repository(self, "Images", image_scan_on_push=True)
-        self.out = Landing(key, bucket, queues, images)
+        collector = ecr.Repository(self, "Collector", image_scan_on_push=True)
+        self.out = Landing(key, bucket, queues, images, collector)

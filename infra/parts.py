@@ -43,6 +43,7 @@ class Landing:
     bucket: s3.Bucket
     queues: Mapping[str, sqs.Queue]  # by QUEUES
     images: ecr.Repository
+    collector: ecr.Repository  # a copy of the ADOT collector's image: there is no way to a public registry
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Stores:
     stream: firehose.CfnDeliveryStream
     glue_database: str
     workgroup: str
+    user: str = "mailloom"  # whose password the secret has
 
 
 @dataclass(frozen=True)

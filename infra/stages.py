@@ -206,6 +206,11 @@ class Stage:
         """What every name of it begins with."""
         return f"mailloom-{self.name}"
 
+    @property
+    def namespace(self) -> str:
+        """Of its metrics in CloudWatch: stages may share an account."""
+        return f"Mailloom/{self.name}"
+
 
 def load(path: Path = FILE) -> Mapping[str, Stage]:
     """Name -> stage. Raises UserError: one sentence with the stage, the key, what stands there, and what to change."""
