@@ -78,7 +78,7 @@ def from_settings(environ: Mapping[str, str]) -> Parts:
 
     work, large, dead = found.queue("work"), found.queue_if_set("large"), found.queue_if_set("dead")
     return Parts(
-        *(stores, found.buckets, found.receipts, found.ledger, found.places, work, large, dead),
+        *(stores, found.buckets, found.receipts, found.objects, found.places, work, large, dead),
         quarantine=settings.aws.quarantine,
         bucket=settings.aws.bucket,
     )
