@@ -136,6 +136,9 @@ class Valkey:
     """The cache of threads' roots."""
 
     url: Annotated[Secret, Says("redis://host:6379/0, or rediss:// for TLS; empty: no cache")] = NO_SECRET
+    cluster: Annotated[
+        bool, Says("url is of a cluster, as ElastiCache Serverless is: keys are spread over its slots")
+    ] = False
     seconds: Annotated[int, Says("how long an entry is kept", least=1)] = 3600
 
 
