@@ -243,8 +243,12 @@ class Servers:
                     absent.append(name)
         return absent
 
-    def migrate(self) -> Iterator[str]:
-        """Bring tables, partitions and templates up to this version; what was done, in words."""
+    def migrate(self, *, after: bool = False) -> Iterator[str]:
+        """Bring tables, partitions and templates up to this version, before it runs; what was done, in words. `after` it runs everywhere there
+        is nothing to take away yet.
+        """
+        if after:
+            return
         for name in migrate_tables(self.writer):
             yield f"PostgreSQL: {name}"
         postgres = self.settings.postgres
