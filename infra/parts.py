@@ -54,6 +54,7 @@ class State:
     tables: Mapping[str, dynamodb.Table]
     prefix: str
     cache_url: str  # rediss://...
+    exports_dead: sqs.Queue | None  # exports that couldn't be started; none where nothing is exported
 
 
 @dataclass(frozen=True)
