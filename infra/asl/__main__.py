@@ -1,0 +1,5 @@
+"""Install what checks definitions."""
+
+from infra.asl import install
+
+install()
