@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -23,7 +22,7 @@ class Shape(NamedTuple):
 
     megabytes: int
     seconds: int
-    statements: Sequence[iam.PolicyStatement]
+    statements: Sequence[roles.Right]
     settings: Mapping[str, str] = {}
 
 
@@ -86,8 +85,10 @@ def functions(
             # The product's own lines are JSON with a level of their own; Lambda's are of no use below this.
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
         )
+        accept(
+            made[handler], "AwsSolutions-L1", "The zip has wheels for this version of Python (packaging/lambda_zip.py)"
+        )
         aliases[handler] = lambda_.Alias(scope, f"{name}Live", alias_name="live", version=made[handler].current_version)
-        accept_role(role)
     return made, aliases
 
 
@@ -107,14 +108,4 @@ def fed_by(
         max_batching_window=cdk.Duration.seconds(max(window, 1 if batch > 10 else 0)),
         max_concurrency=concurrency,
         report_batch_item_failures=True,
-    )
-
-
-def accept_role(role: iam.Role) -> None:
-    """What each role has with a star in it, and why."""
-    accept(
-        role,
-        "AwsSolutions-IAM5",
-        "Stars stand for keys under one prefix of one bucket, for paths of one domain, for streams of one log group, for tasks of one cluster, and for"
-        " X-Ray and network interfaces, whose actions know no resource",
     )

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from infra import environment, roles
 from infra.log_groups import log_group
-from infra.nag import accept
+from infra.nag import accept, accept_star
 from infra.parts import Landing
 from infra.release import Rollout
 from infra.stages import Stage
@@ -51,7 +51,7 @@ class Job(NamedTuple):
     cpu: int
     megabytes: int
     serves: bool
-    statements: Sequence[iam.PolicyStatement]
+    statements: Sequence[roles.Right]
 
 
 def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Job]:
@@ -59,7 +59,7 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
     mine = stage.workers
     protects = roles.protects(cluster_tasks)
 
-    def worker(queue: str) -> list[iam.PolicyStatement]:
+    def worker(queue: str) -> list[roles.Right]:
         return [rights.consume(queue), rights.send("dead"), protects, *rights.commits()]
 
     reads = [*rights.database(), *rights.threads(), *rights.ledger("Scan")]
@@ -106,7 +106,6 @@ def tasks(
             "ecs-tasks.amazonaws.com",
             [*job.statements, *([roles.traced()] if traced else [])],
         )
-        accept_role(role)
         task = ecs.FargateTaskDefinition(
             scope,
             f"{kind}Task",
@@ -135,6 +134,11 @@ def tasks(
             health_check=_health() if job.serves else None,
             logging=_lines(scope, kind, stage, name),
         )
+        accept(
+            task,
+            "AwsSolutions-ECS2",
+            "Variables name where things are; the one secret is named by its ARN, and read by the task",
+        )
         if traced:
             _collector(task, stage, landing)
         made[name] = task
@@ -144,11 +148,7 @@ def tasks(
 def _starts(scope: Construct) -> iam.Role:
     """What ECS does in our name to start a task: take its image, make its log. The same for all; what a task may do itself is a role of its own."""
     role = roles.role(scope, "StartRole", "ecs-tasks.amazonaws.com", ())
-    accept(
-        role,
-        "AwsSolutions-IAM5",
-        "ecr:GetAuthorizationToken knows no resource; all else names its repository or log group",
-    )
+    accept_star(role, "*", "Only ecr:GetAuthorizationToken, which knows no resource")
     return role
 
 
@@ -191,14 +191,4 @@ def _collector(task: ecs.FargateTaskDefinition, stage: Stage, landing: Landing) 
             log_group=log_group(task, "CollectorLog", stage),
             mode=ecs.AwsLogDriverMode.NON_BLOCKING,
         ),
-    )
-
-
-def accept_role(role: iam.Role) -> None:
-    """What a role has with a star in it, and why."""
-    accept(
-        role,
-        "AwsSolutions-IAM5",
-        "Stars stand for keys under one prefix of one bucket, for paths of one domain, for tasks of one cluster, and for X-Ray, whose actions know no"
-        " resource",
     )
