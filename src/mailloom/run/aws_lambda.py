@@ -290,8 +290,14 @@ def settle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:  # noq
 
 
 def migrate(event: Mapping[str, Any] | None, context: Context | None = None) -> dict[str, Any]:  # noqa: ARG001  as Lambda calls it
-    """{"phase": "before"} (or nothing) a deployment, "after" it -> {"done": what was done, in words}. Raises, so that the deployment fails."""
-    phase = (event or {}).get("phase", "before")
+    """{"phase": "before"} (or nothing) a deployment, "after" it -> {"done": what was done, in words}. Raises, so that the deployment fails.
+
+    As a custom resource of CloudFormation it is asked by `ResourceProperties`; that a resource is taken out of a template undoes nothing.
+    """
+    asked = event or {}
+    if asked.get("RequestType") == "Delete":
+        return {"done": []}
+    phase = asked.get("ResourceProperties", asked).get("phase", "before")
     if phase not in {"before", "after"}:
         raise UserError(f"there is no phase {phase!r} of a migration: before, after")
     try:
