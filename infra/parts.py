@@ -72,6 +72,7 @@ class Stores:
     stream: firehose.CfnDeliveryStream
     glue_database: str
     workgroup: str
+    user: str = "mailloom"  # whose password the secret has
 
 
 @dataclass(frozen=True)
