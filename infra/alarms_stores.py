@@ -157,11 +157,17 @@ def history(f: Figures) -> Iterator[Alarm]:
         "A day and two hours. Silence is the fault, so it stands from a first deployment until the first night.",
         *("ticket", ""),
     )
+    letters = {"history": f.whole.history.letters, "exports": f.whole.state.exports_dead}
+    waiting = {
+        name: f.queue(queue, "ApproximateNumberOfMessagesVisible")
+        for name, queue in letters.items()
+        if queue is not None
+    }
     yield Alarm(
         "schedule-lost",
-        "EventBridge Scheduler gave up starting something.",
-        f.aws(*("AWS/Scheduler", "InvocationsSentToDeadLetterCount", "Sum"), {"ScheduleGroup": f.stage.prefix}),
-        *(">=", 1, 1, QUIET),
-        "It tried for hours. Told only when it happens.",
+        "A schedule could not start what it should, or a part of a backfill could not be put on the queue.",
+        math(" + ".join(f"FILL({name}, 0)" for name in waiting), **waiting),
+        *(">", 0, 1, QUIET),
+        "It was tried for hours before it became a letter in a queue of its own. SQS tells nothing of a queue that is not used.",
         *("ticket", ""),
     )
