@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 ZONES = {"us-west-1": 2}
 """Regions in which an account has fewer than three zones ("AWS Regions and Availability Zones")."""
+PREFIX_LISTS = {
+    "us-east-1": {"s3": "pl-63a5400a", "dynamodb": "pl-02cd2c6b"},
+    "us-east-2": {"s3": "pl-7ba54012", "dynamodb": "pl-4ca54025"},
+}
+"""Addresses of services with a gateway endpoint, as `aws ec2 describe-managed-prefix-lists` names them; the same in every account. A wrong one stops the
+deployment of the network at once.
+"""
 FARGATE = {
     256: (512, 1024, 2048),
     512: tuple(range(1024, 4097, 1024)),
@@ -55,6 +62,18 @@ def network(stage: Stage) -> Iterator[Fault]:
         yield Fault("network.zones", f"is more than {region} has: write {most}")
     if mine.endpoint_zones > mine.zones:
         yield Fault("network.endpoint_zones", f"is more than network.zones: write {mine.zones} or less")
+    if mine.zone_names and len(set(mine.zone_names)) != mine.zones:
+        yield Fault("network.zone_names", f"doesn't name {mine.zones} zones, as network.zones says: write both alike")
+    for name in mine.zone_names:
+        if not name.startswith(region):
+            yield Fault("network.zone_names", f"has {name!r}, which is not in {region}: name that region's zones")
+    for service, key in (("s3", "s3_list"), ("dynamodb", "dynamodb_list")):
+        if not getattr(mine, key) and region not in PREFIX_LISTS:
+            yield Fault(
+                f"network.{key}",
+                f"isn't known for {region}: write the id that `aws ec2 describe-managed-prefix-lists --region {region}` has"
+                f" for com.amazonaws.{region}.{service}",
+            )
     vpc = addresses.network(mine.cidr)
     if vpc is None:
         yield Fault("network.cidr", "is no IPv4 network: write its first address and its length, as 10.64.0.0/16")

@@ -24,6 +24,7 @@ EMAIL = (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "one address, as alarms@exampl
 TAG = (re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a tag of an image")
 NODE = (re.compile(r"[a-z0-9]+\.[a-z0-9]+\.search"), "a node of OpenSearch, as r7g.large.search")
 SECRET = (re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+"), "the ARN of a secret")
+LIST = (re.compile(r"pl-[0-9a-f]{8,17}"), "a prefix list, as pl-63a5400a")
 ZONE = (re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)*"), "a time zone, as Europe/Berlin")
 
 
@@ -33,11 +34,16 @@ class Network:
 
     cidr: Annotated[str, Says("addresses of the VPC; a quarter of them for each zone")] = "10.64.0.0/16"
     zones: Annotated[int, Says("availability zones", least=2, most=3)] = 2
+    zone_names: Annotated[
+        tuple[str, ...], Says("which ones; none: the region's first. Not every zone has every service (docs/aws.md)")
+    ] = ()
     peers: Annotated[tuple[str, ...], Says("networks that it will be joined with, so must not overlap")] = ()
     endpoint_zones: Annotated[
         int, Says("zones in which interface endpoints are; each is paid by the hour", least=1)
     ] = 1
     flow_logs: Annotated[str, Says("which traffic is logged", choices=("none", "reject", "all"))] = "reject"
+    s3_list: Annotated[str, Says("S3's addresses in the region; empty: as rules.py knows it", like=LIST)] = ""
+    dynamodb_list: Annotated[str, Says("DynamoDB's; empty: as rules.py knows it", like=LIST)] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Made(NamedTuple):
 
     folder: Path
     templates: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    findings: Mapping[str, Any] = {}  # cdk-nag's part of validation-report.json
 
     def all(self, stage: str, kind: str = "") -> list[Resource]:
         """The resources of a stage, of a type of CloudFormation or of all."""
@@ -60,6 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     use_node()
     import json
 
+    from infra import nag
     from infra.app import build
     from infra.stages import load
 
@@ -68,7 +70,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     with zipfile.ZipFile(code, "w") as file:  # the real one is 47 MB, and tests/e2e/test_packaging.py has it
         file.writestr("mailloom/run/aws_lambda.py", "")
     app, wholes = build(load().values(), code, folder / "out")
-    app.synth()
+    nag.check(app)
+    failed = None
+    try:
+        app.synth()
+    except RuntimeError as error:  # of the checks: the templates are there all the same
+        failed = error
+    report = folder / "out" / "validation-report.json"
+    if not report.exists():
+        raise failed or RuntimeError("the synth made no validation-report.json")
+    reports = {one["pluginName"]: one for one in json.loads(report.read_text())["pluginReports"]}
+    findings = reports.pop(nag.PACK)  # they have a test of their own; all else stops here
+    if failed is not None and (not findings["violations"] or any(one["violations"] for one in reports.values())):
+        raise failed
     templates = {
         stage: {
             part: json.loads((folder / "out" / f"{stack.artifact_id}.template.json").read_text())
@@ -76,4 +90,4 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         }
         for stage, whole in wholes.items()
     }
-    return Made(folder / "out", templates)
+    return Made(folder / "out", templates, findings)

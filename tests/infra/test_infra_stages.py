@@ -46,7 +46,13 @@ BAD = [
     ("[dev]\nregion = 'us-west-1'\nnetwork.zones = 3", "network.zones = 3 is more than us-west-1 has: write 2"),
     ("[dev.network]\nendpoint_zones = 3", "network.endpoint_zones = 3 is more than network.zones: write 2 or less"),
     ("[dev.network]\nzones = 3\n[dev.index]\nnodes = 4", "index.nodes = 4 can't be spread evenly over 3 zones"),
+    ("[dev.network]\nzone_names = ['us-east-1a']", "network.zone_names = ('us-east-1a',) doesn't name 2 zones, as"),
+    ("[dev.network]\nzone_names = ['us-east-1a', 'us-east-1a']", "doesn't name 2 zones, as network.zones says"),
+    ("[dev.network]\nzone_names = ['us-east-1a', 'us-west-2a']", "has 'us-west-2a', which is not in us-east-1"),
     # addresses
+    ("[dev]\nregion = 'eu-north-1'", "network.s3_list = '' isn't known for eu-north-1: write the id that `aws ec2"),
+    ("[dev]\nregion = 'eu-north-1'\nnetwork.s3_list = 'pl-0123abcd'", "network.dynamodb_list = '' isn't known for eu"),
+    ("[dev.network]\ns3_list = '52.0.0.0/8'", "network.s3_list = '52.0.0.0/8' must be a prefix list, as pl-63a5400a"),
     ("[dev.network]\ncidr = '10.64.0.1/16'", "network.cidr = '10.64.0.1/16' is no IPv4 network: write its first"),
     ("[dev.network]\ncidr = 'fd00::/48'", "network.cidr = 'fd00::/48' is no IPv4 network"),
     ("[dev.network]\ncidr = '11.0.0.0/16'", "network.cidr = '11.0.0.0/16' is not private: take one inside"),
@@ -200,7 +206,7 @@ def test_a_network_is_taken_where_it_has_room_and_overlaps_with_none(vpc, peer, 
         "workers": {"max_tasks": tasks},
         "index": {"nodes": zones},
     }
-    stage = replace(Stage("dev"), network=Network(str(vpc), zones, (str(peer),)))
+    stage = replace(Stage("dev"), network=Network(str(vpc), zones, peers=(str(peer),)))
     stage = replace(stage, workers=replace(stage.workers, max_tasks=tasks), index=replace(stage.index, nodes=zones))
     room = 2 ** (32 - vpc.prefixlen - 2) - 5
     fits = room >= addresses.wanted(stage) and not vpc.overlaps(peer)
