@@ -43,6 +43,7 @@ class Landing:
     bucket: s3.Bucket
     queues: Mapping[str, sqs.Queue]  # by QUEUES
     images: ecr.Repository
+    collector: ecr.Repository  # a copy of the ADOT collector's image: there is no way to a public registry
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class State:
     tables: Mapping[str, dynamodb.Table]
     prefix: str
     cache_url: str  # rediss://...
+    exports_dead: sqs.Queue | None  # exports that couldn't be started; none where nothing is exported
 
 
 @dataclass(frozen=True)
