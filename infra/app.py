@@ -47,6 +47,9 @@ def build(stages: Iterable[Stage], code: Path, out: Path | None = None) -> tuple
     app = cdk.App(
         outdir=None if out is None else str(out),
         analytics_reporting=False,
-        post_cli_context={"@aws-cdk/core:validateAgainstDefaultRules": True},
+        post_cli_context={
+            "@aws-cdk/core:validateAgainstDefaultRules": True,
+            "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,  # buckets that take no access lists
+        },
     )
     return app, {stage.name: lay(app, stage, code) for stage in stages}

@@ -155,6 +155,10 @@ def database(stage: Stage) -> Iterator[Fault]:
         yield Fault(
             "database.min_readers", f"is more than database.max_readers = {mine.max_readers}: write that or less"
         )
+    if mine.max_readers and not mine.min_readers:
+        yield Fault(
+            "database.min_readers", "is too few: Aurora adds readers only beside one; write 1, or max_readers = 0"
+        )
 
 
 def index(stage: Stage) -> Iterator[Fault]:

@@ -24,6 +24,7 @@ EMAIL = (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "one address, as alarms@exampl
 TAG = (re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a tag of an image")
 NODE = (re.compile(r"[a-z0-9]+\.[a-z0-9]+\.search"), "a node of OpenSearch, as r7g.large.search")
 LIST = (re.compile(r"pl-[0-9a-f]{8,17}"), "a prefix list, as pl-63a5400a")
+SECRET = (re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+"), "the ARN of a secret")
 ZONE = (re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)*"), "a time zone, as Europe/Berlin")
 
 
@@ -53,7 +54,10 @@ class Landing:
     instant_days: Annotated[int, Says("to Glacier Instant Retrieval; 0: never", least=0)] = 0
     archive_days: Annotated[int, Says("to Deep Archive, from where no command reads; 0: never", least=0)] = 0
     expire_days: Annotated[int, Says("deleted; 0: never", least=0)] = 0
-    noncurrent_days: Annotated[int, Says("what was overwritten or deleted is kept", least=1)] = 30
+    noncurrent_days: Annotated[
+        int,
+        Says("what was overwritten or deleted is kept; 0: for ever, as stored mail is read by its version", least=0),
+    ] = 0
     quarantine_days: Annotated[int, Says("what was refused is kept", least=1)] = 90
     shadow_days: Annotated[int, Says("reports of the shadow are kept", least=1)] = 30
     lock: Annotated[str, Says("object lock of raw mail", choices=("none", "governance", "compliance"))] = "none"
@@ -69,6 +73,9 @@ class State:
 
     max_write_units: Annotated[int, Says("a second, a table: a guard of costs; 0: none", least=0)] = 0
     max_read_units: Annotated[int, Says("a second, a table: a guard of costs; 0: none", least=0)] = 0
+    warm_write_units: Annotated[
+        int, Says("a second, that a table takes from the start; it grows by itself; 0: 4,000 of AWS", least=0)
+    ] = 0
     recovery_days: Annotated[int, Says("point in time recovery reaches back", least=1, most=35)] = 35
     export_days: Annotated[int, Says("all tables are exported every so many days; 0: never", least=0)] = 0
     export_keep_days: Annotated[int, Says("an export is kept", least=1)] = 35
@@ -90,6 +97,9 @@ class Database:
     reader_cpu_percent: Annotated[int, Says("readers are added above", least=10, most=90)] = 60
     backup_days: Annotated[int, Says("point in time recovery reaches back", least=1, most=35)] = 14
     io_optimized: Annotated[bool, Says("storage at a higher price, without a price a request")] = False
+    secret: Annotated[
+        str, Says("ARN of the password, where a restored cluster took the place; empty: the cluster's own", like=SECRET)
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,8 @@ class Watch:
     log_days: Annotated[int, Says("logs are kept")] = 30
     queue_minutes: Annotated[int, Says("the oldest message may wait", least=1, most=20_160)] = 15
     latency_seconds: Annotated[int, Says("from arrival to stored, the slowest of 100 mails", least=1)] = 300
+    least_mails: Annotated[int, Says("an hour with fewer is compared with no other week", least=1)] = 1_000
+    concurrency: Annotated[int, Says("Lambda functions of the account that may run at once", least=10)] = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +223,11 @@ class Stage:
     def prefix(self) -> str:
         """What every name of it begins with."""
         return f"mailloom-{self.name}"
+
+    @property
+    def namespace(self) -> str:
+        """Of its metrics in CloudWatch: stages may share an account."""
+        return f"Mailloom/{self.name}"
 
 
 def load(path: Path = FILE) -> Mapping[str, Stage]:
