@@ -45,6 +45,8 @@ def database(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> 
     """
     cluster = _cluster(scope, stage, network, key)
     secret = _secret(scope, stage, cluster, key)
+    # Else the proxy makes it, and keeps its lines for ever.
+    log = keep.log_group(scope, "ProxyLog", stage, key, f"/aws/rds/proxy/{stage.prefix}")
     proxy = cluster.add_proxy(
         "Proxy",
         db_proxy_name=stage.prefix,
@@ -55,6 +57,7 @@ def database(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> 
         vpc_subnets=network.subnets,
         security_groups=[network.groups["proxy"]],
     )
+    proxy.node.default_child.node.add_dependency(log)
     if stage.database.max_readers > stage.database.min_readers:
         _scale(scope, stage, cluster)
     # A proxy's endpoint for readers has nobody behind it where there is no reader, and lets everybody wait.

@@ -27,8 +27,8 @@ def removal(stage: Stage) -> cdk.RemovalPolicy:
 
 
 def key(scope: Construct, stage: Stage, name: str) -> kms.Key:
-    """A stack's key, changed each year. CloudWatch Logs may use it for this account's groups: slow queries and statements tell of mail."""
-    made = kms.Key(
+    """A stack's key, changed each year."""
+    return kms.Key(
         scope,
         "Key",
         alias=f"{stage.prefix}-{name}",
@@ -36,11 +36,15 @@ def key(scope: Construct, stage: Stage, name: str) -> kms.Key:
         removal_policy=removal(stage),
         pending_window=cdk.Duration.days(30 if stage.protect else 7),
     )
-    stack = cdk.Stack.of(scope)
+
+
+def lend_to_logs(encryption: kms.Key) -> None:
+    """Let CloudWatch Logs use a key for this account's groups: slow queries and statements tell of mail."""
+    stack = cdk.Stack.of(encryption)
     groups = stack.format_arn(
         service="logs", resource="log-group", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
     )
-    made.add_to_resource_policy(
+    encryption.add_to_resource_policy(
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
             actions=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
@@ -48,13 +52,12 @@ def key(scope: Construct, stage: Stage, name: str) -> kms.Key:
             conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
         )
     )
-    return made
 
 
 def log_group(
     scope: Construct, name: str, stage: Stage, encryption: kms.Key, group: str | None = None
 ) -> logs.LogGroup:
-    """A log group under the stack's key, kept for watch.log_days. `group` is its name in AWS, where a service wants a certain one."""
+    """A log group under the stack's key (see lend_to_logs), kept for watch.log_days. `group` is its name in AWS, where a service wants a certain one."""
     made = logs.LogGroup(
         scope, name, log_group_name=group, encryption_key=encryption, removal_policy=cdk.RemovalPolicy.DESTROY
     )

@@ -113,7 +113,9 @@ def _stream(
     scope: Construct, stage: Stage, key: kms.Key, bucket: s3.Bucket, database: str, table: glue.CfnTable
 ) -> firehose.CfnDeliveryStream:
     log = keep.log_group(scope, "StreamLog", stage, key)
-    delivery = logs.LogStream(scope, "StreamLogDelivery", log_group=log, log_stream_name="delivery")
+    delivery = logs.LogStream(
+        scope, "StreamLogDelivery", log_group=log, log_stream_name="delivery", removal_policy=cdk.RemovalPolicy.DESTROY
+    )
     role = _role(scope, key, bucket, database, log)
     made = firehose.CfnDeliveryStream
     stream = firehose.CfnDeliveryStream(

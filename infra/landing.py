@@ -51,7 +51,6 @@ def _queues(stack: cdk.Stack, stage: Stage, key: kms.Key) -> dict[str, sqs.Queue
             queue_name=called(queue),
             visibility_timeout=cdk.Duration.seconds(seconds),
             retention_period=cdk.Duration.days(KEEP_DAYS),
-            receive_message_wait_time=cdk.Duration.seconds(20),
             encryption=sqs.QueueEncryption.KMS,
             encryption_master_key=key,
             data_key_reuse=cdk.Duration.hours(1),  # a request to KMS an hour and caller, not one each 5 minutes

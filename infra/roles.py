@@ -49,6 +49,9 @@ class Rights:
             "sqs", ("SendMessage", "GetQueueAttributes"), *(self.landing.queues[name].queue_arn for name in queues)
         )
 
+    def count(self, *queues: str) -> Right:
+        return _allow("sqs", ("GetQueueAttributes",), *(self.landing.queues[name].queue_arn for name in queues))
+
     def read_mail(self) -> Sequence[Right]:
         """Mail with its versions. ListBucket on all of the bucket: without it S3 says "denied" of an object that is gone."""
         bucket = self.landing.bucket

@@ -51,6 +51,9 @@ def _table(stack: cdk.Stack, table: str, name: str, stage: Stage, key: kms.Key) 
         billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
         max_read_request_units=mine.max_read_units or None,
         max_write_request_units=mine.max_write_units or None,
+        warm_throughput=dynamodb.WarmThroughput(write_units_per_second=mine.warm_write_units)
+        if mine.warm_write_units
+        else None,
         time_to_live_attribute=what.get("ttl"),
         point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
             point_in_time_recovery_enabled=True, recovery_period_in_days=mine.recovery_days

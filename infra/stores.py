@@ -19,6 +19,7 @@ class StoresStack(cdk.Stack):
     def __init__(self, scope: Construct, name: str, stage: Stage, network: Network) -> None:
         super().__init__(scope, name, env=cdk.Environment(region=stage.region))
         key = keep.key(self, stage, "stores")
+        keep.lend_to_logs(key)
         rows = database(self, stage, network, key)
         domain = index(self, stage, network, key)
         files = lake(self, stage, key)

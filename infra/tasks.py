@@ -78,11 +78,18 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
             [*rights.database(), *rights.threads(*roles.SETTLE), rights.search(write=False)],
         ),
         "doctor": Job(
-            ["doctor", "--json"],
-            1024,
-            4096,
-            False,
-            [*rights.database(), *rights.looks("Scan"), rights.search(write=False)],
+            *(["doctor", "--json"], 1024, 4096, False),
+            [
+                *(*rights.database(), *rights.looks("Scan"), *rights.read_mail()),
+                *(rights.count("dead"), rights.search(write=False)),
+            ],
+        ),
+        "desk": Job(  # what people type: looking, dead letters, repairs
+            *(["dead", "list"], 1024, 4096, False),
+            [
+                *(rights.consume("dead"), rights.send("work", "large", "next", "dead")),
+                *(*rights.commits(), *rights.ledger("Scan"), *rights.threads(*roles.SETTLE)),
+            ],
         ),
         "migrate": Job(
             *(["migrate"], 256, 512, False), [*rights.database(), rights.described(), rights.search(write=True)]

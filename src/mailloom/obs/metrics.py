@@ -33,7 +33,7 @@ METRICS = (
         "distribution",
         "Milliseconds",
         (),
-        "from a mail's arrival (the event's time) until it is committed",
+        "from a mail's arrival (the event's time) until it is committed; none of mail that was there for more than 15 days",
     ),
     Metric("batch_mails", "distribution", "Count", (), "mails in one commit"),
     Metric("commit_time", "distribution", "Milliseconds", (), "one commit of a batch"),
