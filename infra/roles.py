@@ -83,6 +83,15 @@ class Rights:
         tables = [self.state.tables[name].table_arn for name in ("nodes", "clues")]
         return (_allow("dynamodb", (*NODES, *more), *tables), self.described(), self._state_key())
 
+    def looks(self, *more: str) -> Sequence[Right]:
+        """Reads all of the state, and changes nothing."""
+        tables = [table.table_arn for table in self.state.tables.values()]
+        return (
+            _allow("dynamodb", ("BatchGetItem", "GetItem", "Query", *more), *tables),
+            self.described(),
+            self._state_key(),
+        )
+
     def described(self) -> Right:
         """Whether the tables are there is what a process asks first."""
         return _allow("dynamodb", ("DescribeTable",), *(table.table_arn for table in self.state.tables.values()))

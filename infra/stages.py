@@ -23,8 +23,8 @@ REGION = (re.compile(r"[a-z]{2}(-[a-z]+)+-\d"), "a region, as us-east-1")
 EMAIL = (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "one address, as alarms@example.org")
 TAG = (re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a tag of an image")
 NODE = (re.compile(r"[a-z0-9]+\.[a-z0-9]+\.search"), "a node of OpenSearch, as r7g.large.search")
-SECRET = (re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+"), "the ARN of a secret")
 LIST = (re.compile(r"pl-[0-9a-f]{8,17}"), "a prefix list, as pl-63a5400a")
+SECRET = (re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+"), "the ARN of a secret")
 ZONE = (re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)*"), "a time zone, as Europe/Berlin")
 
 

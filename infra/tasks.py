@@ -62,7 +62,6 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
     def worker(queue: str) -> list[roles.Right]:
         return [rights.consume(queue), rights.send("dead"), protects, *rights.commits()]
 
-    reads = [*rights.database(), *rights.threads(), *rights.ledger("Scan")]
     found = {
         "work": Job(["work"], mine.cpu, mine.memory_mb, True, worker("work")),
         "next": Job(["work", "--queue", "next"], mine.cpu, mine.memory_mb, True, worker("next")),
@@ -70,8 +69,8 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
         "shadow": Job(
             *(["work", "--shadow"], mine.cpu, mine.memory_mb, True),
             [
-                *(rights.consume("shadow"), rights.send("dead"), protects, *rights.read_mail(), *reads),
-                rights.objects("shadow/", "PutObject"),
+                *(rights.consume("shadow"), rights.send("dead"), protects, *rights.read_mail()),
+                *(*rights.database(), *rights.looks(), rights.objects("shadow/", "PutObject")),
             ],
         ),
         "settle": Job(
@@ -80,7 +79,10 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
         ),
         "doctor": Job(
             *(["doctor", "--json"], 1024, 4096, False),
-            [*reads, *rights.read_mail(), rights.count("dead"), rights.search(write=False)],
+            [
+                *(*rights.database(), *rights.looks("Scan"), *rights.read_mail()),
+                *(rights.count("dead"), rights.search(write=False)),
+            ],
         ),
         "desk": Job(  # what people type: looking, dead letters, repairs
             *(["dead", "list"], 1024, 4096, False),
