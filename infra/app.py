@@ -17,6 +17,11 @@ from infra.state import StateStack
 from infra.stores import StoresStack
 from infra.watch import WatchStack
 
+CONTEXT = {
+    "@aws-cdk/core:validateAgainstDefaultRules": True,
+    "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,  # buckets here take no access lists
+}
+
 
 def lay(app: cdk.App, stage: Stage, code: Path) -> Whole:
     """All stacks of a stage. `code` is the zip that Lambda runs (packaging/lambda_zip.py)."""
@@ -47,9 +52,6 @@ def build(stages: Iterable[Stage], code: Path, out: Path | None = None) -> tuple
     app = cdk.App(
         outdir=None if out is None else str(out),
         analytics_reporting=False,
-        post_cli_context={
-            "@aws-cdk/core:validateAgainstDefaultRules": True,
-            "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,  # buckets that take no access lists
-        },
+        post_cli_context=CONTEXT,
     )
     return app, {stage.name: lay(app, stage, code) for stage in stages}

@@ -13,6 +13,7 @@ from aws_cdk import aws_opensearchservice as opensearch
 from constructs import Construct
 
 from infra import keep
+from infra.logs import log_group
 from infra.nag import accept
 from infra.parts import Network
 from infra.stages import Index, Stage
@@ -30,7 +31,8 @@ def index(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> ope
     mine = stage.index
     zones = min(mine.nodes, len(network.vpc.isolated_subnets))
     groups = {
-        name: keep.log_group(scope, f"Search{name}Log", stage, key) for name in ("Errors", "SlowSearch", "SlowIndex")
+        name: log_group(scope, f"Search{name}Log", stage, encryption_key=key)
+        for name in ("Errors", "SlowSearch", "SlowIndex")
     }
     policy = _may_log(scope, stage, groups)
     domain = opensearch.Domain(

@@ -78,7 +78,7 @@ class Stores:
 @dataclass(frozen=True)
 class Compute:
     """What runs. `functions` by handler name: validate, prefix, migrate, manifest, enqueue, and work where workers are Lambda functions; `services` and `tasks`
-    by name: work, large, next, shadow, settle; doctor, migrate are tasks only. `aliases`: what events and schedules call.
+    by name: work, large, next, shadow, settle; doctor, desk, migrate are tasks only. `aliases`: what events and schedules call.
     """
 
     functions: Mapping[str, lambda_.Function]

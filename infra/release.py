@@ -44,7 +44,9 @@ def rollout(release: Release) -> Rollout:
     accept, share, shadow = SHARES[release.kind, release.phase]
     to_come = release.next_image or release.image
     usual = to_come if release.phase == "all" else release.image
-    images = dict.fromkeys(("work", "large", "settle", "doctor", "migrate"), usual) | dict.fromkeys(BESIDE, to_come)
+    images = dict.fromkeys(("work", "large", "settle", "doctor", "desk", "migrate"), usual) | dict.fromkeys(
+        BESIDE, to_come
+    )
     upgrade = release.kind == "upgrade"
     beside = {"shadow"} if shadow else set()
     if upgrade and release.phase != "shadow":

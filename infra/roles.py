@@ -49,6 +49,9 @@ class Rights:
             "sqs", ("SendMessage", "GetQueueAttributes"), *(self.landing.queues[name].queue_arn for name in queues)
         )
 
+    def count(self, *queues: str) -> Right:
+        return _allow("sqs", ("GetQueueAttributes",), *(self.landing.queues[name].queue_arn for name in queues))
+
     def read_mail(self) -> Sequence[Right]:
         """Mail with its versions. ListBucket on all of the bucket: without it S3 says "denied" of an object that is gone."""
         bucket = self.landing.bucket
@@ -79,6 +82,15 @@ class Rights:
     def threads(self, *more: str) -> Sequence[Right]:
         tables = [self.state.tables[name].table_arn for name in ("nodes", "clues")]
         return (_allow("dynamodb", (*NODES, *more), *tables), self.described(), self._state_key())
+
+    def looks(self, *more: str) -> Sequence[Right]:
+        """Reads all of the state, and changes nothing."""
+        tables = [table.table_arn for table in self.state.tables.values()]
+        return (
+            _allow("dynamodb", ("BatchGetItem", "GetItem", "Query", *more), *tables),
+            self.described(),
+            self._state_key(),
+        )
 
     def described(self) -> Right:
         """Whether the tables are there is what a process asks first."""

@@ -62,7 +62,6 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
     def worker(queue: str) -> list[roles.Right]:
         return [rights.consume(queue), rights.send("dead"), protects, *rights.commits()]
 
-    reads = [*rights.database(), *rights.threads(), *rights.ledger("Scan")]
     found = {
         "work": Job(["work"], mine.cpu, mine.memory_mb, True, worker("work")),
         "next": Job(["work", "--queue", "next"], mine.cpu, mine.memory_mb, True, worker("next")),
@@ -70,15 +69,28 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
         "shadow": Job(
             *(["work", "--shadow"], mine.cpu, mine.memory_mb, True),
             [
-                *(rights.consume("shadow"), rights.send("dead"), protects, *rights.read_mail(), *reads),
-                rights.objects("shadow/", "PutObject"),
+                *(rights.consume("shadow"), rights.send("dead"), protects, *rights.read_mail()),
+                *(*rights.database(), *rights.looks(), rights.objects("shadow/", "PutObject")),
             ],
         ),
         "settle": Job(
             *(["settle", "--every", "300"], 256, 1024, True),
             [*rights.database(), *rights.threads(*roles.SETTLE), rights.search(write=False)],
         ),
-        "doctor": Job(["doctor", "--json"], 1024, 4096, False, [*reads, rights.search(write=False)]),
+        "doctor": Job(
+            *(["doctor", "--json"], 1024, 4096, False),
+            [
+                *(*rights.database(), *rights.looks("Scan"), *rights.read_mail()),
+                *(rights.count("dead"), rights.search(write=False)),
+            ],
+        ),
+        "desk": Job(  # what people type: looking, dead letters, repairs
+            *(["dead", "list"], 1024, 4096, False),
+            [
+                *(rights.consume("dead"), rights.send("work", "large", "next", "dead")),
+                *(*rights.commits(), *rights.ledger("Scan"), *rights.threads(*roles.SETTLE)),
+            ],
+        ),
         "migrate": Job(
             *(["migrate"], 256, 512, False), [*rights.database(), rights.described(), rights.search(write=True)]
         ),

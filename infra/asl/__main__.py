@@ -1,5 +1,6 @@
 """Install what checks definitions."""
 
-from infra.asl import install
+from infra.asl import HERE
+from infra.node import install_locked
 
-install()
+install_locked(HERE)

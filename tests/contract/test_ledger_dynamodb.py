@@ -110,7 +110,7 @@ def test_failures_stay_with_what_is_pending(ledger: DynamoLedger) -> None:
 def test_what_came_to_its_end_is_told_apart(ledger: DynamoLedger) -> None:
     ledger.received([pointer(n) for n in range(130)])
     ends = ("stored", "duplicate", "rejected")
-    ledger.deliver([delivery(pointer(n), ends[n % 3], ONE if n % 3 < 2 else None) for n in range(0, 120)])
+    ledger.deliver([delivery(pointer(n), ends[n % 3], ONE if n % 3 < 2 else None) for n in range(120)])
     asked = [pointer(n) for n in range(150)] + [pointer(1, "v2")]
     before = ledger.dynamo.spent.read.total()
     assert set(ledger.finished(asked)) == {pointer(n) for n in range(120)}
