@@ -60,10 +60,8 @@ def _head(plan: Plan) -> Iterator[str]:
     yield draw.bold(
         f"{short(demand.mails_per_day)} mails a day, {short(demand.peak_per_second)} a second at peak ({demand.peak:g} x the mean)"
     )
-    yield (
-        f"{draw.size(round(demand.mean_size))} in the mean, of which {draw.size(round(demand.text))} are text. Days kept: "
-        + ", ".join(f"{name} {getattr(kept, name):g}" for name in type(kept).__dataclass_fields__)
-    )
+    yield f"{draw.size(round(demand.mean_size))} in the mean, of which {draw.size(round(demand.text))} are text"
+    yield "Days kept: " + ", ".join(f"{name} {getattr(kept, name):g}" for name in type(kept).__dataclass_fields__)
     yield "List prices of us-east-1, figures of bench/, and assumptions: `mailloom plan --prices` lists them."
 
 
@@ -142,7 +140,7 @@ def _verdict(plan: Plan) -> Iterator[str]:
         paid = [f"{name} {value:.2f}" for name, value in zip(COLUMNS, usd, strict=True)]
         met = [name for name, value in zip(COLUMNS, usd, strict=True) if value <= target]
         word = f"met {', '.join(met)}" if met else "missed in each way of paying"
-        yield f"Target for {what}: {target:.2f}, {word} ({', '.join(paid)})"
+        yield from draw.wrap(f"Target for {what}: {target:.2f}, {word} ({', '.join(paid)})", WIDTH)
     yield f"Of what computes, {plan.floor:.2f} with Spot is there without any mail: the least tasks of each fleet"
     if all(tried and tried[-1].halves for tried in plan.halving):
         yield f"With the options below that halve the largest three: {plan.together:.2f}"

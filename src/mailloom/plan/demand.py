@@ -153,8 +153,8 @@ class Curve:
         return tuple(hours), longest
 
     def _value(self, hour: float, power: float) -> float:
-        floor = min(LOW, self.peak)
-        return floor + (self.peak - floor) * math.pow((1 - math.cos(2 * math.pi * hour / HOURS)) / 2, power)
+        low = max(LOW, 2 - self.peak)  # a plain cosine where the peak is small: its mean is 1 by itself
+        return low + (self.peak - low) * math.pow((1 - math.cos(2 * math.pi * hour / HOURS)) / 2, power)
 
     def _mean(self, power: float) -> float:
         return sum(self._value(minute / 10, power) for minute in range(240)) / 240
