@@ -79,7 +79,7 @@ def _sizes(plans: Sequence[Plan]) -> Iterator[str]:
 def _bill(plans: Sequence[Plan]) -> Iterator[str]:
     yield "### USD a million mails"
     yield ""
-    yield "As bought by default: on demand, workers and validators above their base on Spot. Below that, the whole in each way of paying."
+    yield "As bought by default: on demand, workers above their base on Spot. Below that, the whole in each way of paying."
     yield ""
     services = [(name, [one.services[name].spot for one in plans]) for name in plans[0].services]
     rows = [[name, *(f"{usd:.2f}" for usd in found)] for name, found in services]
@@ -91,7 +91,7 @@ def _bill(plans: Sequence[Plan]) -> Iterator[str]:
             *(f"{one.total.spot + one.million(one.put.usd).spot:.2f}" for one in plans),
         ]
     )
-    rows.append(["what computes (Fargate), with Spot", *(f"{one.compute.spot:.2f}" for one in plans)])
+    rows.append(["what computes (Fargate, Lambda), with Spot", *(f"{one.compute.spot:.2f}" for one in plans)])
     rows.append(["USD a day, with Spot", *(f"{one.total.spot * one.demand.mails_per_day / 1e6:,.0f}" for one in plans)])
     yield from _table(["service", *_heads(plans)], rows)
 
@@ -102,7 +102,7 @@ def _verdict(one: Plan) -> Iterator[str]:
         words = f"met {', '.join(met)}" if met else "missed in every way of paying"
         paid = ", ".join(f"{name} {value:.2f}" for name, value in zip(COLUMNS, usd, strict=True))
         yield f"{what} at 10M a day, target {target:.2f}: {words} ({paid})."
-    yield f"Of what computes, {one.floor:.2f} is there without any mail (two workers, two validators, settle): it is shared by more mail at 100M a day."
+    yield f"Of what computes, {one.floor:.2f} is there without any mail (the least tasks of each fleet, settle): it is shared by more mail at 100M a day."
     largest = ", ".join(f"{name} {usd.spot:.2f}" for name, usd in list(one.services.items())[:3])
     yield f"What it goes to: {largest}. With the options that halve these three it is {one.together:.2f}."
     yield ""

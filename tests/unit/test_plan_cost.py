@@ -43,7 +43,7 @@ def test_raw_mail_of_thirty_days() -> None:
 
 
 def test_endpoints() -> None:
-    assert line(TEN, "VPC", "9 interface").usd.on_demand == pytest.approx(9 * 3 * 24 * 0.01)
+    assert line(TEN, "VPC", "7 interface").usd.on_demand == pytest.approx(7 * 3 * 24 * 0.01)
     assert line(replace(TEN, endpoints="nat"), "VPC", "a NAT").usd.on_demand == pytest.approx(3 * 24 * 0.045)
 
 
@@ -64,7 +64,7 @@ def test_a_million_of_lambda() -> None:
     # 1.95 ms x 1.25 on 0.25 of 1.769 GB, and 25/8 + 0.1 x 6 + 0.3 x 8 ms of waiting; 0.25 GB
     a_mail = (1.95 * 1.25 / (0.25 / 1.769) + 25 / 8 + 0.6 + 2.4) / 1000 * 0.25
     assert seconds == pytest.approx(a_mail * 10e6)
-    assert line(demand, "Lambda", "validator, inv").amount == 10e6 / 50
+    assert line(demand, "Lambda", "validator, inv").amount == 10e6 / 100
 
 
 def test_no_colder_class_pays_for_mail_of_this_size() -> None:

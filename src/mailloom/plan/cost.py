@@ -199,7 +199,9 @@ def _dynamodb(demand: Demand, there: Capacity) -> Iterator[Line]:
             yield _line("DynamoDB", what, f"dynamodb.{kind}", units, reserved=hourly.usd.reserved, hours=demand.served)
     yield _line("DynamoDB", "items kept", "dynamodb.storage", there.stored.dynamodb / MONTH)
     yield _line("DynamoDB", "point-in-time recovery", "dynamodb.pitr", there.stored.dynamodb / MONTH)
-    yield _line("DynamoDB", "a full export a month", "dynamodb.export", there.stored.dynamodb / MONTH)
+    yield _line(
+        "DynamoDB", "full exports", "dynamodb.export", there.stored.dynamodb / assumed()["dynamodb.export_days"].value
+    )
 
 
 def provisioned(demand: Demand, a_mail: float) -> list[float]:

@@ -43,7 +43,7 @@ class Demand:
     mean_size: float = 40_000.0
     retention: Retention = field(default_factory=Retention)
     workers: Literal["ecs", "lambda"] = "ecs"
-    validator: Literal["lambda", "ecs"] = "ecs"
+    validator: Literal["lambda", "ecs"] = "lambda"
     evidence: Literal["all", "headers"] = "all"
     capacity: Literal["on-demand", "provisioned"] = "on-demand"
     """Of DynamoDB's tables."""
