@@ -16,9 +16,16 @@ from mailloom.cli.servers import servers
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Processes that read mail (default: worker.jobs).")
 @click.option("--health-port", type=click.IntRange(0, 65535), help="Serve /healthz and /readyz there; 0: don't.")
 @click.option("--drain", "--once", is_flag=True, help="Stop when the queue is empty.")
+@click.option(
+    "--queue",
+    "-q",
+    type=click.Choice(["work", "next"]),
+    default="work",
+    help="Whose mail: next is the share that a new version gets (rollout.next).",
+)
 @click.option("--large", is_flag=True, help="Work on the queue of mail over 10 MB, one mail at a time.")
 @json_option
-def work(jobs: int | None, health_port: int | None, drain: bool, large: bool, as_json: bool) -> int:
+def work(jobs: int | None, health_port: int | None, drain: bool, queue: str, large: bool, as_json: bool) -> int:
     """Work mail off that landed in the bucket, until stopped.
 
     SIGTERM or Ctrl-C: it takes nothing more and finishes what it holds. A worker that is killed loses nothing: its mail comes again. Any
@@ -29,11 +36,13 @@ def work(jobs: int | None, health_port: int | None, drain: bool, large: bool, as
     how = settings().worker
     how = replace(how, jobs=how.jobs if jobs is None else jobs)
     how = replace(how, health_port=how.health_port if health_port is None else health_port)
+    if large and queue == "next":
+        raise click.UsageError("large mail has one queue for all versions: leave out --queue or --large")
     if large:  # each may be 150 MB, and takes several times that
         how = replace(how, batch=1, jobs=1, readers=1)
     with servers(service=True) as found:
         found.check()
-        queue = "large" if large else "work"
+        queue = "large" if large else queue
         worker = Worker(
             found.queue(queue),
             found.buckets,
@@ -63,6 +72,7 @@ def validate(drain: bool, as_json: bool) -> None:
     """
     from threading import Event
 
+    from mailloom.run.rollout import routes_of
     from mailloom.run.signals import on_signals
     from mailloom.run.validate import Validator, follow
 
@@ -76,6 +86,7 @@ def validate(drain: bool, as_json: bool) -> None:
             found.queue("work"),
             large=found.queue_if_set("large"),
             dead=found.queue_if_set("dead"),
+            routes=routes_of(found.settings.rollout, found.queue),
             quarantine=found.settings.aws.quarantine,
             bucket=found.settings.aws.bucket,
         )
@@ -83,7 +94,7 @@ def validate(drain: bool, as_json: bool) -> None:
             wait = 1 if drain else 20
             done = follow(validator, found.queue("events"), stopped.is_set, wait=wait, drain=drain)
     counts = {"queued": done.queued, "rejected": done.rejected, "ignored": done.ignored, "refused": done.refused}
-    _say(counts, as_json=as_json)
+    _say(counts | ({"held": done.held} if done.held else {}), as_json=as_json)
 
 
 @click.command()

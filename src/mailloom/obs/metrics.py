@@ -39,7 +39,8 @@ METRICS = (
         "counter",
         "Count",
         ("outcome",),
-        "events at the validator: accepted, large, rejected, ignored (no mail's event)",
+        "events at the validator: accepted, next (accepted, for a new version's workers), large, rejected, held (beyond the share that is"
+        " accepted), ignored (no mail's event)",
     ),
     Metric(
         "books",

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailloom import obs
+from mailloom.config import REPORTS
 from mailloom.ports import Blobs, Failure, Pointer, Progress, Queue, Receipts, Stat
 from mailloom.run.arrivals import Mail, Unit, fetch, land, work
 from mailloom.run.causes import cause
 from mailloom.run.pointers import dispatch
+from mailloom.run.rollout import PLAIN, Routes
 from mailloom.run.validate import QUARANTINE, Buckets
 from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
@@ -48,6 +50,7 @@ class Prefixes:
     keep: bool = False
     quarantine: str = QUARANTINE
     large: Queue | None = None
+    routes: Routes = PLAIN
 
     def run(self, bucket: str, prefix: str, enough: Callable[[], bool] = lambda: False) -> Prefixed:
         """Go on from where the last run was, until `enough` says so between two batches. Raises Transient or UserError of a store."""
@@ -78,7 +81,7 @@ class Prefixes:
                 obs.log.error("mail failed", source=pointer.source, path=pointer.key, reason=failure.reason)
             self.receipts.failed(failures)
             if self.again is not None:
-                dispatch([(pointer, {}) for pointer in failures], self.again, self.large)
+                dispatch([(pointer, {}) for pointer in failures], self.again, self.large, self.routes)
         return len(landed.failed)
 
 
@@ -93,7 +96,7 @@ def _batches(bucket: str, found: Iterator[Stat], quarantine: str) -> Iterator[li
     batch: list[Pointer] = []
     size = 0
     for stat in found:
-        if stat.key.startswith(quarantine):
+        if stat.key.startswith((quarantine, REPORTS)):
             continue
         batch.append(Pointer(bucket, stat.key, stat.version, stat.etag, stat.size, stat.modified))
         size += stat.size

@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from mailloom import obs
+from mailloom.config import REPORTS
 from mailloom.flow.retry import Backoff
 from mailloom.ports import (
     Blobs,
@@ -30,7 +31,8 @@ from mailloom.ports import (
     UserError,
 )
 from mailloom.run.causes import cause
-from mailloom.run.pointers import NAME_BYTES, dead_letter, dispatch, passed_on, read_event, rejection
+from mailloom.run.pointers import NAME_BYTES, copy_to_shadow, dead_letter, dispatch, passed_on, read_event, rejection
+from mailloom.run.rollout import PLAIN, Routes
 from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
 from mailloom.sources.place import MAX_MAIL
@@ -66,9 +68,10 @@ class Event(NamedTuple):
 
 @dataclass(slots=True)
 class Validated:
-    """What became of some events; `again` are the numbers of those that must come again: their objects couldn't be read."""
+    """What became of some events; `held` are mails beyond the share that is accepted; `again` are the numbers of those that must come again: their objects couldn't be read."""
 
     queued: int = 0
+    held: int = 0
     rejected: int = 0
     ignored: int = 0
     refused: int = 0
@@ -115,6 +118,8 @@ def set_aside(quarantine: str, key: str) -> str:
 class Validator:
     """`large` takes mail above 10 MB (None: `work` does), `dead` messages that are no events (None: they are left to their queue).
 
+    `routes` says how much mail is accepted, and which of it goes the way of a new version.
+
     `bucket` is the one that mail lands in: where it can't be read, nothing goes on. An event of another that can't be read is left to its queue.
     """
 
@@ -127,31 +132,38 @@ class Validator:
         *,
         large: Queue | None = None,
         dead: Queue | None = None,
+        routes: Routes = PLAIN,
         quarantine: str = QUARANTINE,
         bucket: str = "",
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self.buckets, self.receipts, self.ledger = buckets, receipts, ledger
         self.work, self.large, self.dead = work, large, dead
-        self.quarantine, self.bucket, self.clock = quarantine, bucket, clock
+        self.routes, self.quarantine, self.bucket, self.clock = routes, quarantine, bucket, clock
 
     def validate(self, events: Sequence[Event]) -> Validated:
         """Raises Transient or UserError where a store as a whole doesn't do; all may be called again."""
         done = Validated()
         pointers: dict[Pointer, int] = {}
+        held: dict[Pointer, Mapping[str, str]] = {}
         for number, event in enumerate(events):
             told = read_event(event.body)
             done.ignored += told.ignored
             if told.refused:
                 self._refuse(event, told.refused, number, done)
             for pointer in told.pointers:
-                if pointer.key.startswith(self.quarantine):
+                if pointer.key.startswith((self.quarantine, REPORTS)):
                     done.ignored += 1
+                elif not self.routes.accepts(pointer):
+                    held[pointer] = passed_on(event.attributes)
                 else:
                     pointers.setdefault(pointer, number)
         if pointers:
             self.receipts.received(list(pointers))
             self._sort(pointers, events, done)
+        copy_to_shadow(list(held.items()), self.routes)
+        done.held += len(held)
+        obs.count("events", len(held), outcome="held")
         obs.count("events", done.ignored, outcome="ignored")
         return done
 
@@ -180,10 +192,12 @@ class Validator:
                 accepted.append((pointer, trace))
         self._fail(failed)
         self._reject(rejections)
-        small, large = dispatch(accepted, self.work, self.large)
+        sent = dispatch(accepted, self.work, self.large, self.routes)
+        copy_to_shadow(accepted, self.routes)
         done.rejected += len(rejections)
-        done.queued += small + large
-        for outcome, count in (("accepted", small), ("large", large), ("rejected", len(rejections))):
+        done.queued += sum(sent)
+        outcomes = {"accepted": sent.work, "next": sent.next, "large": sent.large, "rejected": len(rejections)}
+        for outcome, count in outcomes.items():
             obs.count("events", count, outcome=outcome)
 
     def _look(self, pointer: Pointer, event: Event) -> tuple[str | Exception, Mapping[str, str]]:
@@ -276,6 +290,7 @@ def _validate(validator: Validator, queue: Queue, messages: Sequence[Received], 
     again = [messages[number] for number in done.again]
     queue.extend({m.receipt: RETURN.delay(Transient(), m.attempts, random.random()) or 0.0 for m in again})  # noqa: S311
     total.queued += done.queued
+    total.held += done.held
     total.rejected += done.rejected
     total.ignored += done.ignored
     total.refused += done.refused
