@@ -172,7 +172,7 @@ def test_wrong_credentials_a_missing_database_and_a_newer_schema_are_told_in_one
     line = told(whole, {"MAILLOOM_DESK_POSTGRES": dsn + "_none"}, "work", "--drain")
     assert "check user, password and database" in line
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("insert into schema_version (version, name) values (99, 'later')")
+        connection.execute("insert into schema_version (version, name) values (99, '0099_later.after')")
         for command in (["work", "--drain"], ["settle"], ["migrate"]):
             assert "newer" in told(whole, {}, *command)
         connection.execute("delete from schema_version where version = 99")

@@ -134,18 +134,23 @@ def settle(every: float | None, as_json: bool) -> int:
 
 @click.command()
 @profile_options
-def migrate() -> None:
+@click.option("--after", is_flag=True, help="What waits until no older version runs any more.")
+def migrate(after: bool) -> None:
     """Make or update tables, partitions and index templates.
 
-    Run it before the first worker, after an update, and once a month: it makes the next months' partitions. Workers never do it.
+    Run it before the first worker, before each new version, and once a month: it makes the next months' partitions. The version before can go on
+    running meanwhile. Once only the new one runs, --after takes away what it no longer needs. Workers never do either.
     """
     done = False
     with servers() as found:
-        for line in found.migrate():
+        for line in found.migrate(after=after):
             draw.say(line)
             done = True
+        waits = [] if after else found.waiting()
     if not done:
         draw.say("all is up to date")
+    if waits:
+        draw.say(f"once no older version runs: `mailloom migrate --after`, for {', '.join(waits)}")
 
 
 def _say(counts: dict[str, int], *, as_json: bool) -> None:

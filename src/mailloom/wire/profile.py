@@ -29,6 +29,7 @@ from mailloom.stores.postgres.located import Located
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
 from mailloom.stores.postgres.migrate import check as check_tables
 from mailloom.stores.postgres.migrate import migrate as migrate_tables
+from mailloom.stores.postgres.migrate import waiting as waiting_tables
 from mailloom.stores.postgres.partitions import make, window
 from mailloom.stores.postgres.reading import PostgresReader
 from mailloom.stores.postgres.scoped import Scoped
@@ -237,10 +238,14 @@ class Servers:
                     absent.append(name)
         return absent
 
-    def migrate(self) -> Iterator[str]:
-        """Bring tables, partitions and templates up to this version; what was done, in words."""
-        for name in migrate_tables(self.writer):
+    def migrate(self, *, after: bool = False) -> Iterator[str]:
+        """Bring tables, partitions and templates up to this version, so that the one before can go on running; `after` it has ended everywhere:
+        take away what only that one needed. What was done, in words.
+        """
+        for name in migrate_tables(self.writer, after=after):
             yield f"PostgreSQL: {name}"
+        if after:
+            return
         postgres = self.settings.postgres
         if made := make(self.writer, *window(now_ms(), postgres.years_back, postgres.months_ahead)):
             yield f"PostgreSQL: {made} partitions"
@@ -252,6 +257,10 @@ class Servers:
             self.clients.opensearch(), self.names, shards=index.shards, replicas=index.replicas, refresh=index.refresh
         ):
             yield f"OpenSearch: template {self.names.template}"
+
+    def waiting(self) -> list[str]:
+        """What `migrate` with `after` would do."""
+        return waiting_tables(self.writer)
 
     # -------------------------------------------------------------------------------------------- figures
     def _observe(self) -> None:
