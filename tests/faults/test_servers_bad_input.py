@@ -199,7 +199,7 @@ def test_a_validator_waits_for_a_store_that_is_away(
     wholes: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mailloom.flow.retry import Backoff
-    from mailloom.run import validate
+    from mailloom.run import following
 
     whole: Whole = wholes(more=SMALL)
     servers = whole.servers
@@ -210,11 +210,11 @@ def test_a_validator_waits_for_a_store_that_is_away(
         validator = Validator(servers.buckets, receipts, servers.ledger, servers.queue("work"))  # type: ignore[arg-type]
         return follow(validator, servers.queue("events"), threading.Event().is_set, wait=1, drain=True)
 
-    monkeypatch.setattr(validate, "DRAINING", Backoff(0.01, 0.02, 3))
+    monkeypatch.setattr(following, "DRAINING", Backoff(0.01, 0.02, 3))
     with pytest.raises(Transient):
         run(100)
     assert servers.queue("events").depth()[1] == 0, "they were not given back"
-    monkeypatch.setattr(validate, "DRAINING", Backoff(0.01, 0.02, 30))
+    monkeypatch.setattr(following, "DRAINING", Backoff(0.01, 0.02, 30))
     assert run(3).queued == 5
     whole.run("work", "--drain")
     assert whole.books() == {"received": 5, "stored": 5, "duplicate": 0, "rejected": 0, "pending": 0}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 
 from mailloom.cli import draw, json_option, profile_options, settings
 from mailloom.cli.servers import servers
+
+if TYPE_CHECKING:
+    from mailloom.config import Worker
 
 
 @click.command()
@@ -24,8 +28,13 @@ from mailloom.cli.servers import servers
     help="Whose mail: next is the share that a new version gets (rollout.next).",
 )
 @click.option("--large", is_flag=True, help="Work on the queue of mail over 10 MB, one mail at a time.")
+@click.option(
+    "--shadow", is_flag=True, help="Compare this version with what is stored, on copies of mail; store nothing."
+)
 @json_option
-def work(jobs: int | None, health_port: int | None, drain: bool, queue: str, large: bool, as_json: bool) -> int:
+def work(
+    jobs: int | None, health_port: int | None, drain: bool, queue: str, large: bool, shadow: bool, as_json: bool
+) -> int:
     """Work mail off that landed in the bucket, until stopped.
 
     SIGTERM or Ctrl-C: it takes nothing more and finishes what it holds. A worker that is killed loses nothing: its mail comes again. Any
@@ -38,6 +47,10 @@ def work(jobs: int | None, health_port: int | None, drain: bool, queue: str, lar
     how = replace(how, health_port=how.health_port if health_port is None else health_port)
     if large and queue == "next":
         raise click.UsageError("large mail has one queue for all versions: leave out --queue or --large")
+    if shadow and (large or queue == "next"):
+        raise click.UsageError("--shadow has a queue of its own: leave out --large and --queue")
+    if shadow:
+        return _shadow(how, drain=drain, as_json=as_json)
     if large:  # each may be 150 MB, and takes several times that
         how = replace(how, batch=1, jobs=1, readers=1)
     with servers(service=True) as found:
@@ -59,6 +72,21 @@ def work(jobs: int | None, health_port: int | None, drain: bool, queue: str, lar
         as_json=as_json,
     )
     return 1 if done.failed or done.dead else 0
+
+
+def _shadow(how: Worker, *, drain: bool, as_json: bool) -> int:
+    from mailloom.run.shadow import LATER, SOON, Shadow
+
+    with servers(service=True) as found:
+        found.check_reader()
+        bucket = found.bucket()
+        shadow = Shadow(
+            *(found.queue("shadow"), found.buckets, found.reader, found.buckets(bucket), bucket, how),
+            later=SOON if drain else LATER,
+        )
+        done = shadow.run(wait=1 if drain else 20, drain=drain)
+    _say({outcome: done[outcome] for outcome in ("same", "changed", "failed", "absent")}, as_json=as_json)
+    return 1 if done["failed"] else 0
 
 
 @click.command()

@@ -77,6 +77,21 @@ METRICS = (
     Metric("dirty", "gauge", "Count", (), "messages that wait for settle"),
     Metric("settle_time", "distribution", "Milliseconds", (), "one run of settle"),
     Metric("fenced", "counter", "Count", (), "runs of settle that another one overtook"),
+    # -------------------------------------------------------------------------------- a new version
+    Metric(
+        "shadow",
+        "counter",
+        "Count",
+        ("outcome",),
+        "mails that the shadow worker compared: same, changed, failed (this version can't read what the stored one could), absent (not stored)",
+    ),
+    Metric(
+        "shadow_changes",
+        "counter",
+        "Count",
+        ("field",),
+        "mails of which the shadow worker found a field to differ: text, segments, nested, evidence ...",
+    ),
     # -------------------------------------------------------------------------------- the bill
     Metric(
         "requests",

@@ -7,17 +7,14 @@ day late, or again after a crash finds its row and is queued again, and the work
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
 from mailloom import obs
 from mailloom.config import REPORTS
-from mailloom.flow.retry import Backoff
 from mailloom.ports import (
     Blobs,
     Failure,
@@ -30,6 +27,7 @@ from mailloom.ports import (
     Transient,
     UserError,
 )
+from mailloom.run import following
 from mailloom.run.causes import cause
 from mailloom.run.pointers import NAME_BYTES, copy_to_shadow, dead_letter, dispatch, passed_on, read_event, rejection
 from mailloom.run.rollout import PLAIN, Routes
@@ -44,14 +42,6 @@ COPY_BYTES = 5 << 30
 """S3 copies no larger object in one call; so what is larger stays where it is, rejected."""
 QUARANTINE = "quarantine/"
 LOOKS = 8  # range reads at a time
-RETURN = Backoff(first=2.0, most=900.0, attempts=1 << 30)
-"""How long an event whose object couldn't be read stays hidden, by how often it came; as workers have it."""
-PAUSE = Backoff(first=1.0, most=60.0, attempts=1 << 30)
-"""How long it waits for a store that is away, by how often it failed."""
-HELD_S = 60.0
-"""What is held stays hidden for so long beyond the next try."""
-DRAINING = Backoff(first=1.0, most=30.0, attempts=8)
-"""The same for who wants an end."""
 DELETED = "deleted before it was read"
 OVERWRITTEN = "overwritten before it was read"
 
@@ -253,34 +243,12 @@ def follow(
     A store that is away is waited for; with `drain` not for ever: then Transient is raised. Raises UserError where the owner must mend
     something.
     """
-    queue.depth()  # wrong credentials or no such queue: told at once
-    total, failures = Validated(), 0
-    patience = DRAINING if drain else PAUSE
-    messages: Sequence[Received] = ()
-    while not stopped():
-        try:
-            messages = messages or queue.receive(10, wait)
-            if not messages and drain:
-                break
-            if messages:
-                _validate(validator, queue, messages, total)
-                messages = ()
-            failures = 0
-        except Transient as error:
-            failures += 1
-            delay = patience.delay(error, failures, random.random())  # noqa: S311  no secret
-            obs.count("errors", 1, kind="transient", place="validate")
-            obs.log.warning("events wait", events=len(messages), why=str(error))
-            if delay is None:
-                _hide(messages, queue, 0.0)
-                raise
-            # Held until the store is back: each receiving brings a message nearer to the dead letters.
-            _hide(messages, queue, delay + HELD_S)
-            _sleep(delay, stopped)
-        except UserError:
-            _hide(messages, queue, RETURN.first)
-            raise
-    _hide(messages, queue, 0.0)
+    total = Validated()
+
+    def work(messages: Sequence[Received]) -> None:
+        _validate(validator, queue, messages, total)
+
+    following.follow(queue, work, stopped, place="validate", wait=wait, ended=(lambda: True) if drain else None)
     return total
 
 
@@ -288,21 +256,10 @@ def _validate(validator: Validator, queue: Queue, messages: Sequence[Received], 
     done = validator.validate([Event(message.body, message.attributes) for message in messages])
     queue.delete([message.receipt for number, message in enumerate(messages) if number not in done.again])
     again = [messages[number] for number in done.again]
-    queue.extend({m.receipt: RETURN.delay(Transient(), m.attempts, random.random()) or 0.0 for m in again})  # noqa: S311
+    delays = {m.receipt: following.RETURN.delay(Transient(), m.attempts, random.random()) or 0.0 for m in again}  # noqa: S311
+    queue.extend(delays)
     total.queued += done.queued
     total.held += done.held
     total.rejected += done.rejected
     total.ignored += done.ignored
     total.refused += done.refused
-
-
-def _hide(messages: Sequence[Received], queue: Queue, seconds: float) -> None:
-    if messages:
-        with suppress(Transient):  # their visibility ends by itself
-            queue.extend({message.receipt: seconds for message in messages})
-
-
-def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
-    until = time.monotonic() + seconds
-    while not stopped() and (left := until - time.monotonic()) > 0:
-        time.sleep(min(0.2, left))

@@ -96,6 +96,12 @@ class Servers:
                 self._buckets[name] = S3Blobs(client, name, self.clients.direct(client))
             return self._buckets[name]
 
+    def bucket(self) -> str:
+        """The bucket that mail lands in. Raises UserError where it isn't set."""
+        if name := self.settings.aws.bucket:
+            return name
+        raise missing(self.settings, "aws.bucket")
+
     def queue(self, name: str) -> SqsQueue:
         """One of QUEUES. Raises UserError where its URL isn't set."""
         if name not in self._queues:
@@ -220,6 +226,10 @@ class Servers:
             )
         if self.settings.opensearch.url:
             check_index(self.clients.opensearch(), self.names)
+
+    def check_reader(self) -> None:
+        """The same for who only reads records: raises UserError unless the reader endpoint has the tables."""
+        check_tables(self.reader.state.connections)
 
     def _absent(self) -> list[str]:
         from botocore.exceptions import ClientError
