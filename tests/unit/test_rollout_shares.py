@@ -208,3 +208,26 @@ def test_what_is_no_mail_is_copied_nowhere() -> None:
     )
     assert (done.rejected, len(books.entered)) == (3, 3)
     assert not any(sink.bodies for sink in sinks.values())
+
+
+def test_the_function_of_lambda_takes_the_same_shares() -> None:
+    from mailloom.run import aws_lambda
+
+    some = [pointer(n) for n in range(80)]
+    shares = Rollout(0.5, 0.4, 0.3)
+    _, books, sinks = validated(shares, some)
+    twins, others = {name: Sink() for name in sinks}, Books()
+    blobs = SimpleNamespace(beginning=lambda key, n, version="": (HEAD, Stat(key, 100, f"{int(key[4:]):032x}")))
+    routes: Any = Routes(shares, twins["next"], twins["shadow"])  # type: ignore[arg-type]
+    parts: Any = (lambda: None, lambda _: blobs, others, others, None, twins["work"], twins["large"])
+    aws_lambda.provide(lambda: aws_lambda.Parts(*parts, routes=routes))
+    records = [{"messageId": str(n), "body": event(one).body} for n, one in enumerate(some)]
+    try:
+        assert aws_lambda.validate({"Records": records}) == {"batchItemFailures": []}
+    finally:  # as it was before any event
+        aws_lambda._make.clear()
+        aws_lambda._parts.cache_clear()
+    assert others.entered == books.entered
+    for name, sink in sinks.items():
+        assert sorted(sink.bodies) == sorted(twins[name].bodies)
+    assert all(sinks[name].bodies for name in ("work", "next", "shadow"))

@@ -385,6 +385,21 @@ def test_nothing_is_deleted_before_its_report_was_put(monkeypatch: pytest.Monkey
     assert (shadow.reports.tries, line.deleted) == (3, ["0"])
 
 
+def test_little_mail_is_in_memory_at_a_time() -> None:
+    """A batch by number may be of gigabytes; it is read in parts, and is one report all the same."""
+    read: list[list[str]] = []
+    line = Line([body(f"raw/{n}") for n in range(7)])
+    objects = {f"raw/{n}": mail(n) for n in range(7)}
+    shadow = shadow_of(line, objects, {f"raw/{n}": ("stored", arrived(mail(n), n)) for n in range(7)})
+    shadow.settings = replace(shadow.settings, batch_bytes=2 * POINTER.size)
+    bodies = shadow.reader.messages.bodies
+    shadow.reader.messages.bodies = lambda ids: (read.append(list(ids)), bodies(ids))[1]
+    assert shadow.run(wait=0, drain=True) == Counter(same=7)
+    assert max(len(some) for some in read) == 2
+    assert sum(len(some) for some in read) == 7
+    assert len(shadow.reports.objects) == 1
+
+
 def test_it_ends_when_it_is_told_and_gives_back_what_it_holds() -> None:
     line = Line([body("raw/same")] * 30)
     shadow = shadow_of(line, {"raw/same": mail(3)}, {"raw/same": ("stored", arrived(mail(3), 3))}, batch=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -147,6 +147,20 @@ def _record(body: bytes) -> bytes:
     return b""
 
 
+def _slices(pointers: Iterable[Pointer], most: int) -> Iterator[list[Pointer]]:
+    """Parts of about `most` bytes of mail: what is read at a time."""
+    some: list[Pointer] = []
+    size = 0
+    for pointer in pointers:
+        some.append(pointer)
+        size += pointer.size
+        if size >= most:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
 # ------------------------------------------------------------------------------------------------ the process
 @dataclass(slots=True)
 class Shadow:
@@ -200,23 +214,23 @@ class Shadow:
 
     def _work_off(self, messages: Sequence[Received], transformer: Transformer, readers: ThreadPoolExecutor) -> None:
         """Compare what these point to, report, and delete them; who is not stored yet comes again."""
-        self.moved = time.monotonic()
         tasks = self._tasks(messages)
-        pointers = list(tasks)
-        mails = list(readers.map(self._fetch, pointers))
-        arrived = transformer(mails).arrived
-        stored = look_up(self.reader, list(zip(pointers, arrived, strict=True)))
         findings: list[Finding] = []
         receipts: list[str] = []
         again: dict[str, float] = {}
-        for n, pointer in enumerate(pointers):
-            came, names = max(m.attempts for m in tasks[pointer]), [m.receipt for m in tasks[pointer]]
-            finding = judge(pointer, arrived[n], stored.get(n), last=came > len(self.later))
-            if finding is None:
-                again |= dict.fromkeys(names, self.later[came - 1])
-            else:
-                findings.append(finding)
-                receipts += names
+        for pointers in _slices(tasks, self.settings.batch_bytes):
+            self.moved = time.monotonic()
+            arrived = transformer(list(readers.map(self._fetch, pointers))).arrived
+            asked = list(zip(pointers, arrived, strict=True))
+            stored = look_up(self.reader, asked)
+            for n, (pointer, made) in enumerate(asked):
+                came, names = max(m.attempts for m in tasks[pointer]), [m.receipt for m in tasks[pointer]]
+                finding = judge(pointer, made, stored.get(n), last=came > len(self.later))
+                if finding is None:
+                    again |= dict.fromkeys(names, self.later[came - 1])
+                else:
+                    findings.append(finding)
+                    receipts += names
         self._report(findings, [message.id for message in messages])
         self.queue.delete(receipts)
         self.queue.extend(again)
