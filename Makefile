@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-find-links --quiet --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers soak services services-stop check fmt bench prove dist lambda-zip lock clean up down
+.PHONY: help setup demo test test-servers soak services services-stop check fmt bench prove dist lambda-zip infra lock clean up down
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -31,12 +31,12 @@ demo: $(VENV)/base.stamp ## 3,000 made-up mails become an archive: the books, a 
 
 test: $(VENV)/dev.stamp ## the tests, and the gate: 90 % of the branches of mail/, thread/ and flow/
 	@mkdir -p build
-	$(BIN)/python -m pytest -m "not prove and not servers and not soak" -n auto --maxprocesses 8 --cov --cov-report= \
+	$(BIN)/python -m pytest -m "not prove and not servers and not soak and not infra" -n auto --maxprocesses 8 --cov --cov-report= \
 		--cov-report=json:build/coverage.json $(ARGS)
 	$(if $(ARGS),,$(BIN)/python .ci/gate.py build/coverage.json $(GATED))
 
 test-servers: $(VENV)/dev.stamp ## the tests that need servers; those that `make services` started are used
-	$(BIN)/python -m pytest -m "servers and not soak" -n 2 $(ARGS)
+	$(BIN)/python -m pytest -m "servers and not soak and not infra" -n 2 $(ARGS)
 
 soak: $(VENV)/dev.stamp ## the long runs on servers, half an hour and more
 	$(BIN)/python -m pytest -m soak $(ARGS)
@@ -68,7 +68,7 @@ bench: $(VENV)/dev.stamp ## ingest beside mu and notmuch, on the same mail: MAIL
 	$(BIN)/python bench/peers.py --rounds $(ROUNDS) $(MAIL)
 
 prove: $(VENV)/dev.stamp ## the longer proofs: more kill points, more orders, bigger mail
-	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -m "prove and not servers and not soak" $(ARGS)
+	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -m "prove and not servers and not soak and not infra" $(ARGS)
 
 dist: $(VENV)/dev.stamp ## sdist and wheel, and the wheel tried in an empty environment
 	@bash .ci/dist $(BIN) dist
@@ -76,10 +76,15 @@ dist: $(VENV)/dev.stamp ## sdist and wheel, and the wheel tried in an empty envi
 lambda-zip: $(VENV)/base.stamp ## the zip for AWS Lambda: ARGS="--arch x86_64 --python 3.13"
 	$(BIN)/python packaging/lambda_zip.py $(ARGS)
 
+infra: $(VENV)/infra.stamp ## the AWS app: the zip for Lambda, the templates of all stages, and what must hold of them
+	$(BIN)/python packaging/lambda_zip.py --arch arm64
+	$(BIN)/python -m pytest -m infra $(ARGS)
+
 lock: $(VENV)/base.stamp ## write requirements/*.txt anew from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	$(LOCK) pyproject.toml -o requirements/base.txt
 	$(LOCK) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra aws -c requirements/base.txt -c requirements/dev.txt -o requirements/aws.txt
+	$(LOCK) pyproject.toml --extra infra -c requirements/base.txt -c requirements/dev.txt -o requirements/infra.txt
 	$(LOCK) requirements/ministack.in -o requirements/ministack.txt
 	$(LOCK) requirements/tools.in -c requirements/dev.txt -o requirements/tools.txt
 
@@ -99,4 +104,8 @@ $(VENV)/base.stamp: requirements/tools.txt requirements/base.txt pyproject.toml
 
 $(VENV)/dev.stamp: $(VENV)/base.stamp requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/infra.stamp: $(VENV)/dev.stamp requirements/infra.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/infra.txt
 	@touch $@

@@ -166,7 +166,9 @@ def event(one: Pointer) -> Event:
 HEAD = b"From: ann@example.org\nSubject: tulips\n\nhi\n"
 
 
-def validated(shares: Rollout, some: Sequence[Pointer], head: bytes = HEAD) -> tuple[Any, Books, dict[str, Sink]]:
+def validated(
+    shares: Rollout, some: Sequence[Pointer], head: bytes = HEAD, *, admit: bool = False
+) -> tuple[Any, Books, dict[str, Sink]]:
     sinks = {name: Sink() for name in ("work", "large", "next", "shadow")}
     blobs = SimpleNamespace(
         beginning=lambda key, length, version="": (head, Stat(key, 100, f"{int(key[4:]):032x}")),
@@ -175,7 +177,8 @@ def validated(shares: Rollout, some: Sequence[Pointer], head: bytes = HEAD) -> t
     books = Books()
     routes = Routes(shares, sinks["next"], sinks["shadow"])  # type: ignore[arg-type]
     validator = Validator(lambda _: blobs, books, books, sinks["work"], large=sinks["large"], routes=routes)  # type: ignore[arg-type]
-    return validator.validate([event(one) for one in some]), books, sinks
+    done = validator.admit(some) if admit else validator.validate([event(one) for one in some])
+    return done, books, sinks
 
 
 def test_what_is_held_is_in_no_books_and_comes_in_as_the_share_grows() -> None:
@@ -192,6 +195,14 @@ def test_what_is_held_is_in_no_books_and_comes_in_as_the_share_grows() -> None:
         # Copies are of all that arrives: a first rollout begins with a share of 0.
         assert sorted(sinks["shadow"].keys) == sorted(one.key for one in some[:60] if within(one, "shadow", 0.5))
     assert before == {one.key for one in some}
+
+
+def test_who_brings_mail_in_wants_all_of_it_and_no_copies() -> None:
+    some = [pointer(n) for n in range(60)]
+    done, books, sinks = validated(Rollout(0.1, 0.3, 1.0), some, admit=True)
+    assert (done.queued, done.held, len(books.entered)) == (60, 0, 60)
+    assert sorted(sinks["next"].keys) == sorted(one.key for one in some if within(one, "next", 0.3))
+    assert not sinks["shadow"].bodies
 
 
 def test_reports_are_no_mail() -> None:

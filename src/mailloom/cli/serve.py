@@ -110,7 +110,7 @@ def validate(drain: bool, as_json: bool) -> None:
         validator = Validator(
             found.buckets,
             found.receipts,
-            found.ledger,
+            found.objects,
             found.queue("work"),
             large=found.queue_if_set("large"),
             dead=found.queue_if_set("dead"),

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailloom import obs
-from mailloom.config import REPORTS
 from mailloom.ports import Blobs, Failure, Pointer, Progress, Queue, Receipts, Stat
 from mailloom.run.arrivals import Mail, Unit, fetch, land, work
 from mailloom.run.causes import cause
 from mailloom.run.pointers import dispatch
 from mailloom.run.rollout import PLAIN, Routes
-from mailloom.run.validate import QUARANTINE, Buckets
+from mailloom.run.validate import QUARANTINE, Buckets, is_ours
 from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
 
@@ -96,7 +95,7 @@ def _batches(bucket: str, found: Iterator[Stat], quarantine: str) -> Iterator[li
     batch: list[Pointer] = []
     size = 0
     for stat in found:
-        if stat.key.startswith((quarantine, REPORTS)):
+        if is_ours(stat.key, quarantine):
             continue
         batch.append(Pointer(bucket, stat.key, stat.version, stat.etag, stat.size, stat.modified))
         size += stat.size

@@ -7,6 +7,7 @@ day late, or again after a crash finds its row and is queued again, and the work
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -41,6 +42,9 @@ HEAD_BYTES = 16 << 10
 COPY_BYTES = 5 << 30
 """S3 copies no larger object in one call; so what is larger stays where it is, rejected."""
 QUARANTINE = "quarantine/"
+MANIFESTS = "backfill/"
+"""Below it each run of a backfill has a prefix with its parts (backfill.py)."""
+_PART = re.compile(MANIFESTS + r"[^/]+/part-\d+\.jsonl")
 LOOKS = 8  # range reads at a time
 DELETED = "deleted before it was read"
 OVERWRITTEN = "overwritten before it was read"
@@ -85,6 +89,11 @@ def judge(pointer: Pointer, seen: tuple[bytes, Stat] | None) -> str:
     if kind not in {"message", "emlx"}:
         return f"a {kind} file, which may hold many mails: {_by_hand(pointer)}"
     return too_large(stat.size)
+
+
+def is_ours(key: str, quarantine: str) -> bool:
+    """Whether we made an object: what was set aside, a report of the shadow worker, or a part of a manifest. It is no mail that came."""
+    return key.startswith((quarantine, REPORTS)) or _PART.fullmatch(key) is not None
 
 
 def too_large(size: int) -> str:
@@ -142,7 +151,7 @@ class Validator:
             if told.refused:
                 self._refuse(event, told.refused, number, done)
             for pointer in told.pointers:
-                if pointer.key.startswith((self.quarantine, REPORTS)):
+                if is_ours(pointer.key, self.quarantine):
                     done.ignored += 1
                 elif not self.routes.accepts(pointer):
                     held[pointer] = passed_on(event.attributes)
@@ -150,11 +159,22 @@ class Validator:
                     pointers.setdefault(pointer, number)
         if pointers:
             self.receipts.received(list(pointers))
-            self._sort(pointers, events, done)
+            accepted = self._sort(pointers, events, done)
+            copy_to_shadow(accepted, self.routes)
         copy_to_shadow(list(held.items()), self.routes)
         done.held += len(held)
         obs.count("events", len(held), outcome="held")
         obs.count("events", done.ignored, outcome="ignored")
+        return done
+
+    def admit(self, pointers: Sequence[Pointer]) -> Validated:
+        """The same for objects that are known otherwise than by an event; `again` are numbers of pointers. All are accepted, as who brings them wants
+        them in; and none is copied for the shadow worker, which looks at mail as it arrives.
+        """
+        done = Validated()
+        if pointers:
+            self.receipts.received(pointers)
+            self._sort({pointer: number for number, pointer in enumerate(pointers)}, [Event("")] * len(pointers), done)
         return done
 
     def _refuse(self, event: Event, reason: str, number: int, done: Validated) -> None:
@@ -166,7 +186,10 @@ class Validator:
         else:
             self.dead.send([dead_letter(event.body, event.attributes, reason)])
 
-    def _sort(self, pointers: Mapping[Pointer, int], events: Sequence[Event], done: Validated) -> None:
+    def _sort(
+        self, pointers: Mapping[Pointer, int], events: Sequence[Event], done: Validated
+    ) -> list[tuple[Pointer, Mapping[str, str]]]:
+        """Reject what is no mail, and send the rest to the workers: that is given back, with the contexts of traces."""
         with ThreadPoolExecutor(min(LOOKS, len(pointers))) as looks:
             seen = list(looks.map(lambda p: self._look(p, events[pointers[p]]), pointers))
         accepted: list[tuple[Pointer, Mapping[str, str]]] = []
@@ -183,12 +206,12 @@ class Validator:
         self._fail(failed)
         self._reject(rejections)
         sent = dispatch(accepted, self.work, self.large, self.routes)
-        copy_to_shadow(accepted, self.routes)
         done.rejected += len(rejections)
         done.queued += sum(sent)
         outcomes = {"accepted": sent.work, "next": sent.next, "large": sent.large, "rejected": len(rejections)}
         for outcome, count in outcomes.items():
             obs.count("events", count, outcome=outcome)
+        return accepted
 
     def _look(self, pointer: Pointer, event: Event) -> tuple[str | Exception, Mapping[str, str]]:
         """The verdict (an error where there is none), and the context of the trace that this is part of. Raises UserError where the

@@ -83,15 +83,19 @@ class DynamoLedger:
 
     def failures(self, pointers: Collection[Pointer]) -> Mapping[Pointer, Failure]:
         """What was kept of those that are pending."""
+        rows = self._rows(pointers, strong=True)
+        return {p: Failure(e.reason, e.version, e.attempts) for p, e in rows if e.state == RECEIVED and e.attempts}
+
+    def finished(self, pointers: Collection[Pointer]) -> Collection[Pointer]:
+        """Those that came to their end, by reads at half the price, which may be a moment old."""
+        return [pointer for pointer, entry in self._rows(pointers, strong=False) if entry.state != RECEIVED]
+
+    def _rows(self, pointers: Collection[Pointer], *, strong: bool) -> Iterator[tuple[Pointer, Entry]]:
+        """The rows of those that have one."""
         by_place = {self._place(p): p for p in pointers}
         keys = [{"k": {"B": key}, "v": _text(version)} for key, version in by_place]
-        found = {}
-        for item in self.dynamo.items(LEDGER, keys):
-            entry = _entry(item)
-            if entry.state == RECEIVED and entry.attempts:
-                pointer = by_place[item["k"]["B"], item["v"]["S"]]
-                found[pointer] = Failure(entry.reason, entry.version, entry.attempts)
-        return found
+        for item in self.dynamo.items(LEDGER, keys, strong=strong):
+            yield by_place[item["k"]["B"], item["v"]["S"]], _entry(item)
 
     def _place(self, pointer: Pointer) -> tuple[bytes, str]:
         return self._key(pointer.source, pointer.key), pointer.object or "0"

@@ -1,0 +1,1 @@
+"""Mailloom on AWS: one CDK app, three stages. `python -m infra --help`; docs/aws.md."""
