@@ -42,6 +42,7 @@ COMMANDS = {
     "shadow": "shadow",
     "dead": "dead",
     "migrate": "serve",
+    "plan": "plan",
     "config": "configuration",
 }
 
