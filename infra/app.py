@@ -19,6 +19,7 @@ from infra.watch import WatchStack
 
 CONTEXT = {
     "@aws-cdk/core:validateAgainstDefaultRules": True,
+    "@aws-cdk/core:defaultCrossStackReferences": "strong",  # what another stack uses can't be deleted from under it
     "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,  # buckets here take no access lists
 }
 
