@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mailloom.config import Secret
 from mailloom.config.load import expected, settings_known
-from mailloom.obs.metrics import METRICS
+from mailloom.obs.metrics import METRICS, Metric
 
 DOCS = Path(__file__).resolve().parent
 
@@ -32,11 +32,13 @@ def settings() -> str:
 
 
 def metrics() -> str:
-    rows = (
-        f"| {one.name} | {one.kind} | {one.unit} | {', '.join(one.dimensions) or '-'} | {one.meaning} |"
-        for one in METRICS
-    )
+    rows = (f"| {one.name} | {one.kind} | {one.unit} | {dimensions(one)} | {one.meaning} |" for one in METRICS)
     return "\n".join(["| name | kind | unit | dimensions | meaning |", "|---|---|---|---|---|", *rows])
+
+
+def dimensions(metric: Metric) -> str:
+    whole = ", ".join(metric.dimensions) or "-"
+    return "; ".join([whole, *(f"also {', '.join(some)}" for some in metric.also)])
 
 
 def renewed(page: str, table: str) -> str:

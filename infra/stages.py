@@ -23,8 +23,8 @@ REGION = (re.compile(r"[a-z]{2}(-[a-z]+)+-\d"), "a region, as us-east-1")
 EMAIL = (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "one address, as alarms@example.org")
 TAG = (re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a tag of an image")
 NODE = (re.compile(r"[a-z0-9]+\.[a-z0-9]+\.search"), "a node of OpenSearch, as r7g.large.search")
-SECRET = (re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+"), "the ARN of a secret")
 LIST = (re.compile(r"pl-[0-9a-f]{8,17}"), "a prefix list, as pl-63a5400a")
+SECRET = (re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+"), "the ARN of a secret")
 ZONE = (re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)*"), "a time zone, as Europe/Berlin")
 
 
@@ -183,6 +183,8 @@ class Watch:
     log_days: Annotated[int, Says("logs are kept")] = 30
     queue_minutes: Annotated[int, Says("the oldest message may wait", least=1, most=20_160)] = 15
     latency_seconds: Annotated[int, Says("from arrival to stored, the slowest of 100 mails", least=1)] = 300
+    least_mails: Annotated[int, Says("an hour with fewer is compared with no other week", least=1)] = 1_000
+    concurrency: Annotated[int, Says("Lambda functions of the account that may run at once", least=10)] = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,11 @@ class Stage:
     def prefix(self) -> str:
         """What every name of it begins with."""
         return f"mailloom-{self.name}"
+
+    @property
+    def namespace(self) -> str:
+        """Of its metrics in CloudWatch: stages may share an account."""
+        return f"Mailloom/{self.name}"
 
 
 def load(path: Path = FILE) -> Mapping[str, Stage]:

@@ -172,35 +172,44 @@ def plain(folder: Path, mails: Sequence[bytes]) -> tuple[list[Any], dict[str, li
 
 
 @contextmanager
-def validator_lambda(whole: Whole) -> Iterator[str]:
-    """The validator as a real function of ministack's Lambda, fed by the queue of events; its name."""
+def function(whole: Whole, handler: str, **environ: str) -> Iterator[str]:
+    """A handler of ours as a real function of ministack's Lambda; its name. `environ` is set besides the profile's ("" takes away)."""
     client = whole.profile.client("lambda")
-    name = f"{whole.profile.name}-validate"
+    name = f"{whole.profile.name}-{handler}"
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as file:
         entry = zipfile.ZipInfo("bootstrap")
         entry.external_attr = 0o755 << 16
         path = os.pathsep.join(filter(None, sys.path))
-        call = f"exec {shlex.quote(sys.executable)} -m awslambdaric mailloom.run.aws_lambda.validate"
+        call = f"exec {shlex.quote(sys.executable)} -m awslambdaric mailloom.run.aws_lambda.{handler}"
         file.writestr(entry, f"#!/bin/sh\nPYTHONPATH={shlex.quote(path)} {call}\n")
     client.create_function(
         FunctionName=name,
         Runtime="provided.al2023",
-        Handler="mailloom.run.aws_lambda.validate",
+        Handler=f"mailloom.run.aws_lambda.{handler}",
         Role="arn:aws:iam::000000000000:role/lambda",
         Code={"ZipFile": code.getvalue()},
-        Timeout=60,
+        Timeout=120,
         MemorySize=512,
-        Environment={"Variables": dict(whole.profile.environ)},
-    )
-    sqs = whole.profile.client("sqs")
-    url = whole.servers.settings.aws.queues.events
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    mapping = client.create_event_source_mapping(
-        EventSourceArn=arn, FunctionName=name, BatchSize=10, FunctionResponseTypes=["ReportBatchItemFailures"]
+        Environment={"Variables": {n: v for n, v in {**whole.profile.environ, **environ}.items() if v}},
     )
     try:
         yield name
     finally:
-        client.delete_event_source_mapping(UUID=mapping["UUID"])
         client.delete_function(FunctionName=name)
+
+
+@contextmanager
+def validator_lambda(whole: Whole, **environ: str) -> Iterator[str]:
+    """The validator as such a function, fed by the queue of events; its name."""
+    client, sqs = whole.profile.client("lambda"), whole.profile.client("sqs")
+    url = whole.servers.settings.aws.queues.events
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    with function(whole, "validate", **environ) as name:
+        mapping = client.create_event_source_mapping(
+            EventSourceArn=arn, FunctionName=name, BatchSize=10, FunctionResponseTypes=["ReportBatchItemFailures"]
+        )
+        try:
+            yield name
+        finally:
+            client.delete_event_source_mapping(UUID=mapping["UUID"])

@@ -96,26 +96,17 @@ def mails(seed: int) -> list[Stated]:
     return made
 
 
-@pytest.mark.parametrize("trouble", ["none", "flushed", "restored from an old copy", "down"])
-def test_threads_are_the_same_whatever_the_cache_does(
-    boto: Callable[[str], Any], prefix: str, client: Any, trouble: str
+def threads_are_right(
+    boto: Callable[[str], Any], prefix: str, caches: list[ValkeyCache], upset: Callable[[int], None]
 ) -> None:
+    """Weave mails in two workers, each with its cache, `upset` before each; threads are what the mails say."""
     create(boto("dynamodb"), prefix)
     dynamo = Dynamo(boto("dynamodb"), prefix)
-    caches = [ValkeyCache(client, time.monotonic), ValkeyCache(client, time.monotonic)]
     first = Halves(DynamoNodes(dynamo, lambda: 0, cache=caches[0]))
     workers = [first, first.beside(DynamoNodes(dynamo, lambda: 0, cache=caches[1]))]
     everything = mails(3)
-    old: dict[bytes, bytes] = {}
     for at, stated in enumerate(everything):
-        if at == 10:
-            old = {key: client.get(key) for key in client.scan_iter()}
-        if at % 7 == 6 and trouble == "flushed":
-            client.flushdb()
-        if at % 7 == 6 and old and trouble.startswith("restored"):
-            client.mset(old)
-        if at == 10 and trouble == "down":
-            caches[0].client = caches[1].client = dead(1)
+        upset(at)
         weave(workers[at % 2], [stated])
         if at % 9 == 8:
             settle(workers[at % 2])
@@ -127,4 +118,24 @@ def test_threads_are_the_same_whatever_the_cache_does(
         while store.pool[name].parent != name:
             name = store.pool[name].parent
         assert (store.pool[message_node(message)].conv or name) == message_node(conversation)
+
+
+@pytest.mark.parametrize("trouble", ["none", "flushed", "restored from an old copy", "down"])
+def test_threads_are_the_same_whatever_the_cache_does(
+    boto: Callable[[str], Any], prefix: str, client: Any, trouble: str
+) -> None:
+    caches = [ValkeyCache(client, time.monotonic), ValkeyCache(client, time.monotonic)]
+    old: dict[bytes, bytes] = {}
+
+    def upset(at: int) -> None:
+        if at == 10:
+            old.update((key, client.get(key)) for key in client.scan_iter())
+        if at % 7 == 6 and trouble == "flushed":
+            client.flushdb()
+        if at % 7 == 6 and old and trouble.startswith("restored"):
+            client.mset(old)
+        if at == 10 and trouble == "down":
+            caches[0].client = caches[1].client = dead(1)
+
+    threads_are_right(boto, prefix, caches, upset)
     assert trouble == "down" or sum(cache.hits for cache in caches) > 10

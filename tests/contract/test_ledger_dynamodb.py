@@ -107,6 +107,17 @@ def test_failures_stay_with_what_is_pending(ledger: DynamoLedger) -> None:
     assert ledger.failures([pointer(1)]) == {}
 
 
+def test_what_came_to_its_end_is_told_apart(ledger: DynamoLedger) -> None:
+    ledger.received([pointer(n) for n in range(130)])
+    ends = ("stored", "duplicate", "rejected")
+    ledger.deliver([delivery(pointer(n), ends[n % 3], ONE if n % 3 < 2 else None) for n in range(120)])
+    asked = [pointer(n) for n in range(150)] + [pointer(1, "v2")]
+    before = ledger.dynamo.spent.read.total()
+    assert set(ledger.finished(asked)) == {pointer(n) for n in range(120)}
+    assert ledger.dynamo.spent.read.total() - before <= len(asked) / 2
+    assert not ledger.finished([])
+
+
 def test_the_books_balance_by_source_and_scope(dynamo: Dynamo, ledger: DynamoLedger) -> None:
     ledger.received([pointer(n) for n in range(30)] + [pointer(n, bucket="other") for n in range(5)])
     ledger.deliver([delivery(pointer(n), ("stored", "duplicate")[n % 2]) for n in range(20)])
@@ -116,6 +127,7 @@ def test_the_books_balance_by_source_and_scope(dynamo: Dynamo, ledger: DynamoLed
     assert ledger.books() == {"s3://mail": Books(30, 10, 10, 1, 9), "s3://other": Books(5, 0, 0, 0, 5)}
     assert [(e.path, e.reason) for e in ledger.rejected()] == [("raw/20.eml", "no mail")]
     assert [e.path for e in ledger.pending(CLOCK - 1000 + 3)] == [f"raw/{n}.eml" for n in (0, 1, 2)]
+    assert [ledger.overdue(CLOCK - 1000 + n) for n in (0, 3, 1000)] == [0, 3, 14]
     assert DynamoLedger(dynamo, lambda: CLOCK, "other scope").books() == {"s3://mail": Books(1, 0, 0, 0, 1)}
     assert DynamoLedger(dynamo, lambda: CLOCK, "third").where("s3://mail", pointer(1).key) == []
 

@@ -57,6 +57,10 @@ class FileLedger:
         found = {p: self.db.execute(sql, (p.source, p.key, p.object)).fetchone() for p in pointers}
         return {p: Failure(*row) for p, row in found.items() if row}
 
+    def finished(self, pointers):
+        sql = "select 1 from rows where state != 'pending' and source = ? and key = ? and object = ?"
+        return [p for p in pointers if self.db.execute(sql, (p.source, p.key, p.object)).fetchone()]
+
     def deliver(self, deliveries):
         sql = """insert into rows values (?, ?, ?, ?, ?, ?, 0, ?) on conflict do update set
           state = case when message is not null and (excluded.message is null or state = 'stored' and message = excluded.message)

@@ -221,8 +221,7 @@ def test_two_runs_on_one_prefix_make_no_mail_twice(landing, shed, monkeypatch):
 def test_the_handlers_take_the_profile_of_the_environment(monkeypatch):
     from mailloom.ports import UserError
 
-    monkeypatch.setattr(aws_lambda, "_make", [])
-    aws_lambda._parts.cache_clear()
+    aws_lambda.provide(lambda: aws_lambda.from_settings(os.environ))
     for name in [name for name in os.environ if name.startswith("MAILLOOM_")]:
         monkeypatch.delenv(name)
     with pytest.raises(UserError, match=r"aws\.queues\.work"):

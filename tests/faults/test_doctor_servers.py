@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import pytest
 
 from mailloom.archive import Archive
 from mailloom.archive.digest import digest
-from mailloom.archive.doctor.servers import CHECKS, Parts, examine, mend
+from mailloom.archive.doctor.servers import CHECKS, Overdue, Parts, examine, mend
 from mailloom.flow.commit import Arrived
 from mailloom.mail.model import MessageId, Origin
 from mailloom.ports import Delivery
@@ -119,6 +120,16 @@ def test_sound_servers_are_sound_and_looking_changes_nothing(yard: Yard) -> None
         assert [one.check for one in findings] == list(CHECKS)
     assert f"{len(yard.ids)} messages" in {one.check: one.found for one in findings}["conversations"]
     assert digests(yard) == before
+
+
+def test_a_delivery_without_a_message_is_a_fault_and_a_dead_letter_is_none(yard: Yard) -> None:
+    for pending, dead, fault in ((0, 0, False), (0, 3, False), (3, 3, False), (4, 3, True), (1, 0, True)):
+        parts = replace(yard.parts, overdue=partial(Overdue, pending, dead))
+        found = {one.check: one for one in examine(parts) if not one.ok}
+        assert set(found) == ({"overdue"} if fault else set())
+        if fault:
+            assert f"{pending} deliveries are pending for more than a day, {dead} messages" in found["overdue"].found
+            assert "mailloom ingest" in found["overdue"].mend
 
 
 def test_what_is_wrong_in_tables_is_found_and_mended(yard: Yard) -> None:

@@ -202,6 +202,14 @@ def test_a_password_in_the_file_is_refused_without_repeating_it(literal: str, ro
         assert f"set MAILLOOM_{key.upper().replace('.', '_')}" in told
 
 
+def test_a_setting_that_is_a_password_must_be_a_reference_there(room: Path) -> None:
+    told = refused(f'[profile.local.postgres]\npassword = "{PASSWORD}"\n', room)
+    assert told.startswith("mailloom.toml:2: postgres.password holds a password")
+    assert PASSWORD not in told
+    found = loaded('[profile.local.postgres]\npassword = "secretsmanager:mail/pg#password"\n', room)
+    assert str(found.settings.postgres.password) == "secretsmanager:mail/pg#password"
+
+
 def test_what_has_no_password_may_stand_in_the_file(room: Path) -> None:
     for text in ("host=127.0.0.1 dbname=mail", "postgresql://127.0.0.1:5432/mail", "service=mail", "env:PG"):
         assert not has_password(text)

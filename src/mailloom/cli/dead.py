@@ -89,7 +89,7 @@ def drop(which: str) -> int:
     from mailloom.run.dead import drop as run
 
     with servers() as found, looking(found.queue("dead"), found.receipts) as letters:
-        count = run(chosen(letters, which), found.queue("dead"), found.ledger)
+        count = run(chosen(letters, which), found.queue("dead"), found.objects)
     draw.say(f"{draw.several(count, 'letter')} dropped")
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import click
@@ -24,6 +25,7 @@ def work(jobs: int | None, health_port: int | None, drain: bool, large: bool, as
     SIGTERM or Ctrl-C: it takes nothing more and finishes what it holds. A worker that is killed loses nothing: its mail comes again. Any
     number may run.
     """
+    from mailloom.run.protection import from_agent
     from mailloom.run.worker import Worker
 
     how = settings().worker
@@ -43,6 +45,7 @@ def work(jobs: int | None, health_port: int | None, drain: bool, large: bool, as
             settings=how,
             drain=drain,
             name=queue,
+            protection=from_agent(os.environ),
         )
         done = worker.run()
     _say(
@@ -72,7 +75,7 @@ def validate(drain: bool, as_json: bool) -> None:
         validator = Validator(
             found.buckets,
             found.receipts,
-            found.ledger,
+            found.objects,
             found.queue("work"),
             large=found.queue_if_set("large"),
             dead=found.queue_if_set("dead"),

@@ -162,7 +162,7 @@ def _from_file(
         if key not in known:
             raise UserError(f"{place}: unknown key {key!r}{_close(key, known)}")
         one = known[key]
-        if isinstance(value, str) and has_password(value) and not Secret(value).reference:
+        if isinstance(value, str) and (key.endswith("password") or has_password(value)) and not Secret(value).reference:
             raise UserError(
                 f'{place}: {key} holds a password, and files are copied and committed: write "env:NAME" or'
                 f' "secretsmanager:NAME#key", or set {one.variable}'

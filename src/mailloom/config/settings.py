@@ -100,6 +100,10 @@ class Postgres:
 
     dsn: Annotated[Secret, Says("connection string")] = NO_SECRET
     reader_dsn: Annotated[Secret, Says("connection string of a read replica for queries; empty: dsn")] = NO_SECRET
+    password: Annotated[
+        Secret,
+        Says("password for connection strings without one; read again when the server refuses it, as after a rotation"),
+    ] = NO_SECRET
     pool: Annotated[int, Says("connections at most", least=1)] = 4
     years_back: Annotated[
         int, Says("years before this one with a partition a month; older mail shares one", least=0)
@@ -132,6 +136,9 @@ class Valkey:
     """The cache of threads' roots."""
 
     url: Annotated[Secret, Says("redis://host:6379/0, or rediss:// for TLS; empty: no cache")] = NO_SECRET
+    cluster: Annotated[
+        bool, Says("url is of a cluster, as ElastiCache Serverless is: keys are spread over its slots")
+    ] = False
     seconds: Annotated[int, Says("how long an entry is kept", least=1)] = 3600
 
 

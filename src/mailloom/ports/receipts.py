@@ -82,6 +82,10 @@ class Receipts(Protocol):
         """What was kept of those that are pending."""
         ...
 
+    def finished(self, pointers: Collection[Pointer]) -> Collection[Pointer]:
+        """Those that came to their end. One that did just now may be missing: this spares work, and decides nothing."""
+        ...
+
 
 class Progress(Protocol):
     """How far some long work on a prefix is."""

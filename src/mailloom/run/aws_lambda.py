@@ -3,6 +3,10 @@
 `validate`  S3's events, from a queue or directly    -> rows in the ledger, pointers in the work queue
 `work`      pointers from the work queue             -> commits; what failed is named in batchItemFailures and comes again
 `prefix`    {"bucket": ..., "prefix": ...}           -> works through it until a minute is left, keeps the place, hands on the rest
+`manifest`  {"bucket": ..., "prefix": ..., "run": ...} -> lists the mail there, in parts of a manifest; goes on from its own answer
+`enqueue`   {"bucket": ..., "Key": ...}              -> the mails of one part come to the workers as if they came just now
+`settle`    {}                                       -> puts threads in order until a minute is left
+`migrate`   {"phase": "before" or "after"}           -> brings tables up to this version, around its deployment
 
 Clients and stores are made at the first call of a process and used by all later ones. Event source mappings need
 ReportBatchItemFailures ("Using Lambda with Amazon SQS", AWS Lambda developer guide).
@@ -15,19 +19,24 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from mailloom import obs
-from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Progress, Queue, Receipts, Transient
+from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Progress, Queue, Receipts, Transient, UserError
+from mailloom.run import backfill
 from mailloom.run.arrivals import Mail, Unit, fetch, land
 from mailloom.run.arrivals import work as transformed
 from mailloom.run.causes import cause
 from mailloom.run.pointers import dead_letter, read_pointer
 from mailloom.run.prefix import Prefixes
+from mailloom.run.settler import Settler
 from mailloom.run.validate import QUARANTINE, Buckets, Event, Validator
 from mailloom.schema import VERSION
+
+if TYPE_CHECKING:
+    from mailloom.wire.profile import Servers
 
 SPARE_MS = 60_000
 """Before its time is over a run stops: a batch may take that long."""
@@ -57,20 +66,28 @@ class Parts:
 class Context(Protocol):
     """What Lambda hands to a handler."""
 
+    aws_request_id: str
+
     def get_remaining_time_in_millis(self) -> int: ...
 
 
 _make: list[Callable[[], Parts]] = []
 
 
-def from_settings(environ: Mapping[str, str]) -> Parts:
-    """The parts of the profile that the environment names (MAILLOOM_PROFILE, else aws). Raises UserError where a setting is missing."""
+def opened(environ: Mapping[str, str]) -> Servers:
+    """The servers of the profile that the environment names (MAILLOOM_PROFILE, else aws), with logs on. Raises UserError."""
     from mailloom.config import load
     from mailloom.wire.profile import open_servers
 
     settings = load(environ.get("MAILLOOM_PROFILE", "aws"), None, environ).settings
     obs.configure(replace(settings.obs, log=settings.obs.log or "info"))
-    found = open_servers(settings, environ)
+    return open_servers(settings, environ)
+
+
+def from_settings(environ: Mapping[str, str]) -> Parts:
+    """The parts of that profile. Raises UserError where a setting is missing. Only `stores` needs PostgreSQL."""
+    found = opened(environ)
+    settings = found.settings
 
     def stores() -> Unit:
         found.check()
@@ -78,7 +95,7 @@ def from_settings(environ: Mapping[str, str]) -> Parts:
 
     work, large, dead = found.queue("work"), found.queue_if_set("large"), found.queue_if_set("dead")
     return Parts(
-        *(stores, found.buckets, found.receipts, found.ledger, found.places, work, large, dead),
+        *(stores, found.buckets, found.receipts, found.objects, found.places, work, large, dead),
         quarantine=settings.aws.quarantine,
         bucket=settings.aws.bucket,
     )
@@ -89,6 +106,7 @@ def provide(make: Callable[[], Parts]) -> None:
     _make[:] = [make]
     _parts.cache_clear()
     _stores.cache_clear()
+    _servers.cache_clear()
 
 
 @cache
@@ -101,17 +119,15 @@ def _stores() -> Unit:
     return _parts().stores()
 
 
+@cache
+def _servers() -> Servers:
+    return opened(os.environ)
+
+
 # ------------------------------------------------------------------------------------------------ S3's events
 def validate(event: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:  # noqa: ARG001  as Lambda calls it
     """S3's events in messages of SQS, or as S3 itself calls a function. Raises where a store is away: all come again."""
-    parts = _parts()
-    validator = Validator(
-        *(parts.buckets, parts.receipts, parts.ledger, parts.work),
-        large=parts.large,
-        dead=parts.dead,
-        quarantine=parts.quarantine,
-        bucket=parts.bucket,
-    )
+    validator = _validator(_parts())
     records = event.get("Records", ())
     try:
         if any("s3" in record for record in records):
@@ -123,6 +139,16 @@ def validate(event: Mapping[str, Any], context: Context | None = None) -> dict[s
         return _failures([records[number] for number in sorted(done.again)])
     finally:
         obs.flush()
+
+
+def _validator(parts: Parts) -> Validator:
+    return Validator(
+        *(parts.buckets, parts.receipts, parts.ledger, parts.work),
+        large=parts.large,
+        dead=parts.dead,
+        quarantine=parts.quarantine,
+        bucket=parts.bucket,
+    )
 
 
 # ------------------------------------------------------------------------------------------------ pointers
@@ -196,7 +222,7 @@ def prefix(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     try:
         for one in asked:
-            did = runs.run(one["bucket"], one["prefix"], lambda: context.get_remaining_time_in_millis() < SPARE_MS)
+            did = runs.run(one["bucket"], one["prefix"], lambda: _is_late(context))
             answer = {"bucket": one["bucket"], "prefix": one["prefix"], **did._asdict()}
             if not did.done and parts.prefixes is not None:
                 rest = {"bucket": one["bucket"], "prefix": one["prefix"]}
@@ -206,7 +232,85 @@ def prefix(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     return answer
 
 
+# ------------------------------------------------------------------------------------------------ a bucket's mail, by a state machine
+def manifest(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """{"bucket", "prefix"}, with "run" (else the id of the call) and "batch" (mails a part) if wanted -> the same with {"done", "after", "parts",
+    "objects", "bytes"} and {"manifest": {"bucket", "prefix"}}, where the parts are. While "done" is false it is to be called with its own answer.
+    """
+    parts = _parts()
+    bucket = str(event.get("bucket") or parts.bucket)
+    run, size = str(event.get("run") or context.aws_request_id), int(event.get("batch") or backfill.PART_MAILS)
+    so_far = backfill.Listed(False, event.get("after", ""), *(event.get(n, 0) for n in ("parts", "objects", "bytes")))
+    try:
+        listing = backfill.Manifest(bucket, parts.buckets(bucket), run, parts.quarantine, size)
+        did = listing.write(event["prefix"], so_far, lambda: _is_late(context))
+    finally:
+        obs.flush()
+    asked = {"bucket": bucket, "prefix": event["prefix"], "run": run, "batch": size}
+    return {**asked, **did._asdict(), "manifest": {"bucket": bucket, "prefix": backfill.prefix_of(run)}}
+
+
+def enqueue(event: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:  # noqa: ARG001  as Lambda calls it
+    """{"bucket", "Key"}, a part of a manifest, or a batch of a Distributed Map ({"BatchInput": {"bucket"}, "Items": [{"Key"}, ...]}) ->
+    {"listed", "finished", "queued", "rejected"}. Raises where some mail couldn't be looked at: the same again does the rest.
+    """
+    parts = _parts()
+    shared, items = event.get("BatchInput") or event, event.get("Items") or [event]
+    blobs = parts.buckets(str(shared.get("bucket") or parts.bucket))
+    try:
+        did = [backfill.enqueue(item["Key"], blobs, parts.receipts, _validator(parts)) for item in items]
+    finally:
+        obs.flush()
+    return backfill.Enqueued(*map(sum, zip(*did, strict=True)))._asdict()
+
+
+# ------------------------------------------------------------------------------------------------ upkeep
+def settle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:  # noqa: ARG001  as Lambda calls it
+    """One run -> {"done", "looked", "changed"}. While "done" is false there is more: time was over, or another settle took over. Raises
+    where a store is away.
+    """
+    late: list[bool] = []
+
+    def stopped() -> bool:
+        late.append(_is_late(context))
+        return late[-1]
+
+    servers = _servers()
+    try:
+        servers.check()
+        settler = Settler(servers.threads, servers.settings.settle.seconds)
+        did = settler.once(stopped)
+    finally:
+        obs.flush()
+    if did is None:
+        if settler.failures:
+            raise Transient(settler.words)
+        return {"done": False, "looked": 0, "changed": 0}
+    return {"done": not late[-1], "looked": did.looked, "changed": did.changed}
+
+
+def migrate(event: Mapping[str, Any] | None, context: Context | None = None) -> dict[str, Any]:  # noqa: ARG001  as Lambda calls it
+    """{"phase": "before"} (or nothing) a deployment, "after" it -> {"done": what was done, in words}. Raises, so that the deployment fails.
+
+    As a custom resource of CloudFormation it is asked by `ResourceProperties`; that a resource is taken out of a template undoes nothing.
+    """
+    asked = event or {}
+    if asked.get("RequestType") == "Delete":
+        return {"done": []}
+    phase = asked.get("ResourceProperties", asked).get("phase", "before")
+    if phase not in {"before", "after"}:
+        raise UserError(f"there is no phase {phase!r} of a migration: before, after")
+    try:
+        return {"done": list(_servers().migrate(after=phase == "after"))}
+    finally:
+        obs.flush()
+
+
 # ------------------------------------------------------------------------------------------------ Lambda's forms
+def _is_late(context: Context) -> bool:
+    return context.get_remaining_time_in_millis() < SPARE_MS
+
+
 def _failures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in records]}
 

@@ -16,7 +16,7 @@ from mailloom.ports import Blobs, Failure, Pointer, Progress, Queue, Receipts, S
 from mailloom.run.arrivals import Mail, Unit, fetch, land, work
 from mailloom.run.causes import cause
 from mailloom.run.pointers import dispatch
-from mailloom.run.validate import QUARANTINE, Buckets
+from mailloom.run.validate import QUARANTINE, Buckets, is_ours
 from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
 
@@ -93,7 +93,7 @@ def _batches(bucket: str, found: Iterator[Stat], quarantine: str) -> Iterator[li
     batch: list[Pointer] = []
     size = 0
     for stat in found:
-        if stat.key.startswith(quarantine):
+        if is_ours(stat.key, quarantine):
             continue
         batch.append(Pointer(bucket, stat.key, stat.version, stat.etag, stat.size, stat.modified))
         size += stat.size

@@ -7,6 +7,7 @@ day late, or again after a crash finds its row and is queued again, and the work
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,9 @@ HEAD_BYTES = 16 << 10
 COPY_BYTES = 5 << 30
 """S3 copies no larger object in one call; so what is larger stays where it is, rejected."""
 QUARANTINE = "quarantine/"
+MANIFESTS = "backfill/"
+"""Below it each run of a backfill has a prefix with its parts (backfill.py)."""
+_PART = re.compile(MANIFESTS + r"[^/]+/part-\d+\.jsonl")
 LOOKS = 8  # range reads at a time
 RETURN = Backoff(first=2.0, most=900.0, attempts=1 << 30)
 """How long an event whose object couldn't be read stays hidden, by how often it came; as workers have it."""
@@ -94,6 +98,11 @@ def judge(pointer: Pointer, seen: tuple[bytes, Stat] | None) -> str:
     return too_large(stat.size)
 
 
+def is_ours(key: str, quarantine: str) -> bool:
+    """Whether we made an object: what was set aside, or a part of a manifest. It is no mail that came."""
+    return key.startswith(quarantine) or _PART.fullmatch(key) is not None
+
+
 def too_large(size: int) -> str:
     """Why a mail of so many bytes is not taken; "" if it is."""
     return f"too large: a mail of {size:,} bytes, {MAX_MAIL:,} are allowed" if size > MAX_MAIL else ""
@@ -145,7 +154,7 @@ class Validator:
             if told.refused:
                 self._refuse(event, told.refused, number, done)
             for pointer in told.pointers:
-                if pointer.key.startswith(self.quarantine):
+                if is_ours(pointer.key, self.quarantine):
                     done.ignored += 1
                 else:
                     pointers.setdefault(pointer, number)
@@ -153,6 +162,14 @@ class Validator:
             self.receipts.received(list(pointers))
             self._sort(pointers, events, done)
         obs.count("events", done.ignored, outcome="ignored")
+        return done
+
+    def admit(self, pointers: Sequence[Pointer]) -> Validated:
+        """The same for objects that are known otherwise than by an event; `again` are numbers of pointers."""
+        done = Validated()
+        if pointers:
+            self.receipts.received(pointers)
+            self._sort({pointer: number for number, pointer in enumerate(pointers)}, [Event("")] * len(pointers), done)
         return done
 
     def _refuse(self, event: Event, reason: str, number: int, done: Validated) -> None:

@@ -122,13 +122,13 @@ class Clients:
         return connect(url, auth=auth)
 
     def valkey(self) -> Any | None:
-        """A redis client with short timeouts; None where no cache is set."""
+        """A redis client with short timeouts, or stores.valkey.Cluster; None where no cache is set."""
         url = self.text(self.settings.valkey.url)
         if not url:
             return None
         with self._making:
             if "valkey" not in self._made:
-                self._made["valkey"] = _cache(url)
+                self._made["valkey"] = _cluster(url) if self.settings.valkey.cluster else _cache(url)
             return self._made["valkey"]
 
     def close(self) -> None:
@@ -137,13 +137,44 @@ class Clients:
         self._made.clear()
 
 
+CACHE_S = 0.2  # a cache that takes longer is none
+
+
 def _cache(url: str) -> Any:
+    _readable_address(url)
+    import redis
+
+    return redis.Redis.from_url(url, socket_timeout=CACHE_S, socket_connect_timeout=CACHE_S)
+
+
+def _cluster(url: str) -> Any:
+    if _readable_address(url).get("db"):
+        raise UserError(
+            "valkey.url names a database by its number, and with valkey.cluster there is only 0: leave it out"
+        )
+    from redis import RedisCluster
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    from mailloom.stores.valkey import Cluster
+
+    def connect() -> Any:
+        # The address that is set stays one to begin with: it goes on to be right when all nodes were replaced. One more try after an
+        # error, with the new map of slots; what costs more is a miss. RESP 2: nothing of 3 is used, and it says less at the start.
+        again = Retry(NoBackoff(), 1)
+        limits = {"socket_timeout": CACHE_S, "socket_connect_timeout": CACHE_S}
+        return RedisCluster.from_url(url, dynamic_startup_nodes=False, retry=again, protocol=2, **limits)
+
+    return Cluster(connect)
+
+
+def _readable_address(url: str) -> dict[str, Any]:
     try:
-        import redis
+        from redis.connection import parse_url
     except ModuleNotFoundError:
         raise UserError('Valkey needs the extra "aws": pip install "mailloom[aws]"') from None
     try:
-        return redis.Redis.from_url(url, socket_timeout=0.2, socket_connect_timeout=0.2)
+        return dict(parse_url(url))  # type: ignore[no-untyped-call]
     except ValueError:  # its words may hold the address
         raise UserError("valkey.url is no address as redis://host:6379/0") from None
 

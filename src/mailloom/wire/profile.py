@@ -111,8 +111,12 @@ class Servers:
     # -------------------------------------------------------------------------------------------- PostgreSQL and DynamoDB
     @cached_property
     def writer(self) -> Connections:
+        return self._connections(self.clients.wanted(self.settings.postgres.dsn, "postgres.dsn"))
+
+    def _connections(self, dsn: str, *, read_only: bool = False) -> Connections:
         postgres = self.settings.postgres
-        return Connections(self.clients.wanted(postgres.dsn, "postgres.dsn"), size=postgres.pool)
+        password = (lambda: self.clients.text(postgres.password)) if postgres.password else None
+        return Connections(dsn, size=postgres.pool, read_only=read_only, password=password)
 
     @cached_property
     def dynamo(self) -> Dynamo:
@@ -134,7 +138,9 @@ class Servers:
 
     @cached_property
     def objects(self) -> DynamoLedger:
-        """Deliveries from object storage: ports.Receipts, Progress and the reading side of the ledger."""
+        """Deliveries from object storage: ports.Receipts, Progress and the reading side of the ledger. A ports.Ledger too, for deliveries that
+        bring no message: they have no copies, so who only rejects needs no PostgreSQL.
+        """
         return DynamoLedger(self.dynamo, now_ms, self.scope)
 
     @property
@@ -186,7 +192,7 @@ class Servers:
         return self._reader(self.clients.text(postgres.reader_dsn) or self.clients.wanted(postgres.dsn, "postgres.dsn"))
 
     def _reader(self, dsn: str) -> PostgresReader:
-        connections = Connections(dsn, size=self.settings.postgres.pool, read_only=True)
+        connections = self._connections(dsn, read_only=True)
         bucket = self.settings.aws.bucket
         sources = (f"s3://{bucket}",) if bucket else ()
         return PostgresReader(connections, self._nodes(), LedgerHistory(self.objects), self.scope, sources)
@@ -237,8 +243,12 @@ class Servers:
                     absent.append(name)
         return absent
 
-    def migrate(self) -> Iterator[str]:
-        """Bring tables, partitions and templates up to this version; what was done, in words."""
+    def migrate(self, *, after: bool = False) -> Iterator[str]:
+        """Bring tables, partitions and templates up to this version, before it runs; what was done, in words. `after` it runs everywhere there
+        is nothing to take away yet.
+        """
+        if after:
+            return
         for name in migrate_tables(self.writer):
             yield f"PostgreSQL: {name}"
         postgres = self.settings.postgres

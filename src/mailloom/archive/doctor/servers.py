@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from mailloom.archive.doctor.examination import Finding, Verdict, named
 from mailloom.archive.doctor.ledger import sound
@@ -49,15 +49,23 @@ class Indexed(Protocol):
     def held(self, messages: Collection[MessageId]) -> Collection[MessageId]: ...
 
 
+class Overdue(NamedTuple):
+    """Deliveries that have been pending for more than a day, and messages among the dead letters, counted after them."""
+
+    pending: int = 0
+    dead: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One scope of the server profile. `index` is None where no index is kept."""
+    """One scope of the server profile. `index` is None where no index is kept, `overdue` scans the ledger."""
 
     readable: Readable
     threads: Threads
     tables: Tables
     books: Callable[[], Mapping[str, Books]]
     index: Indexed | None
+    overdue: Callable[[], Overdue] = Overdue
 
 
 class Examination:
@@ -94,6 +102,14 @@ def books(x: Examination) -> Verdict:
     if stored > x.count + SOME:  # deliveries that ended since the count are a batch or two
         wrong.append(f"{stored:,} deliveries were stored, but there are {x.count:,} messages")
     return Verdict(not wrong, "; ".join([*lines, *wrong]) or "nothing was delivered", AGAIN)
+
+
+def overdue(x: Examination) -> Verdict:
+    """A message is received five times within hours, so a delivery that is pending after a day is a dead letter, or has no message any more."""
+    pending, dead = x.parts.overdue()
+    found = f"{pending:,} deliveries are pending for more than a day, {dead:,} messages are dead letters"
+    lost = f"{found}: the others have lost their messages, unless the queue is that far behind"
+    return Verdict(pending <= dead, lost if pending > dead else found if pending else "nothing", AGAIN)
 
 
 def tables(x: Examination) -> Verdict:
@@ -235,6 +251,7 @@ def unindexed(parts: Parts, held_by: Indexed) -> Iterator[MessageId]:
 # ------------------------------------------------------------------------------------------------ all checks
 CHECKS: dict[str, Callable[[Examination], Verdict]] = {
     "books": books,
+    "overdue": overdue,
     "tables": tables,
     "records": records,
     "raw": raw,
@@ -311,4 +328,4 @@ def _records(bodies: Iterable[tuple[MessageId, bytes]]) -> Iterator[list[Record]
     return _some(record for message, record in read if record is not None and record.id == message)
 
 
-__all__ = ["CHECKS", "Parts", "examine", "mend"]
+__all__ = ["CHECKS", "Overdue", "Parts", "examine", "mend"]

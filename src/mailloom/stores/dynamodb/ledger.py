@@ -83,15 +83,19 @@ class DynamoLedger:
 
     def failures(self, pointers: Collection[Pointer]) -> Mapping[Pointer, Failure]:
         """What was kept of those that are pending."""
+        rows = self._rows(pointers, strong=True)
+        return {p: Failure(e.reason, e.version, e.attempts) for p, e in rows if e.state == RECEIVED and e.attempts}
+
+    def finished(self, pointers: Collection[Pointer]) -> Collection[Pointer]:
+        """Those that came to their end, by reads at half the price, which may be a moment old."""
+        return [pointer for pointer, entry in self._rows(pointers, strong=False) if entry.state != RECEIVED]
+
+    def _rows(self, pointers: Collection[Pointer], *, strong: bool) -> Iterator[tuple[Pointer, Entry]]:
+        """The rows of those that have one."""
         by_place = {self._place(p): p for p in pointers}
         keys = [{"k": {"B": key}, "v": _text(version)} for key, version in by_place]
-        found = {}
-        for item in self.dynamo.items(LEDGER, keys):
-            entry = _entry(item)
-            if entry.state == RECEIVED and entry.attempts:
-                pointer = by_place[item["k"]["B"], item["v"]["S"]]
-                found[pointer] = Failure(entry.reason, entry.version, entry.attempts)
-        return found
+        for item in self.dynamo.items(LEDGER, keys, strong=strong):
+            yield by_place[item["k"]["B"], item["v"]["S"]], _entry(item)
 
     def _place(self, pointer: Pointer) -> tuple[bytes, str]:
         return self._key(pointer.source, pointer.key), pointer.object or "0"
@@ -171,6 +175,24 @@ class DynamoLedger:
         found = self._scan("t = :t AND a < :a", {":t": _text(RECEIVED), ":a": _number(before)})
         return sorted((_entry(item) for item in found), key=lambda entry: (entry.at, entry.path))
 
+    def overdue(self, before: int) -> int:
+        """How many pending() would tell, without their rows in memory."""
+
+        def segment(number: int) -> int:
+            values = {":k": {"B": self._prefix}, ":t": _text(RECEIVED), ":a": _number(before)}
+            answers = self._answers(
+                "scan",
+                Segment=number,
+                TotalSegments=SEGMENTS,
+                FilterExpression="begins_with(k, :k) AND t = :t AND a < :a",
+                ExpressionAttributeValues=values,
+                Select="COUNT",
+            )
+            return sum(answer["Count"] for answer in answers)
+
+        with ThreadPoolExecutor(SEGMENTS) as threads:
+            return sum(threads.map(segment, range(SEGMENTS)))
+
     def books(self) -> dict[str, Books]:
         """By source, of all that the ledger holds: a scan of all of it, for doctor and desks."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -198,10 +220,14 @@ class DynamoLedger:
             return [item for some in threads.map(segment, range(SEGMENTS)) for item in some]
 
     def _pages(self, operation: str, **arguments: Any) -> Iterator[Attributes]:
+        for answer in self._answers(operation, **arguments):
+            yield from answer["Items"]
+
+    def _answers(self, operation: str, **arguments: Any) -> Iterator[Attributes]:
         while True:
             answer = self.dynamo.call(operation, TableName=self.dynamo.prefix + LEDGER, **arguments)
             self.dynamo.paid(self.dynamo.spent.read, LEDGER, answer, 0.5)
-            yield from answer["Items"]
+            yield answer
             if "LastEvaluatedKey" not in answer:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

@@ -6,7 +6,8 @@ connection that was open.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
 from typing import Any, TypeAlias
@@ -38,6 +39,14 @@ _ALIVE = {
 as the limits above are kept by the server. Seconds, and ms until what was sent must be acknowledged.
 """
 
+_ROOTS = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+"""Where systems keep the certificates that they trust: Debian, Amazon Linux and its kin, SUSE, Alpine."""
+
 _LIMITS = f"""select set_config('statement_timeout', '{STATEMENT_MS}', false), set_config('lock_timeout', '{LOCK_MS}', false),
   set_config('idle_in_transaction_session_timeout', '{IDLE_MS}', false), set_config('plan_cache_mode', 'force_custom_plan', false),
   set_config('default_transaction_read_only', %s, false), set_config('jit', 'off', false)"""
@@ -56,19 +65,35 @@ _AGAIN_CLASSES = (
     "57",
 )  # connection, resources, operator's intervention (Appendix A of PostgreSQL's manual)
 # What a server says of a connection that will not be better the next time. It says so as text only, before there is a session.
-_REFUSED = ("password authentication failed", "no pg_hba.conf entry", "no password supplied", '" does not exist')
+# The last two are RDS Proxy's ("Troubleshooting for RDS Proxy", Amazon RDS user guide).
+_WRONG_PASSWORD = (
+    "password authentication failed",
+    "the password that was provided for the role",
+    "no credentials for the role",
+)
+_UNTRUSTED = (
+    "certificate verify failed",
+    "does not match host name",
+    "root certificate file",
+    "server does not support ssl",
+)
+_REFUSED = (*_WRONG_PASSWORD, "no pg_hba.conf entry", "no password supplied", '" does not exist')
 
 
 class Connections:
     """Up to `size` connections to one server, opened when they are needed. Safe between threads, not across a fork.
 
-    Raises UserError for a DSN that can't be read, later Transient or UserError as `told` says.
+    `password` finds the password of a DSN that has none. It may change while this is in use: where the server refuses the one that is
+    known, it is asked for again. Raises UserError for a DSN that can't be read, later Transient or UserError as `told` says.
     """
 
-    def __init__(self, dsn: str, *, size: int = 4, read_only: bool = False) -> None:
+    def __init__(
+        self, dsn: str, *, size: int = 4, read_only: bool = False, password: Callable[[], str] | None = None
+    ) -> None:
         self.dsn, self.read_only = dsn, read_only
         with told(""):
             parts = conninfo_to_dict(dsn)
+        self.password = Password(password) if password is not None and not parts.get("password") else None
         self.name = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
         self.idle: list[Connection] = []
         self.free = BoundedSemaphore(size)
@@ -103,9 +128,14 @@ class Connections:
                     self.idle.append(connection)
 
     def _opened(self) -> Connection:
+        if self.password is None:
+            return self._connected({})
+        return self.password.tried(lambda word: self._connected({"password": word}))
+
+    def _connected(self, more: dict[str, str]) -> Connection:
         # Nothing is prepared: a proxy that shares sessions (RDS Proxy, PgBouncer) would have to keep one for each of us.
         connection = psycopg.connect(
-            make_conninfo("", **{**_ALIVE, **conninfo_to_dict(self.dsn)}),
+            make_conninfo("", **{**_ALIVE, **trusting(conninfo_to_dict(self.dsn), os.environ), **more}),
             autocommit=True, prepare_threshold=None, connect_timeout=CONNECT_S, application_name="mailloom",
         )  # fmt: skip
         connection.execute(_LIMITS, ("on" if self.read_only else "off",))
@@ -116,6 +146,56 @@ class Connections:
             for connection in self.idle:
                 connection.close()
             self.idle.clear()
+
+
+class Password:
+    """A password that is kept elsewhere and changes there. `find` asks for it.
+
+    A rotation changes the server's before it says so, so for some seconds the one to be had is the old one. Whose password was good before is
+    told to come again (Transient); one that never was any good is its owner's fault.
+    """
+
+    def __init__(self, find: Callable[[], str]) -> None:
+        self.find = find
+        self.known: str | None = None
+        self.good = False
+        self.lock = Lock()
+
+    def tried(self, connect: Callable[[str], Connection]) -> Connection:
+        """A connection with the password that is known, else with the one that is found now."""
+        word = self._other_than(None)
+        for last in (False, True):
+            try:
+                connection = connect(word)
+            except psycopg.OperationalError as error:
+                if not _wrong_password(error):
+                    raise
+                if last:
+                    if not self.good:
+                        raise
+                    raise Transient(f"PostgreSQL refuses the password that was good before: {_words(error)}") from error
+                word = self._other_than(word)
+            else:
+                self.good = True
+                return connection
+        raise AssertionError("unreachable")
+
+    def _other_than(self, refused: str | None) -> str:
+        """What is known, unless it is what was refused: then what is found. Another thread may have found it meanwhile."""
+        with self.lock:
+            if self.known is None or self.known == refused:
+                self.known = self.find()
+            return self.known
+
+
+def trusting(parts: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The parts of a DSN, with a file for `sslrootcert=system`. The OpenSSL in psycopg's wheels looks below /usr/lib/psycopg-openssl for what the
+    system trusts, where no system has it, so every certificate would be refused. What SSL_CERT_FILE or SSL_CERT_DIR say counts.
+    """
+    known = dict(parts)
+    wheel = psycopg.pq.__impl__ == "binary" and not (environ.get("SSL_CERT_FILE") or environ.get("SSL_CERT_DIR"))
+    found = next(filter(os.path.isfile, _ROOTS), None) if wheel and known.get("sslrootcert") == "system" else None
+    return {**known, "sslrootcert": found, "sslmode": "verify-full"} if found else known
 
 
 def endpoints(dsn: str, reader_dsn: str = "", *, size: int = 4) -> tuple[Connections, Connections]:
@@ -137,18 +217,32 @@ def told(name: str) -> Iterator[None]:
         raise known from error
 
 
+def _words(error: psycopg.Error) -> str:
+    return " ".join(str(error).split())
+
+
+def _wrong_password(error: psycopg.OperationalError) -> bool:
+    """Whether another password might do."""
+    text = _words(error).lower()
+    return (error.sqlstate or "").startswith("28") or any(one in text for one in _WRONG_PASSWORD)
+
+
 def _known(error: psycopg.Error, where: str) -> UserError | None:
-    text, state = " ".join(str(error).split()), error.sqlstate or ""
+    text, state = _words(error), error.sqlstate or ""
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
         return UserError(f"{where} lacks tables ({text}): run `mailloom migrate`")
     if isinstance(error, errors.InsufficientPrivilege):
         return UserError(f"{where} doesn't let this user do that ({text}): grant it, or use another user")
+    if not state and any(one in text.lower() for one in _UNTRUSTED):
+        return UserError(
+            f"{where} can't be trusted ({text}): check host, sslmode and sslrootcert of the DSN (docs/postgres.md)"
+        )
     if (
         state.startswith("28")
         or isinstance(error, errors.InvalidCatalogName)
-        or (not state and any(refusal in text for refusal in _REFUSED))
+        or (not state and any(refusal in text.lower() for refusal in _REFUSED))
     ):
-        return UserError(f"{where} refuses the connection ({text}): check user, password and database of the DSN")
+        return UserError(f"{where} refuses the connection ({text}): check user, password and database")
     if isinstance(error, _AGAIN) or state[:2] in _AGAIN_CLASSES:
         return Transient(f"{where} can't do it now: {text}")
     if isinstance(error, psycopg.ProgrammingError) and not state:
