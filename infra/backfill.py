@@ -21,6 +21,8 @@ NOT_ASKED = {
 }
 PART = 1000
 """Mails that one call of `enqueue` gets: a minute's work for it, and few enough calls for many mails."""
+LISTED = ("bucket", "prefix", "run", "batch", "after", "parts", "objects", "bytes", "done", "manifest")
+"""What `manifest` answers, and is called again with while it isn't done."""
 RESULTS = "backfill/results"
 """Where the Map writes what each part came to."""
 
@@ -35,22 +37,22 @@ def by_enqueue(settings: History, bucket: str, functions: Mapping[str, str], let
             "Not asked": NOT_ASKED,
             "Begin": {
                 "Type": "Pass",
-                "Parameters": {"prefix.$": "$.prefixes[0]", "rest.$": "$.prefixes[1:]", "listed": {"after": ""}},
+                "Parameters": {
+                    "listed": {
+                        "bucket": bucket,
+                        "prefix.$": "$.prefixes[0]",
+                        # Drawn here and not in the function: a call that is made again goes on with the parts of the one before.
+                        "run.$": "States.UUID()",
+                        "batch": PART,
+                    },
+                    "rest.$": "$.prefixes[1:]",
+                },
                 "Next": "List",
             },
             "List": invoke(
                 functions["manifest"],
-                {
-                    "bucket": bucket,
-                    "prefix.$": "$.prefix",
-                    "batch": PART,
-                    "after.$": "$.listed.after",
-                },
-                ResultSelector={
-                    "manifest.$": "$.Payload.manifest",
-                    "done.$": "$.Payload.done",
-                    "after.$": "$.Payload.after",
-                },
+                "$.listed",
+                ResultSelector={f"{name}.$": f"$.Payload.{name}" for name in LISTED},
                 ResultPath="$.listed",
                 Next="All listed?",
             ),

@@ -12,8 +12,9 @@ from constructs import Construct
 
 from infra import backfill, nightly
 from infra.machine import machine
-from infra.nag import accept
+from infra.nag import accept, accept_star
 from infra.parts import Compute, History, Landing, Network, State, Stores
+from infra.roles import elsewhere
 from infra.schedules import schedules
 from infra.spark import spark
 from infra.stages import Stage
@@ -61,11 +62,12 @@ def _backfill(
         what = backfill.by_prefix(settings, bucket.bucket_name, functions)
         called = ["prefix"]
     made = machine(stack, stage, "Backfill", what)
+    results = f"{elsewhere(bucket, bucket.bucket_arn)}/{backfill.RESULTS}/*"
     for statement in (
         _allow("lambda", ["InvokeFunction"], *(functions[name] for name in called)),
         _allow("sqs", ["SendMessage"], letters.queue_arn),
         _allow("s3", ["ListBucket"], bucket.bucket_arn, when={"StringLike": {"s3:prefix": "backfill/*"}}),
-        _allow("s3", RESULTS, bucket.arn_for_objects(f"{backfill.RESULTS}/*")),
+        _allow("s3", RESULTS, results),
         _allow("kms", ["Decrypt", "GenerateDataKey"], landing.key.key_arn),
     ):
         made.add_to_role_policy(statement)
@@ -85,7 +87,8 @@ def _backfill(
             _allow("states", ["DescribeExecution", "StopExecution", "RedriveExecution"], executions),
         ],
     )
-    accept(policy, "AwsSolutions-IAM5", "executions of this one machine have no name before they are started")
+    accept_star(made.role, results, "keys below one prefix have no name before they are there")
+    accept_star(policy, executions, "executions of this one machine have no name before they are started")
     return made
 
 
@@ -107,16 +110,20 @@ def _nightly(stack: cdk.Stack, stage: Stage, network: Network, compute: Compute)
 
     # By family, not by revision: a revision handed over between stacks could never change while this one names it.
     families = [arn("ecs", "task-definition", f"{task.family}:*") for task in tasks.values()]
+    running = arn("ecs", "task", f"{elsewhere(compute.cluster, compute.cluster.cluster_name)}/*")
     roles = [role.role_arn for task in tasks.values() for role in (task.task_role, task.obtain_execution_role())]
     statements = [
         _allow("ecs", ["RunTask"], *families),
-        _allow("ecs", ["StopTask", "DescribeTasks"], arn("ecs", "task", f"{compute.cluster.cluster_name}/*")),
+        _allow("ecs", ["StopTask", "DescribeTasks"], running),
         _allow("iam", ["PassRole"], *roles, when={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}),
         # How .sync learns that a task has ended ("IAM policies for Amazon ECS/AWS Fargate", Step Functions developer guide).
         _allow("events", ["PutTargets", "PutRule", "DescribeRule"], arn("events", "rule", SYNC_RULE)),
     ]
     for statement in statements:
         made.add_to_role_policy(statement)
+    for starred in families:
+        accept_star(made.role, starred, "all revisions of this one task")
+    accept_star(made.role, running, "tasks of this one cluster have no name before they run")
     return made
 
 

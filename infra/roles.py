@@ -71,7 +71,7 @@ class Rights:
     def objects(self, prefix: str, *actions: str) -> Right:
         bucket = self.landing.bucket
         return _allow(
-            "s3", actions, f"{_elsewhere(bucket, bucket.bucket_arn)}/{prefix}*", star=f"All objects below {prefix}"
+            "s3", actions, f"{elsewhere(bucket, bucket.bucket_arn)}/{prefix}*", star=f"All objects below {prefix}"
         )
 
     # -------------------------------------------------------------------------------------------- state
@@ -111,7 +111,7 @@ class Rights:
     def search(self, *, write: bool) -> Right:
         actions = ("ESHttpGet", "ESHttpHead", "ESHttpPost", *(("ESHttpPut",) if write else ()))
         domain = self.stores.domain
-        return _allow("es", actions, f"{_elsewhere(domain, domain.domain_arn)}/*", star="All indices of the one domain")
+        return _allow("es", actions, f"{elsewhere(domain, domain.domain_arn)}/*", star="All indices of the one domain")
 
     def stream(self) -> Right:
         return _allow("firehose", ("PutRecordBatch",), self.stores.stream.attr_arn)
@@ -166,7 +166,7 @@ def _allow(service: str, actions: Sequence[str], *resources: str, star: str = ""
     return Right([f"{service}:{action}" for action in actions], resources, star)
 
 
-def _elsewhere(made: IConstruct, arn: str) -> str:
+def elsewhere(made: IConstruct, arn: str) -> str:
     """An ARN of another stack as what it will be, an import by name, so that a finding on it can be named."""
     found: str = cdk.Stack.of(made).export_value(arn)
     return found

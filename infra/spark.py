@@ -11,8 +11,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_emrserverless as emr
 from aws_cdk import aws_iam as iam
 
-from infra.nag import accept
+from infra.nag import accept_star
 from infra.parts import Landing, Network, Stores
+from infra.roles import elsewhere
 from infra.stages import Stage
 
 RELEASE = "emr-7.12.0"
@@ -60,12 +61,15 @@ def spark(stack: cdk.Stack, stage: Stage, network: Network, landing: Landing, st
         ),
     )
     mail, lake = landing.bucket, stores.lake
+    mails = f"{elsewhere(mail, mail.bucket_arn)}/raw/*"
+    all_lake, written = (f"{elsewhere(lake, lake.bucket_arn)}/{below}" for below in ("*", f"{WRITES}*"))
     for actions, resources in {
         ("s3:ListBucket",): [mail.bucket_arn, lake.bucket_arn],
-        ("s3:GetObject",): [mail.arn_for_objects("raw/*"), lake.arn_for_objects("*")],
-        ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"): [lake.arn_for_objects(f"{WRITES}*")],
+        ("s3:GetObject",): [mails, all_lake],
+        ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"): [written],
         ("kms:Decrypt", "kms:GenerateDataKey"): [landing.key.key_arn, stores.key.key_arn],
     }.items():
         role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=resources))
-    accept(role, "AwsSolutions-IAM5", "objects below a prefix have no name before they are there")
+    for starred in (mails, all_lake, written):
+        accept_star(role, starred, "keys below one prefix have no name before they are there")
     return Spark(application, role)
