@@ -69,7 +69,7 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
         "shadow": Job(
             *(["work", "--shadow"], mine.cpu, mine.memory_mb, True),
             [
-                *(rights.consume("shadow"), rights.send("dead"), protects, *rights.read_mail()),
+                *(rights.consume("shadow"), *rights.read_mail()),
                 *(*rights.database(), *rights.looks(), rights.objects("shadow/", "PutObject")),
             ],
         ),
@@ -89,6 +89,7 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
             [
                 *(rights.consume("dead"), rights.send("work", "large", "next", "dead")),
                 *(*rights.commits(), *rights.ledger("Scan"), *rights.threads(*roles.SETTLE)),
+                rights.objects("shadow/", "GetObject"),  # `mailloom shadow report`
             ],
         ),
         "migrate": Job(
