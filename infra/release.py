@@ -14,8 +14,8 @@ SHARES: Mapping[tuple[str, str], tuple[float, float, float]] = {
     ("first", "10%"): (0.1, 0.0, 0.0),
     ("first", "all"): (1.0, 0.0, 0.0),
     ("upgrade", "shadow"): (1.0, 0.0, 0.05),
-    ("upgrade", "1%"): (1.0, 0.01, 0.0),
-    ("upgrade", "10%"): (1.0, 0.1, 0.0),
+    ("upgrade", "1%"): (1.0, 0.01, 0.05),
+    ("upgrade", "10%"): (1.0, 0.1, 0.05),
     ("upgrade", "all"): (1.0, 0.0, 0.0),
 }
 

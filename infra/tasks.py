@@ -87,7 +87,7 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
         "desk": Job(  # what people type: looking, dead letters, repairs
             *(["dead", "list"], 1024, 4096, False),
             [
-                *(rights.consume("dead"), rights.send("work", "large", "next", "dead")),
+                *(rights.consume("dead"), rights.send("work", "large", "next", "shadow", "dead")),
                 *(*rights.commits(), *rights.ledger("Scan"), *rights.threads(*roles.SETTLE)),
                 rights.objects("shadow/", "GetObject"),  # `mailloom shadow report`
             ],
@@ -136,7 +136,7 @@ def tasks(
             container_name=CONTAINER,
             image=ecs.ContainerImage.from_ecr_repository(landing.images, rollout.images[name]),
             command=list(job.command),
-            environment={**settings, **_own(stage, name, job)},
+            environment={**settings, **_own(stage, name, job, rollout)},
             user=USER,
             readonly_root_filesystem=True,
             linux_parameters=ecs.LinuxParameters(scope, f"{kind}Linux", init_process_enabled=True),
@@ -155,7 +155,7 @@ def tasks(
     return made
 
 
-def _own(stage: Stage, name: str, job: Job) -> dict[str, str]:
+def _own(stage: Stage, name: str, job: Job, rollout: Rollout) -> dict[str, str]:
     """The settings of a task that are not those of all."""
     landing = stage.landing
     found = {
@@ -164,6 +164,8 @@ def _own(stage: Stage, name: str, job: Job) -> dict[str, str]:
         "MAILLOOM_WORKER_VISIBILITY": str(landing.large_seconds if name == "large" else landing.work_seconds),
         "MAILLOOM_WORKER_JOBS": str(max(1, job.cpu // 1024)),  # a process for each core
     }
+    if name == "desk":  # what is tried again goes the same way
+        found |= environment.beside(rollout)
     if stage.workers.tracing and job.serves:
         found["MAILLOOM_OBS_OTLP_ENDPOINT"] = environment.COLLECTOR
     return found

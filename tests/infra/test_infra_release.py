@@ -23,8 +23,8 @@ def upgrade(phase: str) -> Release:
         (Release(phase="10%", image=OLD), 0.1, 0.0, 0.0, OLD, OLD, OLD, False),
         (Release(phase="all", image=OLD), 1.0, 0.0, 0.0, OLD, OLD, OLD, True),
         (upgrade("shadow"), 1.0, 0.0, 0.05, OLD, OLD, NEW, False),
-        (upgrade("1%"), 1.0, 0.01, 0.0, OLD, NEW, NEW, False),
-        (upgrade("10%"), 1.0, 0.1, 0.0, OLD, NEW, NEW, False),
+        (upgrade("1%"), 1.0, 0.01, 0.05, OLD, NEW, NEW, False),
+        (upgrade("10%"), 1.0, 0.1, 0.05, OLD, NEW, NEW, False),
         (upgrade("all"), 1.0, 0.0, 0.0, NEW, NEW, NEW, False),
     ],
 )

@@ -95,7 +95,7 @@ def test_lambda_workers_leave_large_mail_to_tasks(variants):
 
 @pytest.mark.parametrize(
     ("name", "accept", "share", "shadow"),
-    [("shadow", "1", "0", "0.05"), ("one", "1", "0.01", "0"), ("all", "1", "0", "0"), ("trial", "0", "0", "1")],
+    [("shadow", "1", "0", "0.05"), ("one", "1", "0.01", "0.05"), ("all", "1", "0", "0"), ("trial", "0", "0", "1")],
 )
 def test_the_validator_is_told_the_shares(variants, name, accept, share, shadow):
     assert validator(variants[name]) == {"ACCEPT": accept, "NEXT": share, "SHADOW": shadow}
