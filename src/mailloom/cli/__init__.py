@@ -39,8 +39,10 @@ COMMANDS = {
     "work": "serve",
     "validate": "serve",
     "settle": "serve",
+    "shadow": "shadow",
     "dead": "dead",
     "migrate": "serve",
+    "plan": "plan",
     "config": "configuration",
 }
 
