@@ -114,6 +114,34 @@ def test_a_command_that_does_not_exist_is_found(line):
         checked(line)
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_task_that_commands_run_in_may_do_what_they_do(made, stage):
+    page = PAGE.read_text("utf-8")
+    family = re.search(r"--task-definition (\S+)", page)[1].replace("STAGE", stage)
+    box = re.search(r'"containerOverrides":\[\{"name":"(\w+)"', page)[1]
+    (task,) = [one for one in made.all(stage, "AWS::ECS::TaskDefinition") if one.properties["Family"] == family]
+    assert [one["Name"] for one in task.properties["ContainerDefinitions"]] == [box]
+    (role,) = [
+        one
+        for one in made.all(stage, "AWS::IAM::Role")
+        if one.id == task.properties["TaskRoleArn"]["Fn::GetAtt"][0] and one.stack == "compute"
+    ]
+    statements = [
+        statement for policy in role.properties["Policies"] for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    may = {
+        action
+        for one in statements
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    }
+    assert may >= {
+        *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SendMessage", "sqs:GetQueueAttributes"),  # dead letters
+        *("dynamodb:Scan", "dynamodb:Query", "dynamodb:PartiQLUpdate", "dynamodb:UpdateItem"),  # the ledger
+        *("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),  # mail
+        *("es:ESHttpGet", "es:ESHttpPost", "secretsmanager:GetSecretValue"),  # looking, and mending
+    }
+
+
 def test_settings_exist(books):
     from infra.stages import Stage
     from infra.typed import keys
