@@ -10,13 +10,10 @@ from constructs import Construct
 from infra.parts import Landing, Network
 from infra.scaling import Policy, scale
 from infra.stages import Stage, Workers
+from mailloom.plan.scaling import DEFAULT
 
-BACKLOG = 9_600
-"""Messages for each task of `work`: a minute of its work (docs/aws.md)."""
 LARGE_BACKLOG = 10
 """Mail over 10 MB takes a task some seconds each."""
-OUT_SECONDS, IN_SECONDS = 120, 300
-"""Longer than a task takes to start; and mail comes in waves."""
 
 
 def services(
@@ -66,11 +63,15 @@ def services(
 
 
 def _policy(name: str, workers: Workers) -> Policy:
-    """`next` and `shadow` run while something is in their queues: a phase sends it, and what it left is finished after it."""
+    """What `mailloom plan` plays (plan/scaling.py), with the bounds of the stage. `next` and `shadow` run while something is in their queues: a phase sends it, and what it left is finished after it."""
     if name == "large":
-        return Policy(0, workers.max_large, float(LARGE_BACKLOG), OUT_SECONDS, IN_SECONDS)
-    least = workers.min_tasks if name == "work" else 0
-    return Policy(least, workers.max_tasks, float(BACKLOG), OUT_SECONDS, IN_SECONDS)
+        return Policy(0, workers.max_large, float(LARGE_BACKLOG), DEFAULT.scale_out_cooldown, DEFAULT.scale_in_cooldown)
+    # A task takes as much more as it has more of a core.
+    target = DEFAULT.backlog_per_task * workers.cpu / (1024 * DEFAULT.vcpu)
+    return Policy(
+        *(workers.min_tasks if name == "work" else 0, workers.max_tasks, round(target)),
+        *(DEFAULT.scale_out_cooldown, DEFAULT.scale_in_cooldown, 100 * DEFAULT.cpu_target),
+    )
 
 
 def capacity(workers: Workers, *, base: int) -> list[ecs.CapacityProviderStrategy]:

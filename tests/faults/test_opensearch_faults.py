@@ -377,13 +377,10 @@ def test_templates_of_other_versions(client: Any, names: Names) -> None:
     check(client, names)
     template = client.indices.get_index_template(name=names.template)["index_templates"][0]["index_template"]
     client.indices.put_index_template(name=names.template, body={**template, "version": LAYOUT + 1})
-    for call in (
-        lambda: install(client, names),
-        lambda: check(client, names),
-        lambda: Index(client, names).put([entry(1)]),
-    ):
-        with pytest.raises(UserError, match=f"version {LAYOUT + 1}.* use a newer mailloom"):
-            call()
+    with pytest.raises(UserError, match=f"version {LAYOUT + 1}.* use a newer mailloom"):
+        install(client, names)
+    check(client, names)  # its documents fit a newer one: this version goes on while the next is brought out
+    Index(client, names).put([entry(1)])
     client.indices.put_index_template(name=names.template, body={**template, "version": LAYOUT - 1})
     with pytest.raises(UserError, match="migrate"):
         Index(client, names).put([entry(1)])

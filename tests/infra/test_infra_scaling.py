@@ -6,6 +6,7 @@ import pytest
 from values import Values
 
 from infra.stages import load
+from mailloom.plan.scaling import DEFAULT
 
 STAGES = ("dev", "staging", "prod")
 
@@ -34,8 +35,12 @@ def policies(made, stage, kind):
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_backlog_is_all_that_is_not_done_over_the_tasks_that_run(made, stage):
     values = Values(made.templates[stage])
-    tracked = policies(made, stage, "TargetTrackingScaling")
-    assert len(tracked) >= 4
+    tracked = [
+        policy
+        for policy in policies(made, stage, "TargetTrackingScaling")
+        if "CustomizedMetricSpecification" in policy["TargetTrackingScalingPolicyConfiguration"]
+    ]
+    assert len(tracked) == 4
     for policy in tracked:
         how = policy["TargetTrackingScalingPolicyConfiguration"]
         metrics = {one["Id"]: one for one in how["CustomizedMetricSpecification"]["Metrics"]}
@@ -111,3 +116,29 @@ def test_a_deployment_leaves_the_number_of_tasks_alone(made, stage):
             assert "DesiredCount" not in one.properties
         else:
             assert one.properties["DesiredCount"] == 1  # the settler
+
+
+def test_prod_is_what_the_plan_plays(made):
+    """`mailloom plan` simulates a policy and prices its tasks: it must be the one that is deployed."""
+    workers = load()["prod"].workers
+    assert (workers.cpu, workers.memory_mb) == (1024 * DEFAULT.vcpu, 1024 * DEFAULT.memory)
+    assert (workers.min_tasks, workers.max_tasks) == (DEFAULT.min_tasks, DEFAULT.max_tasks)
+    assert (workers.base_tasks, workers.spot_percent) == (DEFAULT.on_demand_base, 100 * DEFAULT.spot_share)
+    found = {
+        policy["PolicyName"]: policy["TargetTrackingScalingPolicyConfiguration"]
+        for policy in policies(made, "prod", "TargetTrackingScaling")
+    }
+    backlog, cpu = found["work-backlog"], found["work-cpu"]
+    assert backlog["TargetValue"] == pytest.approx(DEFAULT.backlog_per_task)
+    assert cpu["TargetValue"] == pytest.approx(100 * DEFAULT.cpu_target)
+    assert cpu["PredefinedMetricSpecification"] == {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}
+    for one in (backlog, cpu):
+        assert one["ScaleOutCooldown"] == DEFAULT.scale_out_cooldown
+        assert one["ScaleInCooldown"] == DEFAULT.scale_in_cooldown
+        assert "DisableScaleIn" not in one
+    stops = {
+        container["StopTimeout"]
+        for task in made.all("prod", "AWS::ECS::TaskDefinition")
+        for container in task.properties["ContainerDefinitions"]
+    }
+    assert stops == {DEFAULT.stop_seconds}

@@ -59,6 +59,8 @@ class Says(NamedTuple):
     like: tuple[re.Pattern[str], str] | None = None
 
 
+REPORTS = "shadow/date="
+"""What `mailloom work --shadow` found lies behind this prefix and a day, in the bucket of raw mail: no mail."""
 NAME = (re.compile(r"[A-Za-z0-9._-]{1,200}"), "letters, digits, - . _")
 
 
@@ -69,6 +71,8 @@ class Queues:
     events: Annotated[str, Says("S3's events, read by the validator")] = ""
     work: Annotated[str, Says("pointers to mail, read by workers")] = ""
     large: Annotated[str, Says("pointers to mail over 10 MB, read by `mailloom work --large`")] = ""
+    next: Annotated[str, Says("the share `rollout.next` of `work`, read by `mailloom work --queue next`")] = ""
+    shadow: Annotated[str, Says("copies of the share `rollout.shadow`, read by `mailloom work --shadow`")] = ""
     dead: Annotated[
         str, Says("where `work` and `large` put what failed too often (their redrive policies name it)")
     ] = ""
@@ -160,6 +164,23 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """How much of the mail that arrives goes the way of a new version. Who is in at a small share is in at a larger one."""
+
+    accept: Annotated[
+        float,
+        Says("share of arriving mail that the validator accepts; the rest stays in the bucket", least=0, most=1),
+    ] = 1.0
+    next: Annotated[
+        float, Says("share of what is accepted that goes to the queue `next` instead of `work`", least=0, most=1)
+    ] = 0.0
+    shadow: Annotated[
+        float,
+        Says("share of all arriving mail whose pointer is copied to the queue `shadow`", least=0, most=1),
+    ] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """`mailloom settle --every`."""
 
@@ -209,6 +230,7 @@ class Settings:
     opensearch: Opensearch = field(default_factory=Opensearch)
     valkey: Valkey = field(default_factory=Valkey)
     worker: Worker = field(default_factory=Worker)
+    rollout: Rollout = field(default_factory=Rollout)
     settle: Settle = field(default_factory=Settle)
     obs: Obs = field(default_factory=Obs)
 

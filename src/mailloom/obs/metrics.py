@@ -42,7 +42,8 @@ METRICS = (
         "counter",
         "Count",
         ("outcome",),
-        "events at the validator: accepted, large, rejected, ignored (no mail's event)",
+        "events at the validator: accepted, next (accepted, for a new version's workers), large, rejected, held (beyond the share that is"
+        " accepted), ignored (no mail's event)",
     ),
     Metric(
         "books",
@@ -87,6 +88,21 @@ METRICS = (
     Metric("fenced", "counter", "Count", (), "runs of settle that another one overtook"),
     # -------------------------------------------------------------------------------- what doctor found
     Metric("faults", "gauge", "Count", ("check",), "1 where that check of `mailloom doctor` found a fault, else 0"),
+    # -------------------------------------------------------------------------------- a new version
+    Metric(
+        "shadow",
+        "counter",
+        "Count",
+        ("outcome",),
+        "mails that the shadow worker compared: same, changed, failed (this version can't read what the stored one could), absent (not stored)",
+    ),
+    Metric(
+        "shadow_changes",
+        "counter",
+        "Count",
+        ("field",),
+        "mails of which the shadow worker found a field to differ: text, segments, nested, evidence ...",
+    ),
     # -------------------------------------------------------------------------------- the bill
     Metric(
         "requests",
