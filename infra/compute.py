@@ -53,7 +53,7 @@ class ComputeStack(cdk.Stack):
         defined = tasks(self, stage, landing, settings, jobs(stage, rights, of_cluster), phase)
         guards = deployment.guards(self, stage, landing)
         names = [alarm.alarm_name for alarm in guards]
-        running = services(self, stage, network, landing, cluster, defined, phase, names)
+        running = services(self, stage, network, landing, cluster, defined, names)
 
         before = deployment.Migration(self, "Migration", stage, made["migrate"], phase)
         first = before.run("before")

@@ -14,42 +14,33 @@ SHARES: Mapping[tuple[str, str], tuple[float, float, float]] = {
     ("first", "10%"): (0.1, 0.0, 0.0),
     ("first", "all"): (1.0, 0.0, 0.0),
     ("upgrade", "shadow"): (1.0, 0.0, 0.05),
-    ("upgrade", "1%"): (1.0, 0.01, 0.0),
-    ("upgrade", "10%"): (1.0, 0.1, 0.0),
+    ("upgrade", "1%"): (1.0, 0.01, 0.05),
+    ("upgrade", "10%"): (1.0, 0.1, 0.05),
     ("upgrade", "all"): (1.0, 0.0, 0.0),
 }
-BESIDE = ("next", "shadow")
-"""Services that run only while a phase sends them mail, or may still have some in their queue."""
 
 
 class Rollout(NamedTuple):
-    """`accept`, `next`, `shadow` are settings of the product (`rollout.*`). `images` are tags by service; `beside` are the services that run, of
-    BESIDE. `finished`: no older version runs any more, nor is one kept to go back to.
+    """`accept`, `next`, `shadow` are settings of the product (`rollout.*`); `images` are tags by what runs. `finished`: no older version runs any more,
+    nor is one kept to go back to.
     """
 
     accept: float
     next: float
     shadow: float
     images: Mapping[str, str]
-    beside: frozenset[str]
     finished: bool
 
 
 def rollout(release: Release) -> Rollout:
     """What a phase means. That the fields go together is checked in rules.py.
 
-    In an upgrade `next` and `shadow` run the image that is to come, all else the one that is; in the phase `all` everything runs the one that is to
-    come. `next` runs on in it, to finish what its queue still holds.
+    In an upgrade `shadow`, and `next` while it gets a share, run the image that is to come, all else the one that is; in the phase `all` everything
+    runs the one that is to come. So after a step back the old version finishes what the new one left in the queue `next`.
     """
     accept, share, shadow = SHARES[release.kind, release.phase]
     to_come = release.next_image or release.image
     usual = to_come if release.phase == "all" else release.image
-    images = dict.fromkeys(("work", "large", "settle", "doctor", "desk", "migrate"), usual) | dict.fromkeys(
-        BESIDE, to_come
-    )
-    upgrade = release.kind == "upgrade"
-    beside = {"shadow"} if shadow else set()
-    if upgrade and release.phase != "shadow":
-        beside.add("next")
-    finished = release.phase == "all" and not release.next_image
-    return Rollout(accept, share, shadow, images, frozenset(beside), finished)
+    images = dict.fromkeys(("work", "large", "settle", "doctor", "desk", "migrate"), usual)
+    images |= {"next": to_come if share else usual, "shadow": to_come}
+    return Rollout(accept, share, shadow, images, release.phase == "all" and not release.next_image)

@@ -17,13 +17,18 @@ FILLED = {"visible": "FILL(visible, 0)", "held": "FILL(held, 0)", "running": "FI
 
 
 class Policy(NamedTuple):
-    """`target` is the backlog of a task, in messages; cooldowns in seconds."""
+    """`target` is the backlog of a task, in messages; cooldowns in seconds. `cpu_percent` of a task in the mean; 0: whatever it is.
+
+    Tasks are added when either is above its target, and taken away when both are below. The backlog brings tasks when mail waits; the CPU keeps them while
+    they are busy, as a queue that is worked off in time says nothing of how many do it.
+    """
 
     least: int
     most: int
     target: float
     out_seconds: int
     in_seconds: int
+    cpu_percent: float = 0.0
 
 
 def scale(
@@ -63,6 +68,22 @@ def scale(
             customized_metric_specification=tracking.CustomizedMetricSpecificationProperty(metrics=metrics),
         ),
     )
+    if policy.cpu_percent:
+        scaling.CfnScalingPolicy(
+            scope,
+            f"{name}Cpu",
+            policy_name=f"{name.lower()}-cpu",
+            policy_type="TargetTrackingScaling",
+            scaling_target_id=target.ref,
+            target_tracking_scaling_policy_configuration=tracking.TargetTrackingScalingPolicyConfigurationProperty(
+                target_value=policy.cpu_percent,
+                scale_out_cooldown=policy.out_seconds,
+                scale_in_cooldown=policy.in_seconds,
+                predefined_metric_specification=tracking.PredefinedMetricSpecificationProperty(
+                    predefined_metric_type="ECSServiceAverageCPUUtilization"
+                ),
+            ),
+        )
     if policy.least == 0:
         _from_none(scope, name, target, cluster, service, queue)
 

@@ -69,7 +69,7 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
         "shadow": Job(
             *(["work", "--shadow"], mine.cpu, mine.memory_mb, True),
             [
-                *(rights.consume("shadow"), rights.send("dead"), protects, *rights.read_mail()),
+                *(rights.consume("shadow"), *rights.read_mail()),
                 *(*rights.database(), *rights.looks(), rights.objects("shadow/", "PutObject")),
             ],
         ),
@@ -87,12 +87,14 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
         "desk": Job(  # what people type: looking, dead letters, repairs
             *(["dead", "list"], 1024, 4096, False),
             [
-                *(rights.consume("dead"), rights.send("work", "large", "next", "dead")),
+                *(rights.consume("dead"), rights.send("work", "large", "next", "shadow", "dead")),
                 *(*rights.commits(), *rights.ledger("Scan"), *rights.threads(*roles.SETTLE)),
+                rights.objects("shadow/", "GetObject"),  # `mailloom shadow report`
             ],
         ),
         "migrate": Job(
-            *(["migrate"], 256, 512, False), [*rights.database(), rights.described(), rights.search(write=True)]
+            *(["migrate"], 256, 512, False),
+            [*rights.database(), rights.described(), rights.search(write=True, delete=True)],
         ),
     }
     return {name: job for name, job in found.items() if name != "work" or mine.arrangement == "ecs"}
@@ -130,15 +132,12 @@ def tasks(
                 cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
         )
-        more = {"MAILLOOM_OBS_SERVICE": f"{stage.prefix}-{name}"}
-        if traced:
-            more["MAILLOOM_OBS_OTLP_ENDPOINT"] = environment.COLLECTOR
         task.add_container(
             CONTAINER,
             container_name=CONTAINER,
             image=ecs.ContainerImage.from_ecr_repository(landing.images, rollout.images[name]),
             command=list(job.command),
-            environment={**settings, **more, "MAILLOOM_WORKER_HEALTH_PORT": str(HEALTH_PORT if job.serves else 0)},
+            environment={**settings, **_own(stage, name, job, rollout)},
             user=USER,
             readonly_root_filesystem=True,
             linux_parameters=ecs.LinuxParameters(scope, f"{kind}Linux", init_process_enabled=True),
@@ -155,6 +154,22 @@ def tasks(
             _collector(task, stage, landing)
         made[name] = task
     return made
+
+
+def _own(stage: Stage, name: str, job: Job, rollout: Rollout) -> dict[str, str]:
+    """The settings of a task that are not those of all."""
+    landing = stage.landing
+    found = {
+        "MAILLOOM_OBS_SERVICE": f"{stage.prefix}-{name}",
+        "MAILLOOM_WORKER_HEALTH_PORT": str(HEALTH_PORT if job.serves else 0),
+        "MAILLOOM_WORKER_VISIBILITY": str(landing.large_seconds if name == "large" else landing.work_seconds),
+        "MAILLOOM_WORKER_JOBS": str(max(1, job.cpu // 1024)),  # a process for each core
+    }
+    if name == "desk":  # what is tried again goes the same way
+        found |= environment.beside(rollout)
+    if stage.workers.tracing and job.serves:
+        found["MAILLOOM_OBS_OTLP_ENDPOINT"] = environment.COLLECTOR
+    return found
 
 
 def _starts(scope: Construct) -> iam.Role:

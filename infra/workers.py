@@ -8,16 +8,12 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from infra.parts import Landing, Network
-from infra.release import BESIDE, Rollout
 from infra.scaling import Policy, scale
 from infra.stages import Stage, Workers
+from mailloom.plan.scaling import DEFAULT
 
-BACKLOG = 9_600
-"""Messages for each task of `work`: a minute of its work (docs/aws.md)."""
 LARGE_BACKLOG = 10
 """Mail over 10 MB takes a task some seconds each."""
-OUT_SECONDS, IN_SECONDS = 120, 300
-"""Longer than a task takes to start; and mail comes in waves."""
 
 
 def services(
@@ -27,12 +23,11 @@ def services(
     landing: Landing,
     cluster: ecs.Cluster,
     tasks: Mapping[str, ecs.FargateTaskDefinition],
-    rollout: Rollout,
     alarms: Sequence[str],
 ) -> dict[str, ecs.FargateService]:
     """By name. `alarms` are names of alarms at which ECS goes back to what ran before."""
     made = {}
-    for name in ("work", "large", "settle", *BESIDE):
+    for name in ("work", "large", "settle", "next", "shadow"):
         if name not in tasks:
             continue
         one = name == "settle"
@@ -41,7 +36,7 @@ def services(
             name.capitalize(),
             cluster=cluster,
             task_definition=tasks[name],
-            desired_count=1 if one else int(name in rollout.beside),
+            desired_count=1 if one else None,
             capacity_provider_strategies=capacity(
                 stage.workers, base=stage.workers.base_tasks if name == "work" else 0
             ),
@@ -60,24 +55,23 @@ def services(
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
-        policy = _policy(name, stage.workers)
-        if policy is None or (name in BESIDE and name not in rollout.beside):
-            continue
-        if name not in BESIDE:
-            # Said in a template it were set at each deployment, and a fleet of forty became one.
+        if not one:
+            # Said in a template it were set at each deployment, and a fleet of forty became one; the CDK says 1 where nothing is said.
             service.node.default_child.desired_count = None
-        scale(scope, name.capitalize(), cluster, service, landing.queues[name], policy)
+            scale(scope, name.capitalize(), cluster, service, landing.queues[name], _policy(name, stage.workers))
     return made
 
 
-def _policy(name: str, workers: Workers) -> Policy | None:
-    """None: always one."""
-    usual = (float(BACKLOG), OUT_SECONDS, IN_SECONDS)
-    if name == "work":
-        return Policy(workers.min_tasks, workers.max_tasks, *usual)
+def _policy(name: str, workers: Workers) -> Policy:
+    """What `mailloom plan` plays (plan/scaling.py), with the bounds of the stage. `next` and `shadow` run while something is in their queues: a phase sends it, and what it left is finished after it."""
     if name == "large":
-        return Policy(0, workers.max_large, float(LARGE_BACKLOG), OUT_SECONDS, IN_SECONDS)
-    return Policy(1, workers.max_tasks, *usual) if name in BESIDE else None
+        return Policy(0, workers.max_large, float(LARGE_BACKLOG), DEFAULT.scale_out_cooldown, DEFAULT.scale_in_cooldown)
+    # A task takes as much more as it has more of a core.
+    target = DEFAULT.backlog_per_task * workers.cpu / (1024 * DEFAULT.vcpu)
+    return Policy(
+        *(workers.min_tasks if name == "work" else 0, workers.max_tasks, round(target)),
+        *(DEFAULT.scale_out_cooldown, DEFAULT.scale_in_cooldown, 100 * DEFAULT.cpu_target),
+    )
 
 
 def capacity(workers: Workers, *, base: int) -> list[ecs.CapacityProviderStrategy]:

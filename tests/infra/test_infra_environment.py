@@ -42,6 +42,7 @@ def test_the_product_takes_all_of_it(made, stage, tmp_path):
         assert settings.aws.stream
         assert settings.opensearch.signed
         assert settings.opensearch.replicas == min(1, stages()[stage].index.nodes - 1)
+        assert settings.opensearch.days == stages()[stage].index.search_days
         assert settings.valkey.cluster
         assert settings.valkey.url.reveal().startswith("rediss://")
         assert settings.obs.emf
@@ -86,3 +87,18 @@ def test_only_the_validator_holds_mail_back(made, stage):
 def test_each_says_its_own_name(made, stage):
     names = [variables["MAILLOOM_OBS_SERVICE"] for variables in told(made, stage).values()]
     assert all(name.startswith(f"mailloom-{stage}-") for name in names)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_workers_hold_messages_as_long_as_their_queue_says(made, stage):
+    variables = told(made, stage)
+    queues = {
+        name: one.properties["VisibilityTimeout"]
+        for one in made.all(stage, "AWS::SQS::Queue")
+        for name in ("work", "large", "next", "shadow")
+        if one.stack == "landing" and one.id.lower().startswith(name)
+    }
+    assert len(queues) == 4
+    for name, seconds in queues.items():
+        (task,) = [own for id_, own in variables.items() if id_.lower().startswith(f"{name}task")]
+        assert int(task["MAILLOOM_WORKER_VISIBILITY"]) == seconds >= 120

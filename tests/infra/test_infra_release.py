@@ -16,23 +16,23 @@ def upgrade(phase: str) -> Release:
 
 
 @pytest.mark.parametrize(
-    ("release", "accept", "share", "shadow", "work", "beside", "finished"),
+    ("release", "accept", "share", "shadow", "work", "beside", "copies", "finished"),
     [
-        (Release(phase="shadow", image=OLD), 0.0, 0.0, 1.0, OLD, {"shadow"}, False),
-        (Release(phase="1%", image=OLD), 0.01, 0.0, 0.0, OLD, set(), False),
-        (Release(phase="10%", image=OLD), 0.1, 0.0, 0.0, OLD, set(), False),
-        (Release(phase="all", image=OLD), 1.0, 0.0, 0.0, OLD, set(), True),
-        (upgrade("shadow"), 1.0, 0.0, 0.05, OLD, {"shadow"}, False),
-        (upgrade("1%"), 1.0, 0.01, 0.0, OLD, {"next"}, False),
-        (upgrade("10%"), 1.0, 0.1, 0.0, OLD, {"next"}, False),
-        (upgrade("all"), 1.0, 0.0, 0.0, NEW, {"next"}, False),
+        (Release(phase="shadow", image=OLD), 0.0, 0.0, 1.0, OLD, OLD, OLD, False),
+        (Release(phase="1%", image=OLD), 0.01, 0.0, 0.0, OLD, OLD, OLD, False),
+        (Release(phase="10%", image=OLD), 0.1, 0.0, 0.0, OLD, OLD, OLD, False),
+        (Release(phase="all", image=OLD), 1.0, 0.0, 0.0, OLD, OLD, OLD, True),
+        (upgrade("shadow"), 1.0, 0.0, 0.05, OLD, OLD, NEW, False),
+        (upgrade("1%"), 1.0, 0.01, 0.05, OLD, NEW, NEW, False),
+        (upgrade("10%"), 1.0, 0.1, 0.05, OLD, NEW, NEW, False),
+        (upgrade("all"), 1.0, 0.0, 0.0, NEW, NEW, NEW, False),
     ],
 )
-def test_a_phase_says_what_mail_goes_where(release, accept, share, shadow, work, beside, finished):
+def test_a_phase_says_what_mail_goes_where(release, accept, share, shadow, work, beside, copies, finished):
     found = rollout(release)
     assert (found.accept, found.next, found.shadow) == (accept, share, shadow)
-    assert (found.images["work"], found.beside, found.finished) == (work, beside, finished)
-    assert found.images["next"] == found.images["shadow"] == (release.next_image or release.image)
+    assert [found.images[name] for name in ("work", "next", "shadow")] == [work, beside, copies]
+    assert found.finished is finished
 
 
 def test_every_phase_has_its_shares():

@@ -6,6 +6,7 @@ import pytest
 from values import Values
 
 from infra.stages import load
+from mailloom.plan.scaling import DEFAULT
 
 STAGES = ("dev", "staging", "prod")
 
@@ -34,8 +35,12 @@ def policies(made, stage, kind):
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_backlog_is_all_that_is_not_done_over_the_tasks_that_run(made, stage):
     values = Values(made.templates[stage])
-    tracked = policies(made, stage, "TargetTrackingScaling")
-    assert len(tracked) >= 2
+    tracked = [
+        policy
+        for policy in policies(made, stage, "TargetTrackingScaling")
+        if "CustomizedMetricSpecification" in policy["TargetTrackingScalingPolicyConfiguration"]
+    ]
+    assert len(tracked) == 4
     for policy in tracked:
         how = policy["TargetTrackingScalingPolicyConfiguration"]
         metrics = {one["Id"]: one for one in how["CustomizedMetricSpecification"]["Metrics"]}
@@ -72,7 +77,9 @@ def test_tasks_are_bounded_as_the_stage_says(made, stage):
         if one.stack == "compute":
             service = values.text(one.properties["ResourceId"]).rpartition("/")[2]
             bounds[service] = (one.properties["MinCapacity"], one.properties["MaxCapacity"])
-    assert sorted(bounds.values()) == sorted([(wanted.min_tasks, wanted.max_tasks), (0, wanted.max_large)])
+    assert sorted(bounds.values()) == sorted(
+        [(wanted.min_tasks, wanted.max_tasks), (0, wanted.max_large), (0, wanted.max_tasks), (0, wanted.max_tasks)]
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -84,7 +91,7 @@ def test_a_service_without_tasks_gets_its_first(made, stage):
         for one in made.all(stage, "AWS::ApplicationAutoScaling::ScalableTarget")
         if one.stack == "compute" and one.properties["MinCapacity"] == 0
     ]
-    assert len(steps) == len(none) >= 1
+    assert len(steps) == len(none) >= 3
     alarms = [one.properties for one in made.all(stage, "AWS::CloudWatch::Alarm") if one.stack == "compute"]
     calling = [one for one in alarms if one.get("AlarmActions")]
     assert len(calling) == len(steps)
@@ -108,4 +115,30 @@ def test_a_deployment_leaves_the_number_of_tasks_alone(made, stage):
         if f"compute-{one.id.lower()}" in scaled:
             assert "DesiredCount" not in one.properties
         else:
-            assert one.properties["DesiredCount"] in {0, 1}
+            assert one.properties["DesiredCount"] == 1  # the settler
+
+
+def test_prod_is_what_the_plan_plays(made):
+    """`mailloom plan` simulates a policy and prices its tasks: it must be the one that is deployed."""
+    workers = load()["prod"].workers
+    assert (workers.cpu, workers.memory_mb) == (1024 * DEFAULT.vcpu, 1024 * DEFAULT.memory)
+    assert (workers.min_tasks, workers.max_tasks) == (DEFAULT.min_tasks, DEFAULT.max_tasks)
+    assert (workers.base_tasks, workers.spot_percent) == (DEFAULT.on_demand_base, 100 * DEFAULT.spot_share)
+    found = {
+        policy["PolicyName"]: policy["TargetTrackingScalingPolicyConfiguration"]
+        for policy in policies(made, "prod", "TargetTrackingScaling")
+    }
+    backlog, cpu = found["work-backlog"], found["work-cpu"]
+    assert backlog["TargetValue"] == pytest.approx(DEFAULT.backlog_per_task)
+    assert cpu["TargetValue"] == pytest.approx(100 * DEFAULT.cpu_target)
+    assert cpu["PredefinedMetricSpecification"] == {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}
+    for one in (backlog, cpu):
+        assert one["ScaleOutCooldown"] == DEFAULT.scale_out_cooldown
+        assert one["ScaleInCooldown"] == DEFAULT.scale_in_cooldown
+        assert "DisableScaleIn" not in one
+    stops = {
+        container["StopTimeout"]
+        for task in made.all("prod", "AWS::ECS::TaskDefinition")
+        for container in task.properties["ContainerDefinitions"]
+    }
+    assert stops == {DEFAULT.stop_seconds}

@@ -21,7 +21,7 @@ def tasks(made, stage):
         one.properties["Family"].removeprefix(prefix): one.properties
         for one in made.all(stage, "AWS::ECS::TaskDefinition")
     }
-    assert set(found) == SERVICES | {"desk", "doctor", "migrate"}
+    assert set(found) == SERVICES | {"doctor", "desk", "migrate"}
     return found
 
 
