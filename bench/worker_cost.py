@@ -71,7 +71,7 @@ def main() -> None:
         config, evidence, profile = given.child
         print(json.dumps(_work(Path(config), evidence, profile == "profile")))
         return
-    mails = list(islice(_mails(given.mail, given.most), given.most))
+    mails = list(islice(mails_of(given.mail, given.most), given.most))
     print(f"{len(mails):,} mails, mean {sum(map(len, mails)) / len(mails) / 1000:.1f} KB")
     running = stack.start(SERVERS)
     urls = {name: url(name, running[name].port) for name in SERVERS}
@@ -84,7 +84,7 @@ def main() -> None:
             _print(f"{evidence}, {order}", runs)
 
 
-def _mails(paths: Sequence[str], most: int) -> Iterator[bytes]:
+def mails_of(paths: Sequence[str], most: int) -> Iterator[bytes]:
     if not paths:
         yield from (mail.raw for mail in generate(most, 1))
     for item in (found for path in paths for found in walk(path) if isinstance(found, Item)):
@@ -96,12 +96,12 @@ def _mails(paths: Sequence[str], most: int) -> Iterator[bytes]:
 # ------------------------------------------------------------------------------------------------ one run
 def _run(urls: dict[str, str], mails: Sequence[bytes], evidence: str, given: argparse.Namespace) -> dict[str, Any]:
     """A profile of its own, filled, and drained by one worker; figures a mail."""
-    with tempfile.TemporaryDirectory() as place, _database(urls["postgres"]) as dsn:
+    with tempfile.TemporaryDirectory() as place, database(urls["postgres"]) as dsn:
         name = f"cost{secrets.token_hex(4)}"
         more = {"worker": {"jobs": given.jobs, "visibility": 600}}
         profile = lay_out({**urls, "postgres": dsn}, name, Path(place), more=more)
         os.environ.update(profile.environ)
-        servers = _servers(profile.config)
+        servers = opened(profile.config)
         try:
             list(servers.migrate())
             counts = _fill(servers, profile, mails)
@@ -121,7 +121,7 @@ def _run(urls: dict[str, str], mails: Sequence[bytes], evidence: str, given: arg
 
 
 @contextmanager
-def _database(dsn: str) -> Iterator[str]:
+def database(dsn: str) -> Iterator[str]:
     import psycopg
 
     name = f"cost{secrets.token_hex(4)}"
@@ -133,7 +133,7 @@ def _database(dsn: str) -> Iterator[str]:
             connection.execute(f"drop database {name} with (force)")
 
 
-def _servers(config: Path) -> Servers:
+def opened(config: Path) -> Servers:
     env = dict(os.environ)
     return open_servers(load_settings("aws", config, env, config.parent).settings, env)
 
@@ -199,26 +199,26 @@ class Meter:
 
 
 def _work(config: Path, evidence: str, profiled: bool) -> dict[str, Any]:
-    servers = _servers(config)
+    servers = opened(config)
     servers.check()
     meter = Meter()
     _watch(servers, meter)
     if evidence == "headers":
         arrivals.seal = _headers_only
-    _drain(servers, "large")
+    drain(servers, "large")
     blobs = servers.buckets(servers.settings.aws.bucket)
     raws = [raw for place in islice(blobs.list("raw/"), SAMPLE) if (raw := blobs.get(place.key)) is not None]
-    alone = [_alone(raws)]
+    alone = [alone_ms(raws)]
     calls, meter.steps = meter.calls.copy(), defaultdict(float)
     before, began, used = _totals(servers), time.monotonic(), _cpu()
     profiler = cProfile.Profile()
-    done = profiler.runcall(_drain, servers, "work") if profiled else _drain(servers, "work")
+    done = profiler.runcall(drain, servers, "work") if profiled else drain(servers, "work")
     used = _cpu() - used
     wall = time.monotonic() - began
     meter.calls.subtract(calls)
     meter.calls.update(_totals(servers))
     meter.calls.subtract(before)
-    alone.append(_alone(raws))
+    alone.append(alone_ms(raws))
     if profiled:
         pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(45)
     mails = sum(done.states.values())
@@ -229,7 +229,7 @@ def _work(config: Path, evidence: str, profiled: bool) -> dict[str, Any]:
     return {"mails": mails, "cpu": 1000 * used / mails, "wall": 1000 * wall / mails, "alone": sum(alone) / 2, "steps": steps, "calls": +meter.calls | Counter(states)}  # fmt: skip
 
 
-def _drain(servers: Servers, queue: str) -> Any:
+def drain(servers: Servers, queue: str) -> Any:
     settings = servers.settings.worker
     worker = Worker(
         servers.queue(queue), servers.buckets, servers.stores, servers.receipts, settings=settings, drain=True
@@ -242,7 +242,7 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _alone(raws: Sequence[bytes]) -> float:
+def alone_ms(raws: Sequence[bytes]) -> float:
     """CPU ms a mail of transform and seal alone: the least of several rounds would hide what the machine does to the worker as well."""
     began = time.thread_time()
     for raw in raws:

@@ -1,4 +1,4 @@
-"""docs/configuration.md and docs/metrics.md say what the code says."""
+"""docs/configuration.md, docs/metrics.md and docs/aws.md say what the code says."""
 
 from __future__ import annotations
 
@@ -21,11 +21,18 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "metrics.md"])
+@pytest.mark.parametrize("name", ["configuration.md", "metrics.md", "aws.md"])
 def test_the_tables_are_current(name: str) -> None:
     module = generator()
     page = (DOCS / name).read_text("utf-8")
     assert page == module.renewed(page, module.PAGES[name]()), "run `python docs/generate.py`"
+
+
+def test_the_plots_are_current() -> None:
+    drawn = generator().plots()
+    assert {path.name for path in (DOCS / "plots").glob("*.svg")} == set(drawn)
+    for name, text in drawn.items():
+        assert (DOCS / "plots" / name).read_text("utf-8") == text, "run `python docs/generate.py`"
 
 
 def test_the_example_of_a_file_is_one(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ COMMANDS = {
     "settle": "serve",
     "dead": "dead",
     "migrate": "serve",
+    "plan": "plan",
     "config": "configuration",
 }
 
