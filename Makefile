@@ -78,8 +78,9 @@ lambda-zip: $(VENV)/base.stamp ## the zip for AWS Lambda: ARGS="--arch x86_64 --
 
 infra: $(VENV)/infra.stamp ## the AWS app: the zip for Lambda, the templates of all stages, and what must hold of them
 	$(BIN)/python packaging/lambda_zip.py --arch arm64
+	$(BIN)/python -m infra.asl
 	$(BIN)/python -m infra.cdk synth --quiet
-	$(BIN)/python -m pytest -m "infra and not servers" $(ARGS)
+	$(BIN)/python -m pytest -m infra $(ARGS)
 
 cdk: $(VENV)/infra.stamp ## the CDK's command, as docs/aws.md uses it: ARGS="deploy 'MailloomDev*'"
 	@$(BIN)/python -m infra.cdk $(ARGS)

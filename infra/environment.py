@@ -29,6 +29,7 @@ def settings(stage: Stage, landing: Landing, state: State, stores: Stores, regio
         "MAILLOOM_OPENSEARCH_URL": f"https://{stores.domain.domain_endpoint}:443",
         "MAILLOOM_OPENSEARCH_SIGNED": "true",
         "MAILLOOM_OPENSEARCH_REPLICAS": "1" if stage.index.nodes > 1 else "0",
+        "MAILLOOM_OPENSEARCH_DAYS": f"{stage.index.search_days}",
         "MAILLOOM_VALKEY_URL": state.cache_url,
         "MAILLOOM_VALKEY_CLUSTER": "true",  # ElastiCache Serverless speaks nothing else
         "MAILLOOM_OBS_LOG": "info",

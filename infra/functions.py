@@ -42,7 +42,7 @@ def shapes(stage: Stage, rights: roles.Rights, rollout: Rollout) -> dict[str, Sh
         "prefix": Shape(1769, 900, [*rights.commits(), rights.send("work", "large", "next", "shadow", "dead")], beside),
         "manifest": Shape(512, 900, [*rights.read_mail(), rights.objects("backfill/", "GetObject", "PutObject")]),
         "enqueue": Shape(512, 900, [*checked, rights.objects("backfill/", "GetObject")], beside),
-        "migrate": Shape(512, 900, [*rights.database(), rights.described(), rights.search(write=True)]),
+        "migrate": Shape(512, 900, [*rights.database(), rights.described(), rights.search(write=True, delete=True)]),
     }
     if workers.arrangement == "lambda":
         statements = [rights.consume("work"), rights.send("dead"), *rights.commits()]

@@ -108,8 +108,9 @@ class Rights:
             _allow("kms", ("Decrypt",), self.stores.key.key_arn),
         )
 
-    def search(self, *, write: bool) -> Right:
-        actions = ("ESHttpGet", "ESHttpHead", "ESHttpPost", *(("ESHttpPut",) if write else ()))
+    def search(self, *, write: bool, delete: bool = False) -> Right:
+        more = (*(("ESHttpPut",) if write else ()), *(("ESHttpDelete",) if delete else ()))
+        actions = ("ESHttpGet", "ESHttpHead", "ESHttpPost", *more)
         domain = self.stores.domain
         return _allow("es", actions, f"{elsewhere(domain, domain.domain_arn)}/*", star="All indices of the one domain")
 

@@ -59,7 +59,7 @@ def schedules(
         ),
         "migrate": at(
             "Migrate",
-            f"cron(30 {hour} 15 * ? *)",  # two weeks before the month that it is for
+            f"cron(30 {hour} * * ? *)",  # months ahead in PostgreSQL, and those that leave search
             targets.LambdaInvoke(
                 aliases["migrate"], input=scheduler.ScheduleTargetInput.from_object({"phase": "before"}), **again
             ),

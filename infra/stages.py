@@ -113,8 +113,7 @@ class Index:
     masters: Annotated[int, Says("dedicated masters: 0 or 3")] = 0
     warm: Annotated[str, Says("type of UltraWarm nodes", like=NODE)] = "ultrawarm1.medium.search"
     warm_nodes: Annotated[int, Says("UltraWarm nodes; 0: none", least=0, most=150)] = 0
-    hot_days: Annotated[int, Says("then to UltraWarm, where there is one", least=1)] = 30
-    search_days: Annotated[int, Says("then out of search; 0: never", least=0)] = 0
+    search_days: Annotated[int, Says("search holds mail dated in so many days, by whole months; 0: all", least=0)] = 0
 
 
 @dataclass(frozen=True, slots=True)

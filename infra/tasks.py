@@ -93,7 +93,8 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
             ],
         ),
         "migrate": Job(
-            *(["migrate"], 256, 512, False), [*rights.database(), rights.described(), rights.search(write=True)]
+            *(["migrate"], 256, 512, False),
+            [*rights.database(), rights.described(), rights.search(write=True, delete=True)],
         ),
     }
     return {name: job for name, job in found.items() if name != "work" or mine.arrangement == "ecs"}

@@ -44,7 +44,7 @@ def last_week(scope: Construct, stage: Stage, name: str) -> lambda_.Function:
         "Week",
         function_name=name,
         description="Mail a week before, for an alarm and the dashboard",
-        runtime=lambda_.Runtime.PYTHON_3_13,
+        runtime=lambda_.Runtime.PYTHON_3_14,
         architecture=lambda_.Architecture.ARM_64,
         handler="index.handler",
         code=lambda_.Code.from_inline(Path(__file__).with_name("week.py").read_text("utf-8")),

@@ -20,7 +20,7 @@ from mailloom.ports import Delivery
 from mailloom.stores.dynamodb import Dynamo, DynamoLedger, DynamoNodes, create
 from mailloom.stores.opensearch.client import connect
 from mailloom.stores.opensearch.index import Index
-from mailloom.stores.opensearch.layout import Names, install
+from mailloom.stores.opensearch.layout import OTHER, Names, expire, install, month
 from mailloom.stores.opensearch.search import Search
 from mailloom.stores.postgres.checks import PostgresChecks
 from mailloom.stores.postgres.connection import Connections
@@ -156,6 +156,25 @@ def test_a_conversation_that_is_not_what_nodes_say_is_found_and_mended(yard: Yar
     assert faults["conversations"].startswith("1 messages are not where")
     assert yard.mended("conversations") == {}
     assert digests(yard) == before
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_what_is_too_old_for_search_is_not_missed_there(yard: Yard, deep: bool) -> None:
+    assert {month(message) for message in yard.ids} == {"2024-03", OTHER}
+    since = "2024-04"
+    limited = Index(yard.client, yard.names, SCOPE, since=lambda: since)
+    kept = yard._replace(parts=replace(yard.parts, index=limited))
+    assert expire(yard.client, yard.names, since) == [f"{yard.names.template}-2024-03"]
+    assert "index" in yard.faults(deep=deep)  # who searches everything misses them
+    assert kept.faults(deep=deep) == {}
+    gone = [message for message in yard.ids if month(message) == OTHER]
+    assert 0 < len(gone) < len(yard.ids)
+    for message in gone:
+        versioned = {"version": limited.version, "version_type": "external_gte"}
+        yard.client.delete(index=yard.names.index(message), id=f"{SCOPE}/{message.hex()}", params=versioned)
+    assert kept.faults(deep=deep)["index"].startswith(f"{len(gone)} messages are not in the search index")
+    assert kept.mended("index") == {}
+    assert list(yard.client.indices.get_alias(index=f"{yard.names.template}-*")) == [f"{yard.names.template}-{OTHER}"]
 
 
 def test_what_the_index_lacks_is_found_and_put_in(yard: Yard) -> None:

@@ -58,6 +58,7 @@ AT_A_DESK = {
 }
 NOT_BY_NAME = {
     "es:ESHttpGet": "OpenSearch", "es:ESHttpHead": "OpenSearch", "es:ESHttpPost": "OpenSearch", "es:ESHttpPut": "OpenSearch",
+    "es:ESHttpDelete": "OpenSearch, migrate: months out of search",
     "ecs:UpdateTaskProtection": "run/protection.py", "ecs:GetTaskProtection": "the agent, for the same",
     "xray:PutTraceSegments": "Lambda, and the collector", "xray:PutTelemetryRecords": "the same",
     "logs:CreateLogStream": "Lambda", "logs:PutLogEvents": "Lambda",
@@ -129,4 +130,4 @@ def test_who_has_no_business_with_the_database_has_no_password(made, stage):
     for who in ("validate", "enqueue", "manifest"):
         assert "secretsmanager:GetSecretValue" not in may[who]
     for who in ("shadow", "doctor"):  # they compare, and change nothing
-        assert not {"dynamodb:PartiQLUpdate", "es:ESHttpPut", "firehose:PutRecordBatch"} & may[who]
+        assert not {"dynamodb:PartiQLUpdate", "es:ESHttpPut", "es:ESHttpDelete", "firehose:PutRecordBatch"} & may[who]

@@ -42,6 +42,7 @@ def test_the_product_takes_all_of_it(made, stage, tmp_path):
         assert settings.aws.stream
         assert settings.opensearch.signed
         assert settings.opensearch.replicas == min(1, stages()[stage].index.nodes - 1)
+        assert settings.opensearch.days == stages()[stage].index.search_days
         assert settings.valkey.cluster
         assert settings.valkey.url.reveal().startswith("rediss://")
         assert settings.obs.emf

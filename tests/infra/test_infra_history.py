@@ -347,6 +347,8 @@ def test_the_clock_starts_the_night_and_the_migration_that_makes_partitions(made
     _, night = role_of(made, stage, "Nightly")
     targets = [schedule.properties["Target"] for schedule in ours(made, stage)]
     assert [target["Input"] for target in targets if target["Arn"] == {"Ref": night.id}] == ["{}"]
+    (when,) = [s.properties["ScheduleExpression"] for s in ours(made, stage) if s.properties["Target"]["Input"] != "{}"]
+    assert when.endswith(" * * ? *)")  # each day: months leave search by it
     ((arn, given),) = [(text(t["Arn"]), json.loads(t["Input"])) for t in targets if t["Arn"] != {"Ref": night.id}]
     assert "MigrateLive" in arn
     assert given == {"phase": "before"}

@@ -133,6 +133,9 @@ class Opensearch:
     shards: Annotated[int, Says("shards of an index made after the next `mailloom migrate`", least=1)] = 1
     replicas: Annotated[int, Says("copies of each, of the same indices; 0 where there is one node", least=0)] = 1
     refresh: Annotated[str, Says("how long until new mail is found, of the same indices")] = "10s"
+    days: Annotated[
+        int, Says("search holds mail dated in so many days: older months go at `mailloom migrate`; 0: all", least=0)
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True)

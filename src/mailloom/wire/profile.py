@@ -20,7 +20,7 @@ from mailloom.ports.scope import checked
 from mailloom.stores.dynamodb import TABLES, Dynamo, DynamoLedger, DynamoNodes, create
 from mailloom.stores.firehose import Firehose
 from mailloom.stores.opensearch.index import Index
-from mailloom.stores.opensearch.layout import Names, install
+from mailloom.stores.opensearch.layout import Names, expire, first, install
 from mailloom.stores.opensearch.layout import check as check_index
 from mailloom.stores.opensearch.search import Search
 from mailloom.stores.postgres.checks import PostgresChecks
@@ -181,7 +181,11 @@ class Servers:
     def index(self) -> Index | None:
         if not self.settings.opensearch.url:
             return None
-        return Index(self.clients.opensearch(), self.names, self.scope, report=_not_whole)
+        return Index(self.clients.opensearch(), self.names, self.scope, report=_not_whole, since=self._searched)
+
+    def _searched(self) -> str:
+        """The first month that search holds."""
+        return first(self.settings.opensearch.days, now_ms())
 
     @cached_property
     def sinks(self) -> list[Sink]:
@@ -273,6 +277,8 @@ class Servers:
             self.clients.opensearch(), self.names, shards=index.shards, replicas=index.replicas, refresh=index.refresh
         ):
             yield f"OpenSearch: template {self.names.template}"
+        if index.url and (gone := expire(self.clients.opensearch(), self.names, self._searched())):
+            yield f"OpenSearch: {', '.join(gone)} out of search (opensearch.days)"
 
     def waiting(self) -> list[str]:
         """What `migrate` with `after` would do."""

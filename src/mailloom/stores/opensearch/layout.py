@@ -62,6 +62,24 @@ def month(message: MessageId) -> str:
     return f"{date:%Y-%m}" if WINDOW[0] <= date.year < WINDOW[1] else OTHER
 
 
+def first(days: int, now: int) -> str:
+    """The month of the day that is `days` before `now` (ms since 1970): the first that search holds; "" where it holds all (0 days)."""
+    return f"{datetime.fromtimestamp(now / 1000 - days * 86400, UTC):%Y-%m}" if days else ""
+
+
+def expire(client: Any, names: Names, since: str) -> list[str]:
+    """Delete the indices of the months before `since` (see first); their names. "other" stays: nobody knows how old its mail is."""
+    if not since:
+        return []
+    with told(f"indices {names.template}-*"):
+        found = client.indices.get_alias(index=f"{names.template}-*")
+    old = sorted(name for name in found if name.removeprefix(f"{names.template}-") < since)
+    for name in old:
+        with told(f"index {name}"):
+            client.indices.delete(index=name, params={"ignore": 404})
+    return old
+
+
 def install(
     client: Any, names: Names, *, shards: int = 1, replicas: int = 1, refresh: str = "10s", read: bool = True
 ) -> bool:
