@@ -385,6 +385,23 @@ def test_nothing_is_deleted_before_its_report_was_put(monkeypatch: pytest.Monkey
     assert (shadow.reports.tries, line.deleted) == (3, ["0"])
 
 
+def test_what_cant_be_deleted_is_not_reported_again_at_once() -> None:
+    line = Line([body("raw/same")])
+    delete, tries = line.delete, []
+
+    def failing(receipts: Sequence[str]) -> None:
+        tries.append(list(receipts))
+        if len(tries) == 1:
+            line.extend(dict.fromkeys(receipts, 0))  # its visibility ends
+            raise Transient("away")
+        delete(receipts)
+
+    line.delete = failing  # type: ignore[method-assign]
+    shadow = shadow_of(line, {"raw/same": mail(3)}, {"raw/same": ("stored", arrived(mail(3), 3))})
+    assert shadow.run(wait=0, drain=True) == Counter(same=2)
+    assert tries == [["0"], ["0"]]
+
+
 def test_little_mail_is_in_memory_at_a_time() -> None:
     """A batch by number may be of gigabytes; it is read in parts, and is one report all the same."""
     read: list[list[str]] = []
@@ -422,6 +439,8 @@ def test_a_process_that_hangs_is_told() -> None:
     assert shadow.health().live
     shadow.moved = time.monotonic() - 301
     assert not shadow.health().live
+    shadow.run(wait=0, drain=True)  # nothing came, and it looked
+    assert shadow.health().live
 
 
 def test_keys_of_reports_are_in_the_order_of_time() -> None:

@@ -190,9 +190,8 @@ class Shadow:
                 def batch(messages: Sequence[Received]) -> None:
                     self._work_off(messages, transformer, readers)
 
-                stopped = self.stopping.is_set
                 follow(
-                    *(self.queue, batch, stopped),
+                    *(self.queue, batch, self._is_stopped),
                     place="shadow",
                     wait=wait,
                     most=how.batch,
@@ -202,6 +201,11 @@ class Shadow:
         finally:
             transformer.close()
         return self.done
+
+    def _is_stopped(self) -> bool:
+        """Asked between any two steps, so whoever asks moves: an idle queue is no hanging."""
+        self.moved = time.monotonic()
+        return self.stopping.is_set()
 
     def _readers(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.settings.readers, thread_name_prefix="reader")
@@ -232,8 +236,14 @@ class Shadow:
                     findings.append(finding)
                     receipts += names
         self._report(findings, [message.id for message in messages])
-        self.queue.delete(receipts)
-        self.queue.extend(again)
+        try:
+            self.queue.delete(receipts)
+            self.queue.extend(again)
+        except (
+            Transient
+        ) as error:  # they come again by themselves; the batch at once would be reported as often as this fails
+            obs.count("errors", 1, kind="transient", place="shadow")
+            obs.log.warning("messages were not deleted", why=str(error))
 
     def _tasks(self, messages: Sequence[Received]) -> dict[Pointer, list[Received]]:
         """The objects with the messages that point to them. What is no pointer is dropped: a copy was made of it, so `work` has it too."""
