@@ -181,6 +181,14 @@ def workers(f: Figures) -> Iterator[Alarm]:
             *("ticket", ""),
         )
     yield Alarm(
+        "shadow-failed",
+        "The next version can't read mail that the present one could.",
+        f.own("shadow", outcome="failed"),
+        *(">=", 1, 1, QUIET),
+        "One is a reason not to go on. Told only while a shadow runs.",
+        *("ticket", ""),
+    )
+    yield Alarm(
         "hold-lost",
         "Workers lose their hold on messages while they work on them: others do the same mail again.",
         f.own("expired"),

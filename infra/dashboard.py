@@ -119,7 +119,7 @@ def running(f: Figures) -> Sequence[cloudwatch.GraphWidget]:
             "Validator",
             [
                 f.own("events", label=outcome, outcome=outcome)
-                for outcome in ("accepted", "large", "rejected", "ignored")
+                for outcome in ("accepted", "next", "large", "rejected", "held", "ignored")
             ],
             [f.function(validate, name) for name in ("Errors", "Throttles")],
         ),
@@ -174,7 +174,10 @@ def kept(f: Figures) -> Sequence[cloudwatch.GraphWidget]:
         graph(
             "Firehose",
             [f.stream("DeliveryToS3.DataFreshness", label="oldest record")],
-            [f.stream("IncomingBytes", "Sum", "bytes"), f.stream("ThrottledRecords", "Sum", "refused")],
+            [
+                *(f.stream("IncomingBytes", "Sum", "bytes"), f.stream("ThrottledRecords", "Sum", "refused")),
+                f.own("reduced", label="taken without some texts, search's too"),
+            ],
         ),
         graph(
             "Valkey",
@@ -189,7 +192,8 @@ def kept(f: Figures) -> Sequence[cloudwatch.GraphWidget]:
             [math("bytes / mails / 1024", label="KB of raw mail", bytes=f.own("bytes"), mails=mails)],
         ),
         graph(
-            "Taken without some texts",
-            [f.own("reduced", label=store, store=store) for store in ("opensearch", "firehose")],
+            "A new version beside the old",
+            [f.own("shadow", label=outcome, outcome=outcome) for outcome in ("same", "changed", "failed", "absent")],
+            [f.own("shadow_changes", label="fields that differ")],
         ),
     ]

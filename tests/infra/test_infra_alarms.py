@@ -20,7 +20,7 @@ PROMISED = {
     *("books-off", "books-open", "archive-faults", "latency", "throughput", "settle-stopped", "dirty-growing"),
     *("validator-errors", "validator-throttles", "function-errors", "function-concurrency", "store-away"),
     *("errors-bug", "errors-poison", "error-share-transient", "error-share-bug", "error-share-poison"),
-    *("hold-lost", "cache-away", "firehose-late", "firehose-refused", "dynamodb-throttles"),
+    *("shadow-failed", "hold-lost", "cache-away", "firehose-late", "firehose-refused", "dynamodb-throttles"),
     *("database-lag", "database-full", "database-cpu", "database-ids"),
     *("search-red", "search-blocked", "search-disk", "search-memory", "search-snapshot"),
     *("backfill-failed", "nightly-failed", "nightly-missing", "schedule-lost"),
@@ -73,7 +73,7 @@ def test_values_of_dimensions_are_those_that_processes_tell(made, stage):
         "kind": {"transient", "bug", "poison"},
         "state": {"received", "stored", "duplicate", "rejected"},
         "check": set(CHECKS),
-        "outcome": {"hit", "miss", "away"},
+        "outcome": {"hit", "miss", "away", "failed"},
     }
     seen = set()
     for alarm in alarms(made, stage).values():
