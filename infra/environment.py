@@ -28,6 +28,7 @@ def settings(stage: Stage, landing: Landing, state: State, stores: Stores, regio
         "MAILLOOM_POSTGRES_PASSWORD": f"secretsmanager:{stores.secret.secret_arn}#password",
         "MAILLOOM_OPENSEARCH_URL": f"https://{stores.domain.domain_endpoint}:443",
         "MAILLOOM_OPENSEARCH_SIGNED": "true",
+        "MAILLOOM_OPENSEARCH_SHARDS": f"{stage.index.shards}",
         "MAILLOOM_OPENSEARCH_REPLICAS": "1" if stage.index.nodes > 1 else "0",
         "MAILLOOM_OPENSEARCH_DAYS": f"{stage.index.search_days}",
         "MAILLOOM_VALKEY_URL": state.cache_url,

@@ -113,6 +113,7 @@ class Index:
     masters: Annotated[int, Says("dedicated masters: 0 or 3")] = 0
     warm: Annotated[str, Says("type of UltraWarm nodes", like=NODE)] = "ultrawarm1.medium.search"
     warm_nodes: Annotated[int, Says("UltraWarm nodes; 0: none", least=0, most=150)] = 0
+    shards: Annotated[int, Says("shards of a month; one is well up to some 30 GB", least=1, most=1000)] = 1
     search_days: Annotated[int, Says("search holds mail dated in so many days, by whole months; 0: all", least=0)] = 0
 
 
