@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -94,11 +95,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Build the zip that AWS Lambda runs.")
     parser.add_argument("--arch", choices=PLATFORMS, default="arm64")
     parser.add_argument("--python", default="3.13", help="Lambda's runtime: 3.12 or later in production (default 3.13)")
+    parser.add_argument(
+        "--certificates",
+        type=Path,
+        help="Amazon RDS's global-bundle.pem, to be /var/task/global-bundle.pem: for functions that connect to Aurora itself",
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "lambda", help="folder of the zip")
     options = parser.parse_args()
     uv = Path(sys.executable).with_name("uv")
     if not uv.exists():
         parser.exit(1, "uv is not beside this Python: run it by `make lambda-zip`\n")
+    if options.certificates is not None and b"BEGIN CERTIFICATE" not in options.certificates.read_bytes():
+        parser.exit(1, f"{options.certificates} holds no certificates\n")
     options.out.mkdir(parents=True, exist_ok=True)
     version = importlib.metadata.version("mailloom")
     out = options.out / f"mailloom-{version}-python{options.python}-{options.arch}.zip"
@@ -106,6 +114,8 @@ def main() -> int:
         room = Path(name)
         target = room / "code"
         install(uv, target, options.arch, options.python, room)
+        if options.certificates is not None:
+            shutil.copyfile(options.certificates, target / "global-bundle.pem")
         files = needed(target)
         size = sum((target / path).stat().st_size for path in files)
         print(f"{size / 2**20:.0f} MB unzipped, of the {LIMIT / 2**20:.0f} MB that Lambda takes")

@@ -76,6 +76,13 @@ def test_it_ends_in_order_and_tells_its_health() -> None:
     assert f"127.0.0.1:{port[1]}/healthz" in stage["HEALTHCHECK"]
 
 
+def test_aurora_can_be_trusted_where_the_manual_says() -> None:
+    (added,) = [words.split() for word, words in instructions() if word == "ADD"]
+    assert added[-2].startswith("https://truststore.pki.rds.amazonaws.com/")
+    assert "--chmod=444" in added, "what is fetched is root's alone"
+    assert added[-1] in (ROOT / "docs" / "postgres.md").read_text(encoding="utf-8")
+
+
 def test_no_secret_and_nothing_needless_goes_in() -> None:
     for word, words in instructions():
         assert not re.search(r"(?i)password|secret|token|access_key", words), word
@@ -107,7 +114,18 @@ def test_a_zip_too_large_for_lambda_fails_and_tells_what_is(
     made = list(tmp_path.glob("*.zip"))
     with zipfile.ZipFile(made[0]) as archive:
         assert archive.namelist() == ["big/code.py", "small.py"]
-    made[0].unlink()
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("none\n")
+    monkeypatch.setattr(sys, "argv", ["lambda_zip.py", "--out", str(tmp_path), "--certificates", str(bundle)])
+    with pytest.raises(SystemExit):
+        lambda_zip.main()
+    bundle.write_text("-----BEGIN CERTIFICATE-----\n")
+    assert lambda_zip.main() == 0
+    with zipfile.ZipFile(made[0]) as archive:
+        assert archive.namelist() == ["big/code.py", "global-bundle.pem", "small.py"]
+    for file in (made[0], bundle):
+        file.unlink()
+    monkeypatch.setattr(sys, "argv", ["lambda_zip.py", "--out", str(tmp_path)])
     monkeypatch.setattr(lambda_zip, "LIMIT", 3009)
     assert lambda_zip.main() == 1
     assert "big" in capsys.readouterr().out

@@ -6,7 +6,8 @@ connection that was open.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
 from typing import Any, TypeAlias
@@ -38,6 +39,14 @@ _ALIVE = {
 as the limits above are kept by the server. Seconds, and ms until what was sent must be acknowledged.
 """
 
+_ROOTS = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+"""Where systems keep the certificates that they trust: Debian, Amazon Linux and its kin, SUSE, Alpine."""
+
 _LIMITS = f"""select set_config('statement_timeout', '{STATEMENT_MS}', false), set_config('lock_timeout', '{LOCK_MS}', false),
   set_config('idle_in_transaction_session_timeout', '{IDLE_MS}', false), set_config('plan_cache_mode', 'force_custom_plan', false),
   set_config('default_transaction_read_only', %s, false), set_config('jit', 'off', false)"""
@@ -61,6 +70,12 @@ _WRONG_PASSWORD = (
     "password authentication failed",
     "the password that was provided for the role",
     "no credentials for the role",
+)
+_UNTRUSTED = (
+    "certificate verify failed",
+    "does not match host name",
+    "root certificate file",
+    "server does not support ssl",
 )
 _REFUSED = (*_WRONG_PASSWORD, "no pg_hba.conf entry", "no password supplied", '" does not exist')
 
@@ -120,7 +135,7 @@ class Connections:
     def _connected(self, more: dict[str, str]) -> Connection:
         # Nothing is prepared: a proxy that shares sessions (RDS Proxy, PgBouncer) would have to keep one for each of us.
         connection = psycopg.connect(
-            make_conninfo("", **{**_ALIVE, **conninfo_to_dict(self.dsn), **more}),
+            make_conninfo("", **{**_ALIVE, **trusting(conninfo_to_dict(self.dsn), os.environ), **more}),
             autocommit=True, prepare_threshold=None, connect_timeout=CONNECT_S, application_name="mailloom",
         )  # fmt: skip
         connection.execute(_LIMITS, ("on" if self.read_only else "off",))
@@ -173,6 +188,16 @@ class Password:
             return self.known
 
 
+def trusting(parts: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The parts of a DSN, with a file for `sslrootcert=system`. The OpenSSL in psycopg's wheels looks below /usr/lib/psycopg-openssl for what the
+    system trusts, where no system has it, so every certificate would be refused. What SSL_CERT_FILE or SSL_CERT_DIR say counts.
+    """
+    known = dict(parts)
+    wheel = psycopg.pq.__impl__ == "binary" and not (environ.get("SSL_CERT_FILE") or environ.get("SSL_CERT_DIR"))
+    found = next(filter(os.path.isfile, _ROOTS), None) if wheel and known.get("sslrootcert") == "system" else None
+    return {**known, "sslrootcert": found, "sslmode": "verify-full"} if found else known
+
+
 def endpoints(dsn: str, reader_dsn: str = "", *, size: int = 4) -> tuple[Connections, Connections]:
     """The writer, and the reader endpoint for queries: without one of its own, the writer, read only."""
     return Connections(dsn, size=size), Connections(reader_dsn or dsn, size=size, read_only=True)
@@ -208,6 +233,10 @@ def _known(error: psycopg.Error, where: str) -> UserError | None:
         return UserError(f"{where} lacks tables ({text}): run `mailloom migrate`")
     if isinstance(error, errors.InsufficientPrivilege):
         return UserError(f"{where} doesn't let this user do that ({text}): grant it, or use another user")
+    if not state and any(one in text.lower() for one in _UNTRUSTED):
+        return UserError(
+            f"{where} can't be trusted ({text}): check host, sslmode and sslrootcert of the DSN (docs/postgres.md)"
+        )
     if (
         state.startswith("28")
         or isinstance(error, errors.InvalidCatalogName)
