@@ -15,6 +15,7 @@ from mailloom.config import Secret
 from mailloom.config.load import expected, settings_known
 from mailloom.obs.metrics import METRICS, Metric
 from mailloom.plan.demand import Demand
+from mailloom.plan.figures import measured
 from mailloom.plan.planning import COMPUTE_TARGET, TARGET, Plan, further, plan
 from mailloom.plan.plots import svg
 from mailloom.plan.quantity import short
@@ -55,7 +56,7 @@ def cost() -> str:
     plans = [plan(Demand(mails_per_day=mails)) for mails in (10e6, 100e6, 1e9)]
     first = plans[0]
     return "\n".join([
-        *_sizes(plans), "", *_bill(plans), "", *_verdict(first), "", *_halving(first), "", *_choices(first), "", *_limits(first), "", *_played(),
+        *_sizes(plans), "", *_bill(plans), "", *_verdict(first), "", *_stored(), "", *_halving(first), "", *_choices(first), "", *_limits(first), "", *_played(),
     ])  # fmt: skip
 
 
@@ -79,23 +80,33 @@ def _sizes(plans: Sequence[Plan]) -> Iterator[str]:
 
 
 def _bill(plans: Sequence[Plan]) -> Iterator[str]:
-    yield "### USD a million mails"
+    yield "### USD a million mails, and USD a day"
     yield ""
     yield "As bought by default: on demand, workers above their base on Spot. Below that, the whole in each way of paying."
     yield ""
-    services = [(name, [one.services[name].spot for one in plans]) for name in plans[0].services]
-    rows = [[name, *(f"{usd:.2f}" for usd in found)] for name, found in services]
+    rows = [[name, *(_money(one, one.services[name].spot) for one in plans)] for name in plans[0].services]
     for number, way in enumerate(COLUMNS):
-        rows.append([f"**all, {way}**", *(f"**{one.total[number]:.2f}**" for one in plans)])
-    rows.append(
-        [
-            "with Spot and the sender's own S3 PUT",
-            *(f"{one.total.spot + one.million(one.put.usd).spot:.2f}" for one in plans),
-        ]
-    )
-    rows.append(["what computes (Fargate, Lambda), with Spot", *(f"{one.compute.spot:.2f}" for one in plans)])
-    rows.append(["USD a day, with Spot", *(f"{one.total.spot * one.demand.mails_per_day / 1e6:,.0f}" for one in plans)])
+        rows.append([f"**all, {way}**", *(f"**{_money(one, one.total[number])}**" for one in plans)])
+    put = [one.total.spot + one.million(one.put.usd).spot for one in plans]
+    rows.append(["with Spot and the sender's own S3 PUT", *map(_money, plans, put)])
+    rows.append(["what computes (Fargate, Lambda), with Spot", *(_money(one, one.compute.spot) for one in plans)])
     yield from _table(["service", *_heads(plans)], rows)
+
+
+def _money(one: Plan, usd: float) -> str:
+    return f"{usd:.2f} ({usd * one.demand.mails_per_day / 1e6:,.0f} a day)"
+
+
+def _stored() -> Iterator[str]:
+    fact = measured()
+
+    def of(name: str) -> str:
+        return f"{fact[name].value / 1000:.1f} KB and {fact[name].per_text:.2f}"
+
+    items = sum(fact[f"dynamodb.{table}_bytes"].value for table in ("nodes", "clues", "ledger"))
+    yield "What a mail takes in each store goes with its text, not with its size, as no store but S3 keeps attachments: in PostgreSQL"
+    yield f"{of('postgres.bytes')} bytes for each byte of text, in OpenSearch {of('opensearch.bytes')} for each copy, in Firehose's records"
+    yield f"{of('firehose.sent')}, in Parquet {of('parquet.bytes')}, in DynamoDB {items / 1000:.1f} KB."
 
 
 def _verdict(one: Plan) -> Iterator[str]:

@@ -114,6 +114,61 @@ def test_a_backfill_by_real_functions_brings_all_to_the_archive(whole: Whole) ->
             invoked(whole, enqueue, {"bucket": name, "Key": "old/none"})
 
 
+def machine(manifest: str, enqueue: str) -> dict[str, Any]:
+    """List until it is done, then each part by itself: the shape that the manual tells."""
+    here = "arn:aws:lambda:eu-central-1:000000000000:function:"
+    part = {"bucket.$": "$.manifest.bucket", "Key.$": "$$.Map.Item.Value.Key"}
+    task = {"Type": "Task", "Resource": here + enqueue, "End": True}
+    return {
+        "StartAt": "List",
+        "States": {
+            "List": {"Type": "Task", "Resource": here + manifest, "Next": "Listed"},
+            "Listed": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.done", "BooleanEquals": True, "Next": "Enqueue"}],
+                "Default": "List",
+            },
+            "Enqueue": {
+                "Type": "Map",
+                "ItemReader": {
+                    "Resource": "arn:aws:states:::s3:listObjectsV2",
+                    "Parameters": {"Bucket.$": "$.manifest.bucket", "Prefix.$": "$.manifest.prefix"},
+                },
+                "ItemSelector": part,
+                "MaxConcurrency": 2,
+                "ItemProcessor": {
+                    "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                    "StartAt": "Part",
+                    "States": {"Part": task},
+                },
+                "End": True,
+            },
+        },
+    }
+
+
+def test_a_state_machine_lists_and_enqueues(whole: Whole) -> None:
+    name, client = whole.profile.name, whole.profile.client("stepfunctions")
+    for n in range(7):
+        whole.profile.client("s3").put_object(Bucket=name, Key=f"old/{n}.eml", Body=mail(n))
+    with function(whole, "manifest") as manifest, function(whole, "enqueue") as enqueue:
+        made = client.create_state_machine(
+            name=name,
+            definition=json.dumps(machine(manifest, enqueue)),
+            roleArn="arn:aws:iam::000000000000:role/machine",
+        )["stateMachineArn"]
+        asked = json.dumps({"bucket": name, "prefix": "old/", "run": "nightly", "batch": 3})
+        started = client.start_execution(stateMachineArn=made, input=asked)["executionArn"]
+        until = time.monotonic() + 60
+        while (done := client.describe_execution(executionArn=started))["status"] == "RUNNING":
+            assert time.monotonic() < until, done
+            time.sleep(0.3)
+        client.delete_state_machine(stateMachineArn=made)
+    assert done["status"] == "SUCCEEDED", done
+    assert whole.books()["pending"] == 7
+    assert whole.servers.queue("work").depth()[0] == 7
+
+
 # ------------------------------------------------------------------------------------------------ upkeep
 def test_a_migration_tells_what_it_did_and_fails_aloud(whole: Whole, postgres_url: str) -> None:
     connections = Connections(postgres_url)

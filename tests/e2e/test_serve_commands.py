@@ -37,7 +37,7 @@ class Desk:
 
     def __init__(self, landing: Landing, settings: Settings) -> None:
         self.landing, self.settings, self.buckets = landing, settings, landing.buckets()
-        self.receipts = self.ledger = self.places = landing.ledger
+        self.receipts = self.objects = self.ledger = self.places = landing.ledger
         self.checked = 0
 
     def queue(self, name: str) -> Any:

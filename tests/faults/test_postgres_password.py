@@ -15,10 +15,10 @@ from psycopg.conninfo import make_conninfo
 
 from mailloom.config import load
 from mailloom.ports import Transient, UserError
-from mailloom.stores.postgres.connection import Connections
+from mailloom.stores.postgres.connection import Connections, Password
 from mailloom.wire.profile import open_servers
 
-pytestmark = pytest.mark.servers
+servers = pytest.mark.servers
 ROLE = "rotated"
 
 
@@ -72,6 +72,7 @@ def after_a_cut(role: Role, connections: Connections) -> str:
     return ask(connections)
 
 
+@servers
 def test_the_server_does_ask_for_it(role: Role) -> None:
     with pytest.raises(UserError, match="refuses the connection"):
         ask(Connections(role.dsn))
@@ -79,6 +80,7 @@ def test_the_server_does_ask_for_it(role: Role) -> None:
         ask(Connections(make_conninfo(role.dsn, password="none")))
 
 
+@servers
 def test_a_new_password_is_found_when_the_old_one_is_refused(role: Role) -> None:
     connections = Connections(role.dsn, password=role.say)
     assert ask(connections) == ROLE
@@ -92,6 +94,7 @@ def test_a_new_password_is_found_when_the_old_one_is_refused(role: Role) -> None
     connections.close()
 
 
+@servers
 def test_between_the_server_and_the_secret_it_waits(role: Role) -> None:
     """Single-user rotation: the server has the new one while the secret still says the old one."""
     connections = Connections(role.dsn, password=role.say)
@@ -107,6 +110,7 @@ def test_between_the_server_and_the_secret_it_waits(role: Role) -> None:
     connections.close()
 
 
+@servers
 def test_one_that_never_was_good_is_its_owners_fault(role: Role) -> None:
     role.said = "wrong"
     connections = Connections(role.dsn, password=role.say)
@@ -119,6 +123,7 @@ def test_one_that_never_was_good_is_its_owners_fault(role: Role) -> None:
     connections.close()
 
 
+@servers
 def test_a_password_in_the_dsn_counts_for_more(role: Role) -> None:
     role.said = "wrong"
     connections = Connections(make_conninfo(role.dsn, password="first"), password=role.say)
@@ -127,6 +132,7 @@ def test_a_password_in_the_dsn_counts_for_more(role: Role) -> None:
     connections.close()
 
 
+@servers
 def test_many_threads_that_are_refused_at_once_all_go_on(role: Role) -> None:
     connections = Connections(role.dsn, size=8, password=role.say)
     ask(connections)
@@ -145,6 +151,7 @@ def test_many_threads_that_are_refused_at_once_all_go_on(role: Role) -> None:
     connections.close()
 
 
+@servers
 def test_a_worker_goes_on_through_a_rotation_in_secrets_manager(
     role: Role, aws_url: str, wholes: Callable[..., Any], boto: Callable[[str], Any], prefix: str
 ) -> None:
@@ -167,6 +174,7 @@ def test_a_worker_goes_on_through_a_rotation_in_secrets_manager(
     assert len(whole.run("export", "messages").splitlines()) == 30, "readers have it too"
 
 
+@servers
 def test_both_endpoints_of_a_profile_take_it(role: Role) -> None:
     environ = {
         "MAILLOOM_POSTGRES_DSN": role.dsn,
@@ -184,6 +192,39 @@ def test_both_endpoints_of_a_profile_take_it(role: Role) -> None:
     assert "first" not in repr(servers.settings)
     servers.writer.close()
     servers.reader.close()
+
+
+# By "Troubleshooting for RDS Proxy" (Amazon RDS user guide), with what libpq puts before it; there is none to try.
+REFUSALS = [
+    'connection failed: FATAL:  password authentication failed for user "rotated"',
+    "connection failed: FATAL:  The password that was provided for the role rotated is wrong.",
+    "connection failed: FATAL:  This RDS proxy has no credentials for the role rotated. Check the credentials for this role and try again.",
+]
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+def test_the_words_of_a_proxy_are_known_too(words: str) -> None:
+    said, tried = iter(["old", "new"]), []
+
+    def connect(word: str) -> Any:
+        tried.append(word)
+        if word == "old":
+            raise psycopg.OperationalError(words)
+        return "connected"
+
+    assert Password(lambda: next(said)).tried(connect) == "connected"
+    assert tried == ["old", "new"]
+
+
+def test_an_error_that_no_password_mends_asks_for_none() -> None:
+    asked: list[str] = []
+
+    def connect(_: str) -> Any:
+        raise psycopg.OperationalError("connection refused")
+
+    with pytest.raises(psycopg.OperationalError):
+        Password(lambda: asked.append("x") or "word").tried(connect)
+    assert asked == ["x"]
 
 
 def mail(n: int) -> bytes:

@@ -117,22 +117,21 @@ def _tasks(fleet: Fleet) -> str:
 
 # ------------------------------------------------------------------------------------------------ money
 def _bill(plan: Plan, detail: bool) -> Iterator[str]:
-    yield draw.bold(f"{'USD a million mails':<40}" + "".join(f"{name:>14}" for name in COLUMNS))
+    heads = "".join(f"{name:>13}" for name in COLUMNS)
+    yield draw.bold(f"{'USD a million mails':<30}{heads}{'a day, Spot':>14}")
     for name, usd in plan.services.items():
-        yield _row(name, usd)
+        yield _row(plan, name, usd)
         if detail:
             for line in plan.lines:
                 if line.service == name:
-                    yield _row("  " + draw.clip(line.what, 36), plan.million(line.usd))
-    put = plan.million(plan.put.usd)
-    yield draw.bold(_row("all", plan.total))
-    yield _row("all, with the sender's own S3 PUT", plan.total.plus(put))
-    day = plan.total.times(plan.demand.mails_per_day / 1e6)
-    yield f"  {'USD a day, without the PUT':<38}" + "".join(f"{value:>14,.0f}" for value in day)
+                    yield _row(plan, "  " + draw.clip(line.what, 25), plan.million(line.usd))
+    yield draw.bold(_row(plan, "all", plan.total))
+    yield _row(plan, "with the sender's own S3 PUT", plan.total.plus(plan.million(plan.put.usd)))
 
 
-def _row(name: str, usd: Usd) -> str:
-    return f"  {name:<38}" + "".join(f"{value:>14.2f}" for value in usd)
+def _row(plan: Plan, name: str, usd: Usd) -> str:
+    day = usd.spot * plan.demand.mails_per_day / 1e6
+    return f"  {name:<28}" + "".join(f"{value:>13.2f}" for value in usd) + f"{day:>14,.2f}"
 
 
 def _verdict(plan: Plan) -> Iterator[str]:

@@ -49,7 +49,7 @@ def svg(run: Run, title: str) -> str:
 def _panel(
     minutes: Sequence[Minute], top: int, name: str, said: Callable[[float], str], curves: Sequence[Curve]
 ) -> list[str]:
-    most = _round_up(max(of(one) for one in minutes for _, of in curves))
+    most = _round_up(max(4.0, *(of(one) for one in minutes for _, of in curves)))  # whole numbers at the marks
     bottom, last = top + PANEL, minutes[-1].at
     room = WIDTH - LEFT - 24
 
