@@ -176,6 +176,7 @@ def test_reasons_lose_the_words_of_libraries_only() -> None:
     assert without_words(BUG) == "bug: KeyError at read:7"
     assert without_words("not mail: looks like PNG") == "not mail: looks like PNG"
     assert without_words("bug: a: b at c:1 at d:2") == "bug: a at d:2"
+    assert without_words("bug: KeyError: " + "secret words " * 40) == "bug: KeyError"  # they pushed the place out
 
 
 # ------------------------------------------------------------------------------------------------ reports

@@ -45,7 +45,7 @@ SOON = (1.0, 1.0, 1.0)
 GATHERED_S = 20.0
 """How long a batch waits to be full: each batch is an object in the bucket, and nobody waits for it."""
 STILL = 300.0  # seconds without any movement: it hangs
-_BUG = re.compile(r"bug: (\w+): .* (at \w+:\d+)", re.DOTALL)
+_PLACE = re.compile(r"\w{1,100}:\d{1,9}")
 
 
 class Stored(NamedTuple):
@@ -93,7 +93,10 @@ def said_of(arrived: Arrived) -> Said:
 
 def without_words(reason: str) -> str:
     """Why this version refuses a mail, without what a library's error may quote of it."""
-    return _BUG.sub(r"bug: \1 \2", reason)
+    if not reason.startswith("bug: "):
+        return reason
+    kind, place = reason.removeprefix("bug: ").partition(":")[0], reason.rpartition(" at ")[2]
+    return f"bug: {kind} at {place}" if _PLACE.fullmatch(place) else f"bug: {kind}"  # long words push the place out
 
 
 def look_up(reader: Reader, asked: Sequence[tuple[Pointer, Arrived]]) -> dict[int, Stored]:
