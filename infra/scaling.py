@@ -4,6 +4,7 @@ takes one metric and no formula.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from aws_cdk import aws_applicationautoscaling as scaling
@@ -12,8 +13,19 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-FILLED = {"visible": "FILL(visible, 0)", "held": "FILL(held, 0)", "running": "FILL(running, 0)"}
-"""A queue in which nothing was for six hours, and a service without tasks, have no data: they count as none."""
+BACKLOG = "(visible + FILL(held, 0)) / IF(running > 0, running, 1)"
+"""Messages a task. Figures come some minutes late, those of ECS not when those of SQS do, and an alarm would take what is filled in for the newest minute as
+if it were measured: no queue, or one task where there are forty. So nothing is filled in but what SQS leaves out when it is none ("Available CloudWatch
+metrics for Amazon SQS"); a minute that isn't complete has no figure, and alarms go by the newest that have.
+"""
+WAITING = "IF(FILL(running, 0) < 1, visible, 0)"
+"""Messages while no task runs. A service without tasks may have no figure; so may the newest minutes of one that has some, which is why it must stand for NONE_FOR."""
+NONE_FOR, IDLE_FOR = 3, 15
+"""Minutes without a task until the first is started, and with nothing to do until the last is stopped."""
+
+
+Places = Mapping[str, tuple[str, str, dict[str, str]]]
+"""Id -> namespace, name and dimensions of a metric."""
 
 
 class Policy(NamedTuple):
@@ -51,7 +63,7 @@ def scale(
         tracking.TargetTrackingMetricDataQueryProperty(
             id="backlog",
             label="messages a task",
-            expression=f"({FILLED['visible']} + {FILLED['held']}) / IF({FILLED['running']} > 0, running, 1)",
+            expression=BACKLOG,
             return_data=True,
         ),
     ]
@@ -85,74 +97,92 @@ def scale(
             ),
         )
     if policy.least == 0:
-        _from_none(scope, name, target, cluster, service, queue)
+        places = _places(cluster, service, queue)
+        _from_none(scope, name, target, places)
+        _to_none(scope, name, target, places)
 
 
-def _from_none(
-    scope: Construct,
-    name: str,
-    target: scaling.CfnScalableTarget,
-    cluster: ecs.ICluster,
-    service: ecs.FargateService,
-    queue: sqs.IQueue,
-) -> None:
+def _from_none(scope: Construct, name: str, target: scaling.CfnScalableTarget, places: Places) -> None:
     """The first task. Target tracking multiplies the tasks that there are, and nothing times anything is nothing."""
-    step = scaling.CfnScalingPolicy(
-        scope,
-        f"{name}First",
-        policy_name=f"{name.lower()}-first",
-        policy_type="StepScaling",
-        scaling_target_id=target.ref,
-        step_scaling_policy_configuration=scaling.CfnScalingPolicy.StepScalingPolicyConfigurationProperty(
-            adjustment_type="ChangeInCapacity",
-            cooldown=180,  # a task starts within that, and counts
-            step_adjustments=[
-                scaling.CfnScalingPolicy.StepAdjustmentProperty(scaling_adjustment=1, metric_interval_lower_bound=0)
-            ],
-        ),
-    )
-    alarm = cloudwatch.CfnAlarm
+    step = _step(scope, f"{name}First", target, "ChangeInCapacity", adjustment=1, above=True)
     cloudwatch.CfnAlarm(
         scope,
         f"{name}Waiting",
         alarm_description="Mail waits and no task runs: starts the first one. Tells nobody.",
         comparison_operator="GreaterThanOrEqualToThreshold",
         threshold=1,
-        evaluation_periods=1,
+        evaluation_periods=NONE_FOR,
         treat_missing_data="notBreaching",
         alarm_actions=[step.ref],
-        metrics=[
-            *(
-                alarm.MetricDataQueryProperty(
-                    id=id_,
-                    metric_stat=alarm.MetricStatProperty(
-                        metric=alarm.MetricProperty(
-                            namespace=namespace,
-                            metric_name=metric,
-                            dimensions=[alarm.DimensionProperty(name=n, value=v) for n, v in dimensions.items()],
-                        ),
-                        period=60,
-                        stat="Maximum",
-                    ),
-                    return_data=False,
-                )
-                for id_, (namespace, metric, dimensions) in _places(cluster, service, queue).items()
-                if id_ != "held"
-            ),
-            alarm.MetricDataQueryProperty(
-                id="waiting",
-                label="messages while no task runs",
-                expression=f"IF({FILLED['running']} < 1, {FILLED['visible']}, 0)",
-                return_data=True,
-            ),
-        ],
+        metrics=_queries(places, ("visible", "running"), "waiting", "messages while no task runs", WAITING),
     )
 
 
-def _places(
-    cluster: ecs.ICluster, service: ecs.FargateService, queue: sqs.IQueue
-) -> dict[str, tuple[str, str, dict[str, str]]]:
-    """Id -> namespace, name and dimensions of a metric."""
+def _to_none(scope: Construct, name: str, target: scaling.CfnScalableTarget, places: Places) -> None:
+    """The last task. A task that waits for mail needs a little CPU, and target tracking rounds up: by that policy one stays for ever."""
+    step = _step(scope, f"{name}Last", target, "ExactCapacity", adjustment=0, above=False)
+    cloudwatch.CfnAlarm(
+        scope,
+        f"{name}Idle",
+        alarm_description="The queue is empty and nothing is in flight: stops the last tasks. Tells nobody.",
+        comparison_operator="LessThanThreshold",
+        threshold=1,
+        evaluation_periods=IDLE_FOR,
+        treat_missing_data="notBreaching",  # a queue that nobody asks has no figures, and no task
+        alarm_actions=[step.ref],
+        metrics=_queries(places, ("visible", "held"), "open", "messages", "visible + FILL(held, 0)"),
+    )
+
+
+def _step(
+    scope: Construct, id_: str, target: scaling.CfnScalableTarget, kind: str, *, adjustment: int, above: bool
+) -> scaling.CfnScalingPolicy:
+    """A policy that an alarm calls, when its figure is above its threshold or below."""
+    bounds = {"metric_interval_lower_bound": 0} if above else {"metric_interval_upper_bound": 0}
+    of = scaling.CfnScalingPolicy
+    return of(
+        scope,
+        id_,
+        policy_name=f"{target.node.id.removesuffix('Target').lower()}-{'first' if above else 'last'}",
+        policy_type="StepScaling",
+        scaling_target_id=target.ref,
+        step_scaling_policy_configuration=of.StepScalingPolicyConfigurationProperty(
+            adjustment_type=kind,
+            cooldown=180,  # a task starts within that, and counts
+            step_adjustments=[of.StepAdjustmentProperty(scaling_adjustment=adjustment, **bounds)],
+        ),
+    )
+
+
+def _queries(
+    places: Places, of: Sequence[str], id_: str, label: str, expression: str
+) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
+    """An expression over some of the metrics, as an alarm has it."""
+    alarm = cloudwatch.CfnAlarm
+
+    def measured(name: str) -> cloudwatch.CfnAlarm.MetricDataQueryProperty:
+        namespace, metric, dimensions = places[name]
+        return alarm.MetricDataQueryProperty(
+            id=name,
+            metric_stat=alarm.MetricStatProperty(
+                metric=alarm.MetricProperty(
+                    namespace=namespace,
+                    metric_name=metric,
+                    dimensions=[alarm.DimensionProperty(name=n, value=v) for n, v in dimensions.items()],
+                ),
+                period=60,
+                stat="Maximum",
+            ),
+            return_data=False,
+        )
+
+    return [
+        *map(measured, of),
+        alarm.MetricDataQueryProperty(id=id_, label=label, expression=expression, return_data=True),
+    ]
+
+
+def _places(cluster: ecs.ICluster, service: ecs.FargateService, queue: sqs.IQueue) -> Places:
     mail = {"QueueName": queue.queue_name}
     tasks = {"ClusterName": cluster.cluster_name, "ServiceName": service.service_name}
     return {
