@@ -46,8 +46,15 @@ class ComputeStack(cdk.Stack):
             self,
             "Cluster",
             vpc=network.vpc,
-            enable_fargate_capacity_providers=True,
             container_insights_v2=ecs.ContainerInsights.ENABLED,  # the only place that counts running tasks: scaling.py
+        )
+        # By hand: what the CDK makes of `enable_fargate_capacity_providers` is known to no service, which then comes before it, and stays when it goes.
+        providers = ecs.CfnClusterCapacityProviderAssociations(
+            self,
+            "Capacity",
+            cluster=cluster.cluster_name,
+            capacity_providers=["FARGATE", "FARGATE_SPOT"],
+            default_capacity_provider_strategy=[],
         )
         of_cluster = self.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
         defined = tasks(self, stage, landing, settings, jobs(stage, rights, of_cluster), phase)
@@ -64,6 +71,8 @@ class ComputeStack(cdk.Stack):
             taking.append("work")
         for part in (*running.values(), *(aliases[handler] for handler in taking)):
             part.node.add_dependency(first)
+        for kind, service in running.items():  # whose first tasks need a provider, and a role that may take the image
+            service.node.add_dependency(providers, defined[kind].obtain_execution_role())
         if phase.finished:
             before.run("after").node.add_dependency(*running.values(), *(aliases[handler] for handler in taking))
         self._feed(stage, landing, aliases)

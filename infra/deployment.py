@@ -18,6 +18,8 @@ from infra.release import Rollout
 from infra.stages import Stage
 
 MINUTE = cdk.Duration.minutes(1)
+ANSWER = cdk.Duration.minutes(20)
+"""So long CloudFormation waits for a migration: longer than a function can take. Without it a call that never answers holds a deployment for an hour."""
 
 
 class Migration(Construct):
@@ -42,6 +44,7 @@ class Migration(Construct):
             phase.capitalize(),
             service_token=self.provider.service_token,
             resource_type="Custom::MailloomMigration",
+            service_timeout=ANSWER,
             properties={
                 "phase": phase,
                 "code": self.function.current_version.version,
@@ -61,9 +64,15 @@ def guards(scope: Construct, stage: Stage, landing: Landing) -> list[cloudwatch.
         statistic="Sum",
         period=MINUTE,
     )
-    dead = landing.queues["dead"].metric_approximate_number_of_messages_visible(statistic="Maximum", period=MINUTE)
+    dead, once = landing.queues["dead"], {"statistic": "Maximum", "period": MINUTE}
     growing = cloudwatch.MathExpression(
-        expression="DIFF(dead)", using_metrics={"dead": dead}, label="new dead letters", period=MINUTE
+        expression="DIFF(visible + FILL(held, 0))",  # letters that somebody looks at are hidden for a while, and come back
+        using_metrics={
+            "visible": dead.metric_approximate_number_of_messages_visible(**once),
+            "held": dead.metric_approximate_number_of_messages_not_visible(**once),
+        },
+        label="new dead letters",
+        period=MINUTE,
     )
     found = (("errors", errors, 5, "mails that fail by a bug"), ("dead", growing, 1, "mail becomes dead letters"))
     return [

@@ -72,23 +72,28 @@ def _backfill(
     ):
         made.add_to_role_policy(statement)
     # A map's children are executions of the machine itself. A policy apart: the machine waits for its role's own, and this one for the machine.
-    executions = stack.format_arn(
-        service="states",
-        resource="execution",
-        resource_name=f"{made.state_machine_name}/*",
-        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-    )
+    # Its own executions and those of its map have a colon behind its name, or the map's label.
+    executions = [
+        stack.format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{made.state_machine_name}{rest}",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        for rest in (":*", "/*:*")
+    ]
     policy = iam.Policy(
         stack,
         "BackfillMap",
         roles=[made.role],
         statements=[
             _allow("states", ["StartExecution"], made.state_machine_arn),
-            _allow("states", ["DescribeExecution", "StopExecution", "RedriveExecution"], executions),
+            _allow("states", ["DescribeExecution", "StopExecution", "RedriveExecution"], *executions),
         ],
     )
     accept_star(made.role, results, "keys below one prefix have no name before they are there")
-    accept_star(policy, executions, "executions of this one machine have no name before they are started")
+    for starred in executions:
+        accept_star(policy, starred, "executions of this one machine have no name before they are started")
     return made
 
 
