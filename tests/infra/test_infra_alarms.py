@@ -186,6 +186,8 @@ def test_silence_is_an_alarm_only_where_somebody_should_always_speak(made):
             by.setdefault(alarm["TreatMissingData"], set()).add(name)
         assert by["breaching"] == {"settle-stopped", "nightly-missing"}
         assert by["ignore"] == {"books-off", "archive-faults"}  # told once a night
+        for name in by["ignore"]:  # and filled in, an hour without news would be an hour without a fault
+            assert "FILL" not in str(alarms(made, stage)[name].get("Metrics"))
         assert by.keys() == {"breaching", "ignore", "notBreaching"}
 
 
