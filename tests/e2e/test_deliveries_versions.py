@@ -1,0 +1,160 @@
+"""In a bucket with versions a listing names the same deliveries as events do: going over mail that came by events changes nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailloom.run import aws_lambda
+from mailloom.stores.s3 import S3Blobs
+from mailloom.synth import generate, shape_of
+from whole import Whole, plain
+
+pytestmark = pytest.mark.servers
+MAILS = 200
+
+
+class Context:
+    """A Lambda's context that has all the time."""
+
+    aws_request_id = "call-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 600_000
+
+
+@pytest.fixture
+def versioned(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> Iterator[Whole]:
+    """A profile whose bucket keeps versions, as functions find it too."""
+    for name, value in whole.profile.environ.items():
+        monkeypatch.setenv(name, value)
+    aws_lambda.provide(lambda: aws_lambda.from_settings(dict(whole.profile.env())))
+    keep(whole, "Enabled")
+    yield whole
+    if aws_lambda._servers.cache_info().currsize:
+        aws_lambda._servers().close()
+    aws_lambda.provide(lambda: aws_lambda.from_settings({}))
+
+
+def keep(whole: Whole, status: str) -> None:
+    whole.profile.client("s3").put_bucket_versioning(
+        Bucket=whole.profile.name, VersioningConfiguration={"Status": status}
+    )
+
+
+def mails(seed: int) -> tuple[list[bytes], dict[str, bytes]]:
+    """Mails, and the objects that they are, in no order."""
+    made = [mail.raw for mail in generate(MAILS, seed, shape_of("size=2KB,again=0.05,late=0.2,lost=0.1"))]
+    objects = [(f"source=test/date=2026-11-{1 + n % 28:02}/{n:04}.eml", raw) for n, raw in enumerate(made)]
+    random.Random(seed).shuffle(objects)
+    return made, dict(objects)
+
+
+def by_events(whole: Whole) -> None:
+    """Validate what events tell of, and work it off."""
+    whole.run("validate", "--drain")
+    whole.run("work", "--drain")
+
+
+def backfill(whole: Whole, run: str) -> dict[str, int]:
+    """List all mail, and enqueue each part; the counts of all parts."""
+    listed = aws_lambda.manifest({"prefix": "raw/", "run": run, "batch": 70}, Context())
+    assert listed["done"]
+    parts = whole.profile.client("s3").list_objects_v2(Bucket=whole.profile.name, Prefix=listed["manifest"]["prefix"])
+    did = [aws_lambda.enqueue({"Key": one["Key"]}) for one in parts["Contents"]]
+    return {name: sum(one[name] for one in did) for name in did[0]}
+
+
+def prefix(whole: Whole) -> dict[str, Any]:
+    return dict(json.loads(whole.run("ingest", f"s3://{whole.profile.name}/raw/", "--json")))
+
+
+def waiting(whole: Whole) -> dict[str, int]:
+    return {name: sum(whole.servers.queue(name).depth()) for name in ("work", "large", "dead")}
+
+
+NOTHING = {"work": 0, "large": 0, "dead": 0}
+
+
+def test_what_came_by_events_is_not_entered_sent_or_stored_again(versioned: Whole) -> None:
+    """Objects that were overwritten or deleted, and some from before versions were kept, among it."""
+    _, objects = mails(3)
+    keys = sorted(objects)
+    keep(versioned, "Suspended")  # its objects have no version, as in a bucket that never kept any
+    versioned.put({key: objects[key] for key in keys[:20]})
+    keep(versioned, "Enabled")
+    versioned.put({key: objects[key] for key in keys[20:]})
+    versioned.put({keys[n]: objects[keys[-1 - n]] for n in (3, 30)})  # over what is there
+    for key in (keys[5], keys[50]):
+        versioned.profile.client("s3").delete_object(Bucket=versioned.profile.name, Key=f"raw/{key}")
+    by_events(versioned)
+    books, digest = versioned.books(), versioned.digest()
+    assert (books["received"], books["pending"]) == (MAILS + 2, 0)
+    assert books["rejected"] == 2  # overwritten and deleted before they were read, and no version stayed of these
+    did = backfill(versioned, "first")
+    assert did == {"listed": MAILS - 2, "finished": MAILS - 2, "queued": 0, "rejected": 0}
+    assert waiting(versioned) == NOTHING
+    assert prefix(versioned)["received"] == MAILS - 2
+    assert waiting(versioned) == NOTHING
+    assert versioned.books() == books
+    assert versioned.digest() == digest
+    versioned.settle()
+    assert "is sound" in versioned.run("doctor")
+
+
+@pytest.mark.parametrize("way", ["backfill", "prefix"])
+def test_what_no_event_told_of_is_taken_and_no_more(versioned: Whole, tmp_path: Path, way: str) -> None:
+    """In the end the archive is what it would have been."""
+    made, objects = mails(4)
+    keys = list(objects)
+    known, rest = keys[: MAILS * 3 // 10], keys[MAILS * 3 // 10 :]
+    versioned.put({key: objects[key] for key in known})
+    by_events(versioned)
+    assert versioned.books()["received"] == len(known)
+    versioned.put({key: objects[key] for key in rest})
+    lose_events(versioned)
+    if way == "backfill":
+        did = backfill(versioned, "rest")
+        assert did == {"listed": MAILS, "finished": len(known), "queued": len(rest), "rejected": 0}
+        assert waiting(versioned) == NOTHING | {"work": len(rest)}
+        versioned.run("work", "--drain")
+    else:
+        assert prefix(versioned)["received"] == MAILS
+    assert waiting(versioned) == NOTHING
+    books = versioned.books()
+    assert (books["received"], books["pending"], books["rejected"]) == (MAILS, 0, 0)
+    versioned.settle()
+    digest, _ = plain(tmp_path, made)
+    assert versioned.digest() == digest
+    assert backfill(versioned, "again")["finished"] == MAILS
+
+
+def lose_events(whole: Whole) -> None:
+    queue = whole.servers.queue("events")
+    while messages := queue.receive(10, 2):
+        queue.delete([one.receipt for one in messages])
+
+
+def test_what_was_entered_by_its_etag_before_becomes_one_duplicate(
+    versioned: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mailloom did when it listed no versions."""
+    _, objects = mails(5)
+    versioned.put(dict(list(objects.items())[:20]))
+    lose_events(versioned)
+    with monkeypatch.context() as before:
+        before.setattr(S3Blobs, "current", S3Blobs.list)
+        assert backfill(versioned, "before")["queued"] == 20
+    versioned.run("work", "--drain")
+    books, digest = versioned.books(), versioned.digest()
+    assert books["received"] == 20
+    assert backfill(versioned, "now")["queued"] == 20
+    versioned.run("work", "--drain")
+    assert versioned.books() == books | {"received": 40, "duplicate": books["duplicate"] + 20}
+    assert versioned.digest() == digest
+    assert backfill(versioned, "again")["finished"] == 20
