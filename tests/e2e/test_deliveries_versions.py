@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,22 @@ class Context:
         return 600_000
 
 
+Versioned = Callable[..., Whole]
+
+
 @pytest.fixture
-def versioned(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> Iterator[Whole]:
-    """A profile whose bucket keeps versions, as functions find it too."""
-    for name, value in whole.profile.environ.items():
-        monkeypatch.setenv(name, value)
-    aws_lambda.provide(lambda: aws_lambda.from_settings(dict(whole.profile.env())))
-    keep(whole, "Enabled")
-    yield whole
+def versioned(wholes: Callable[..., Whole], monkeypatch: pytest.MonkeyPatch) -> Iterator[Versioned]:
+    """versioned(more=...) -> a profile whose bucket keeps versions, as functions find it too."""
+
+    def make(**how: Any) -> Whole:
+        whole = wholes(**how)
+        for name, value in whole.profile.environ.items():
+            monkeypatch.setenv(name, value)
+        aws_lambda.provide(lambda: aws_lambda.from_settings(dict(whole.profile.env())))
+        keep(whole, "Enabled")
+        return whole
+
+    yield make
     if aws_lambda._servers.cache_info().currsize:
         aws_lambda._servers().close()
     aws_lambda.provide(lambda: aws_lambda.from_settings({}))
@@ -61,6 +69,12 @@ def by_events(whole: Whole) -> None:
     whole.run("work", "--drain")
 
 
+def lose_events(whole: Whole) -> None:
+    queue = whole.servers.queue("events")
+    while messages := queue.receive(10, 2):
+        queue.delete([one.receipt for one in messages])
+
+
 def backfill(whole: Whole, run: str) -> dict[str, int]:
     """List all mail, and enqueue each part; the counts of all parts."""
     listed = aws_lambda.manifest({"prefix": "raw/", "run": run, "batch": 70}, Context())
@@ -81,80 +95,77 @@ def waiting(whole: Whole) -> dict[str, int]:
 NOTHING = {"work": 0, "large": 0, "dead": 0}
 
 
-def test_what_came_by_events_is_not_entered_sent_or_stored_again(versioned: Whole) -> None:
+def test_what_came_by_events_is_not_entered_sent_or_stored_again(versioned: Versioned) -> None:
     """Objects that were overwritten or deleted, and some from before versions were kept, among it."""
+    whole = versioned()
     _, objects = mails(3)
     keys = sorted(objects)
-    keep(versioned, "Suspended")  # its objects have no version, as in a bucket that never kept any
-    versioned.put({key: objects[key] for key in keys[:20]})
-    keep(versioned, "Enabled")
-    versioned.put({key: objects[key] for key in keys[20:]})
-    versioned.put({keys[n]: objects[keys[-1 - n]] for n in (3, 30)})  # over what is there
+    keep(whole, "Suspended")  # its objects have no version, as in a bucket that never kept any
+    whole.put({key: objects[key] for key in keys[:20]})
+    keep(whole, "Enabled")
+    whole.put({key: objects[key] for key in keys[20:]})
+    whole.put({keys[n]: objects[keys[-1 - n]] for n in (3, 30)})  # over what is there
     for key in (keys[5], keys[50]):
-        versioned.profile.client("s3").delete_object(Bucket=versioned.profile.name, Key=f"raw/{key}")
-    by_events(versioned)
-    books, digest = versioned.books(), versioned.digest()
+        whole.profile.client("s3").delete_object(Bucket=whole.profile.name, Key=f"raw/{key}")
+    by_events(whole)
+    books, digest = whole.books(), whole.digest()
     assert (books["received"], books["pending"]) == (MAILS + 2, 0)
     assert books["rejected"] == 2  # overwritten and deleted before they were read, and no version stayed of these
-    did = backfill(versioned, "first")
+    did = backfill(whole, "first")
     assert did == {"listed": MAILS - 2, "finished": MAILS - 2, "queued": 0, "rejected": 0}
-    assert waiting(versioned) == NOTHING
-    assert prefix(versioned)["received"] == MAILS - 2
-    assert waiting(versioned) == NOTHING
-    assert versioned.books() == books
-    assert versioned.digest() == digest
-    versioned.settle()
-    assert "is sound" in versioned.run("doctor")
+    assert waiting(whole) == NOTHING
+    assert prefix(whole)["received"] == MAILS - 2
+    assert waiting(whole) == NOTHING
+    assert whole.books() == books
+    assert whole.digest() == digest
+    whole.settle()
+    assert "is sound" in whole.run("doctor")
 
 
 @pytest.mark.parametrize("way", ["backfill", "prefix"])
-def test_what_no_event_told_of_is_taken_and_no_more(versioned: Whole, tmp_path: Path, way: str) -> None:
+def test_what_no_event_told_of_is_taken_and_no_more(versioned: Versioned, tmp_path: Path, way: str) -> None:
     """In the end the archive is what it would have been."""
+    whole = versioned()
     made, objects = mails(4)
     keys = list(objects)
     known, rest = keys[: MAILS * 3 // 10], keys[MAILS * 3 // 10 :]
-    versioned.put({key: objects[key] for key in known})
-    by_events(versioned)
-    assert versioned.books()["received"] == len(known)
-    versioned.put({key: objects[key] for key in rest})
-    lose_events(versioned)
+    whole.put({key: objects[key] for key in known})
+    by_events(whole)
+    assert whole.books()["received"] == len(known)
+    whole.put({key: objects[key] for key in rest})
+    lose_events(whole)
     if way == "backfill":
-        did = backfill(versioned, "rest")
+        did = backfill(whole, "rest")
         assert did == {"listed": MAILS, "finished": len(known), "queued": len(rest), "rejected": 0}
-        assert waiting(versioned) == NOTHING | {"work": len(rest)}
-        versioned.run("work", "--drain")
+        assert waiting(whole) == NOTHING | {"work": len(rest)}
+        whole.run("work", "--drain")
     else:
-        assert prefix(versioned)["received"] == MAILS
-    assert waiting(versioned) == NOTHING
-    books = versioned.books()
+        assert prefix(whole)["received"] == MAILS
+    assert waiting(whole) == NOTHING
+    books = whole.books()
     assert (books["received"], books["pending"], books["rejected"]) == (MAILS, 0, 0)
-    versioned.settle()
+    whole.settle()
     digest, _ = plain(tmp_path, made)
-    assert versioned.digest() == digest
-    assert backfill(versioned, "again")["finished"] == MAILS
-
-
-def lose_events(whole: Whole) -> None:
-    queue = whole.servers.queue("events")
-    while messages := queue.receive(10, 2):
-        queue.delete([one.receipt for one in messages])
+    assert whole.digest() == digest
+    assert backfill(whole, "again")["finished"] == MAILS
 
 
 def test_what_was_entered_by_its_etag_before_becomes_one_duplicate(
-    versioned: Whole, monkeypatch: pytest.MonkeyPatch
+    versioned: Versioned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As mailloom did when it listed no versions."""
+    whole = versioned()
     _, objects = mails(5)
-    versioned.put(dict(list(objects.items())[:20]))
-    lose_events(versioned)
+    whole.put(dict(list(objects.items())[:20]))
+    lose_events(whole)
     with monkeypatch.context() as before:
         before.setattr(S3Blobs, "current", S3Blobs.list)
-        assert backfill(versioned, "before")["queued"] == 20
-    versioned.run("work", "--drain")
-    books, digest = versioned.books(), versioned.digest()
+        assert backfill(whole, "before")["queued"] == 20
+    whole.run("work", "--drain")
+    books, digest = whole.books(), whole.digest()
     assert books["received"] == 20
-    assert backfill(versioned, "now")["queued"] == 20
-    versioned.run("work", "--drain")
-    assert versioned.books() == books | {"received": 40, "duplicate": books["duplicate"] + 20}
-    assert versioned.digest() == digest
-    assert backfill(versioned, "again")["finished"] == 20
+    assert backfill(whole, "now")["queued"] == 20
+    whole.run("work", "--drain")
+    assert whole.books() == books | {"received": 40, "duplicate": books["duplicate"] + 20}
+    assert whole.digest() == digest
+    assert backfill(whole, "again")["finished"] == 20
