@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-find-links --quiet --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers soak services services-stop check fmt bench prove dist lambda-zip infra lock clean up down
+.PHONY: help setup demo test test-servers soak services services-stop check fmt bench prove dist lambda-zip infra cdk lock clean up down
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -78,7 +78,12 @@ lambda-zip: $(VENV)/base.stamp ## the zip for AWS Lambda: ARGS="--arch x86_64 --
 
 infra: $(VENV)/infra.stamp ## the AWS app: the zip for Lambda, the templates of all stages, and what must hold of them
 	$(BIN)/python packaging/lambda_zip.py --arch arm64
+	$(BIN)/python -m infra.asl
+	$(BIN)/python -m infra.cdk synth --quiet
 	$(BIN)/python -m pytest -m infra $(ARGS)
+
+cdk: $(VENV)/infra.stamp ## the CDK's command, as docs/aws.md uses it: ARGS="deploy 'MailloomDev*'"
+	@$(BIN)/python -m infra.cdk $(ARGS)
 
 lock: $(VENV)/base.stamp ## write requirements/*.txt anew from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	$(LOCK) pyproject.toml -o requirements/base.txt

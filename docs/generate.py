@@ -13,7 +13,7 @@ from pathlib import Path
 from mailloom.cli.plan_view import COLUMNS, TITLES, there
 from mailloom.config import Secret
 from mailloom.config.load import expected, settings_known
-from mailloom.obs.metrics import METRICS
+from mailloom.obs.metrics import METRICS, Metric
 from mailloom.plan.demand import Demand
 from mailloom.plan.figures import measured
 from mailloom.plan.planning import COMPUTE_TARGET, TARGET, Plan, further, plan
@@ -41,11 +41,13 @@ def settings() -> str:
 
 
 def metrics() -> str:
-    rows = (
-        f"| {one.name} | {one.kind} | {one.unit} | {', '.join(one.dimensions) or '-'} | {one.meaning} |"
-        for one in METRICS
-    )
+    rows = (f"| {one.name} | {one.kind} | {one.unit} | {dimensions(one)} | {one.meaning} |" for one in METRICS)
     return "\n".join(["| name | kind | unit | dimensions | meaning |", "|---|---|---|---|---|", *rows])
+
+
+def dimensions(metric: Metric) -> str:
+    whole = ", ".join(metric.dimensions) or "-"
+    return "; ".join([whole, *(f"also {', '.join(some)}" for some in metric.also)])
 
 
 # ------------------------------------------------------------------------------------------------ cost

@@ -19,6 +19,7 @@ from infra.watch import WatchStack
 
 CONTEXT = {
     "@aws-cdk/core:validateAgainstDefaultRules": True,
+    "@aws-cdk/core:defaultCrossStackReferences": "strong",  # what another stack uses can't be deleted from under it
     "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,  # buckets here take no access lists
 }
 
@@ -41,10 +42,27 @@ def lay(app: cdk.App, stage: Stage, code: Path) -> Whole:
     for stack in stacks:
         stack.termination_protection = stage.protect
         cdk.Tags.of(stack).add("mailloom:stage", stage.name, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"])
+    _tell(stacks, whole)
     return Whole(
         *(network.out, landing.out, state.out, stores.out, compute.out, history.out),
         stacks={type(stack).__name__.removesuffix("Stack").lower(): stack for stack in stacks},
     )
+
+
+def _tell(stacks: Iterable[cdk.Stack], whole: Whole) -> None:
+    """What people type in commands (docs/aws.md), told at the end of a deployment."""
+    network, landing, _, _, compute, history, _ = stacks
+    for stack, name, value in (
+        (network, "Subnet", whole.network.vpc.isolated_subnets[0].subnet_id),
+        (network, "Group", whole.network.groups["workers"].security_group_id),
+        (landing, "Bucket", whole.landing.bucket.bucket_name),
+        (landing, "Images", whole.landing.images.repository_uri),
+        (landing, "Collector", whole.landing.collector.repository_uri),
+        (compute, "Cluster", whole.compute.cluster.cluster_name),
+        (history, "Backfill", whole.history.machines["backfill"].state_machine_arn),
+        (history, "Nightly", whole.history.machines["nightly"].state_machine_arn),
+    ):
+        cdk.CfnOutput(stack, f"{name}Told", value=value).override_logical_id(name)
 
 
 def build(stages: Iterable[Stage], code: Path, out: Path | None = None) -> tuple[cdk.App, dict[str, Whole]]:

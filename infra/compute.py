@@ -1,4 +1,4 @@
-"""What runs: Lambda functions and tasks on Fargate. Holds nothing."""
+"""What runs: Lambda functions and tasks on Fargate, and how a new version takes their place. Holds nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra import deployment, environment
+from infra.functions import fed_by, functions, shapes
 from infra.parts import Compute, Landing, Network, State, Stores
+from infra.release import rollout
+from infra.roles import Rights
 from infra.stages import Stage
+from infra.tasks import jobs, tasks
+from infra.workers import services
+
+BATCH, WINDOW = 100, 2
+"""Pointers in a call of a worker function, and seconds to wait for them: commits are cheaper together."""
 
 
 class ComputeStack(cdk.Stack):
@@ -28,32 +37,50 @@ class ComputeStack(cdk.Stack):
         stores: Stores,
     ) -> None:
         super().__init__(scope, name, env=cdk.Environment(region=stage.region))
-        functions, aliases = {}, {}
-        for handler in ("validate", "prefix", "migrate", "manifest", "enqueue"):
-            functions[handler] = lambda_.Function(
-                self,
-                handler.capitalize(),
-                runtime=lambda_.Runtime.PYTHON_3_13,
-                architecture=lambda_.Architecture.ARM_64,
-                handler=f"mailloom.run.aws_lambda.{handler}",
-                code=lambda_.Code.from_asset(str(code)),
-                vpc=network.vpc,
-                vpc_subnets=network.subnets,
-                security_groups=[network.groups["functions"]],
-                timeout=cdk.Duration.minutes(1),
+        phase, rights = rollout(stage.release), Rights(landing, state, stores)
+        settings = environment.settings(stage, landing, state, stores, self.region)
+        zipped = lambda_.Code.from_asset(str(code))
+        made, aliases = functions(self, stage, zipped, network, settings, shapes(stage, rights, phase))
+
+        cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            vpc=network.vpc,
+            enable_fargate_capacity_providers=True,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,  # the only place that counts running tasks: scaling.py
+        )
+        of_cluster = self.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
+        defined = tasks(self, stage, landing, settings, jobs(stage, rights, of_cluster), phase)
+        guards = deployment.guards(self, stage, landing)
+        names = [alarm.alarm_name for alarm in guards]
+        running = services(self, stage, network, landing, cluster, defined, names)
+
+        before = deployment.Migration(self, "Migration", stage, made["migrate"], phase)
+        first = before.run("before")
+        deployment.canary(self, "Validate", stage, aliases["validate"], guards)
+        taking = ["validate"]
+        if "work" in made:
+            deployment.canary(self, "Worker", stage, aliases["work"], guards)
+            taking.append("work")
+        for part in (*running.values(), *(aliases[handler] for handler in taking)):
+            part.node.add_dependency(first)
+        if phase.finished:
+            before.run("after").node.add_dependency(*running.values(), *(aliases[handler] for handler in taking))
+        self._feed(stage, landing, aliases)
+        self.out = Compute(made, aliases, cluster, running, defined)
+
+    def _feed(self, stage: Stage, landing: Landing, aliases: dict[str, lambda_.Alias]) -> None:
+        mine = stage.functions
+        fed_by(
+            *(self, "ValidateEvents", aliases["validate"], landing.queues["events"].queue_arn),
+            batch=mine.validate_batch,
+            window=mine.validate_window_seconds,
+            concurrency=mine.validate_concurrency,
+        )
+        if "work" in aliases:
+            fed_by(
+                *(self, "WorkPointers", aliases["work"], landing.queues["work"].queue_arn),
+                batch=BATCH,
+                window=WINDOW,
+                concurrency=stage.workers.function_concurrency,
             )
-            aliases[handler] = lambda_.Alias(
-                self, f"{handler.capitalize()}Live", alias_name="live", version=functions[handler].current_version
-            )
-        cluster = ecs.Cluster(self, "Cluster", vpc=network.vpc)
-        tasks, services = {}, {}
-        for task in ("work", "settle", "doctor"):
-            tasks[task] = ecs.FargateTaskDefinition(self, f"{task.capitalize()}Task", cpu=1024, memory_limit_mib=2048)
-            tasks[task].add_container(
-                "mailloom", image=ecs.ContainerImage.from_ecr_repository(landing.images), command=[task]
-            )
-            if task != "doctor":
-                services[task] = ecs.FargateService(
-                    self, task.capitalize(), cluster=cluster, task_definition=tasks[task], vpc_subnets=network.subnets
-                )
-        self.out = Compute(functions, aliases, cluster, services, tasks)

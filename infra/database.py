@@ -12,6 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra import keep
+from infra.logs import log_group
 from infra.nag import accept
 from infra.parts import Network
 from infra.stages import Stage
@@ -46,7 +47,7 @@ def database(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> 
     cluster = _cluster(scope, stage, network, key)
     secret = _secret(scope, stage, cluster, key)
     # Else the proxy makes it, and keeps its lines for ever.
-    log = keep.log_group(scope, "ProxyLog", stage, key, f"/aws/rds/proxy/{stage.prefix}")
+    log = log_group(scope, "ProxyLog", stage, f"/aws/rds/proxy/{stage.prefix}", key)
     proxy = cluster.add_proxy(
         "Proxy",
         db_proxy_name=stage.prefix,
@@ -81,7 +82,7 @@ def _secret(scope: Construct, stage: Stage, cluster: rds.DatabaseCluster, key: k
 
 def _cluster(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> rds.DatabaseCluster:
     mine = stage.database
-    log = keep.log_group(scope, "DatabaseLog", stage, key, f"/aws/rds/cluster/{stage.prefix}/postgresql")
+    log = log_group(scope, "DatabaseLog", stage, f"/aws/rds/cluster/{stage.prefix}/postgresql", key)
     insights = {
         "enable_performance_insights": True,
         "performance_insight_retention": rds.PerformanceInsightRetention.DEFAULT,  # 7 days, for nothing

@@ -13,14 +13,13 @@ from aws_cdk import aws_opensearchservice as opensearch
 from constructs import Construct
 
 from infra import keep
+from infra.logs import log_group
 from infra.nag import accept
 from infra.parts import Network
 from infra.stages import Index, Stage
 
 VERSION = opensearch.EngineVersion.OPENSEARCH_3_7
 """The first of the service's that is not older than the one of the tests (3.6)."""
-MONTH_DAYS = 31
-"""An index is as old as its first mail, which is a month older than its last."""
 
 
 def index(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> opensearch.Domain:
@@ -30,7 +29,8 @@ def index(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> ope
     mine = stage.index
     zones = min(mine.nodes, len(network.vpc.isolated_subnets))
     groups = {
-        name: keep.log_group(scope, f"Search{name}Log", stage, key) for name in ("Errors", "SlowSearch", "SlowIndex")
+        name: log_group(scope, f"Search{name}Log", stage, encryption_key=key)
+        for name in ("Errors", "SlowSearch", "SlowIndex")
     }
     policy = _may_log(scope, stage, groups)
     domain = opensearch.Domain(
@@ -72,13 +72,6 @@ def index(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> ope
     made = domain.node.default_child
     made.node.add_dependency(policy)
     made.access_policies = _may_call(cdk.Stack.of(scope), stage)
-    if lifecycle := lifecycle_policy(mine):
-        cdk.CfnOutput(
-            scope,
-            "SearchLifecycle",
-            description="Index State Management policy: docs/aws.md has the command that puts it",
-            value=cdk.Stack.of(scope).to_json_string(lifecycle),
-        )
     return domain
 
 
@@ -118,27 +111,3 @@ def _may_log(scope: Construct, stage: Stage, groups: dict[str, logs.LogGroup]) -
         policy_name=f"{stage.prefix}-search",
         policy_document=stack.to_json_string(iam.PolicyDocument(statements=[statement])),
     )
-
-
-def lifecycle_policy(mine: Index) -> dict[str, Any]:
-    """What OpenSearch's Index State Management shall do with months as they grow old, as its API takes it; empty where they stay. CloudFormation
-    can't put it.
-    """
-    steps: list[tuple[str, int, list[dict[str, Any]]]] = [("hot", 0, [])]
-    if mine.warm_nodes:
-        steps.append(("warm", mine.hot_days + MONTH_DAYS, [{"warm_migration": {}}]))
-    if mine.search_days:
-        steps.append(("gone", mine.search_days + MONTH_DAYS, [{"delete": {}}]))
-    if len(steps) == 1:
-        return {}
-    states = [{"name": name, "actions": actions, "transitions": []} for name, _, actions in steps]
-    for state, (name, days, _) in zip(states, steps[1:], strict=False):
-        state["transitions"] = [{"state_name": name, "conditions": {"min_index_age": f"{days}d"}}]
-    return {
-        "policy": {
-            "description": "months of mail out of search",
-            "default_state": "hot",
-            "states": states,
-            "ism_template": [{"index_patterns": ["mailloom-messages-v*"], "priority": 200}],
-        }
-    }

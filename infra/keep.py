@@ -8,7 +8,6 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -52,17 +51,6 @@ def lend_to_logs(encryption: kms.Key) -> None:
             conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
         )
     )
-
-
-def log_group(
-    scope: Construct, name: str, stage: Stage, encryption: kms.Key, group: str | None = None
-) -> logs.LogGroup:
-    """A log group under the stack's key (see lend_to_logs), kept for watch.log_days. `group` is its name in AWS, where a service wants a certain one."""
-    made = logs.LogGroup(
-        scope, name, log_group_name=group, encryption_key=encryption, removal_policy=cdk.RemovalPolicy.DESTROY
-    )
-    made.node.default_child.retention_in_days = stage.watch.log_days
-    return made
 
 
 def logs_of_access(scope: Construct, stage: Stage) -> s3.Bucket:

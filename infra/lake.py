@@ -15,6 +15,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra import keep, queries
+from infra.logs import log_group
 from infra.nag import accept
 from infra.stages import Stage
 from mailloom.stores.firehose import OTHER, PARTITION, WINDOW, glue_columns
@@ -112,7 +113,7 @@ def _table(scope: Construct, database: str, bucket: s3.Bucket) -> glue.CfnTable:
 def _stream(
     scope: Construct, stage: Stage, key: kms.Key, bucket: s3.Bucket, database: str, table: glue.CfnTable
 ) -> firehose.CfnDeliveryStream:
-    log = keep.log_group(scope, "StreamLog", stage, key)
+    log = log_group(scope, "StreamLog", stage, encryption_key=key)
     delivery = logs.LogStream(
         scope, "StreamLogDelivery", log_group=log, log_stream_name="delivery", removal_policy=cdk.RemovalPolicy.DESTROY
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -35,12 +36,21 @@ RETENTION = {
 """watch.log_days -> the CDK's name of it."""
 
 
-def log_group(scope: Construct, name: str, stage: Stage, log_group_name: str | None = None) -> logs.LogGroup:
-    """A log group of the stage. It goes with the stack: logs hold no mail, and what must outlive it is in the stores."""
+def log_group(
+    scope: Construct,
+    name: str,
+    stage: Stage,
+    log_group_name: str | None = None,
+    encryption_key: kms.IKey | None = None,
+) -> logs.LogGroup:
+    """A log group of the stage. It goes with the stack: logs hold no mail, and what must outlive it is in the stores. A key must have been
+    lent to CloudWatch Logs (keep.lend_to_logs).
+    """
     return logs.LogGroup(
         scope,
         name,
         log_group_name=log_group_name,
+        encryption_key=encryption_key,
         retention=RETENTION[stage.watch.log_days],
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )

@@ -141,11 +141,10 @@ class NetworkStack(cdk.Stack):
     def _gateways(self, stage: Stage, vpc: ec2.Vpc) -> None:
         """Free, and by policy for this account's buckets and this stage's tables alone."""
         bucket = vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
-        objects = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
         bucket.add_to_policy(
-            iam.PolicyStatement(
+            iam.PolicyStatement(  # what each role may do there its own policies say
                 principals=[iam.AnyPrincipal()],
-                actions=[*objects, "s3:ListBucket", "s3:GetBucketLocation", "s3:ListMultipartUploadParts"],
+                actions=["s3:*"],
                 resources=["*"],
                 conditions={"StringEquals": {"aws:ResourceAccount": self.account}},
             )

@@ -9,6 +9,8 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_emrserverless as emrserverless
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesisfirehose as firehose
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -70,12 +72,13 @@ class Stores:
     stream: firehose.CfnDeliveryStream
     glue_database: str
     workgroup: str
+    user: str = "mailloom"  # whose password the secret has
 
 
 @dataclass(frozen=True)
 class Compute:
     """What runs. `functions` by handler name: validate, prefix, migrate, manifest, enqueue, and work where workers are Lambda functions; `services` and `tasks`
-    by name: work, large, next, shadow, settle; doctor, migrate are tasks only. `aliases`: what events and schedules call.
+    by name: work, large, next, shadow, settle; doctor, desk, migrate are tasks only. `aliases`: what events and schedules call.
     """
 
     functions: Mapping[str, lambda_.Function]
@@ -88,6 +91,9 @@ class Compute:
 @dataclass(frozen=True)
 class History:
     machines: Mapping[str, sfn.StateMachine]  # backfill, nightly
+    letters: sqs.Queue  # what a schedule couldn't start, and parts of a backfill that can't be enqueued
+    spark: emrserverless.CfnApplication
+    job_role: iam.Role  # of Spark's jobs
 
 
 @dataclass(frozen=True)

@@ -120,10 +120,6 @@ def retention(stage: Stage) -> Iterator[Fault]:
         yield Fault(
             "landing.expire_days", f"takes mail away that search still finds: write {index.search_days} or more, or 0"
         )
-    if index.warm_nodes and 0 < index.search_days <= index.hot_days:
-        yield Fault(
-            "index.search_days", f"ends before UltraWarm begins (index.hot_days): write more than {index.hot_days}"
-        )
     if stage.state.export_days and stage.state.export_keep_days < stage.state.export_days:
         yield Fault("state.export_keep_days", f"leaves days without an export: write {stage.state.export_days} or more")
 

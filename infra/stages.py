@@ -23,8 +23,8 @@ REGION = (re.compile(r"[a-z]{2}(-[a-z]+)+-\d"), "a region, as us-east-1")
 EMAIL = (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "one address, as alarms@example.org")
 TAG = (re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a tag of an image")
 NODE = (re.compile(r"[a-z0-9]+\.[a-z0-9]+\.search"), "a node of OpenSearch, as r7g.large.search")
-SECRET = (re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+"), "the ARN of a secret")
 LIST = (re.compile(r"pl-[0-9a-f]{8,17}"), "a prefix list, as pl-63a5400a")
+SECRET = (re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+"), "the ARN of a secret")
 ZONE = (re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)*"), "a time zone, as Europe/Berlin")
 
 
@@ -113,8 +113,8 @@ class Index:
     masters: Annotated[int, Says("dedicated masters: 0 or 3")] = 0
     warm: Annotated[str, Says("type of UltraWarm nodes", like=NODE)] = "ultrawarm1.medium.search"
     warm_nodes: Annotated[int, Says("UltraWarm nodes; 0: none", least=0, most=150)] = 0
-    hot_days: Annotated[int, Says("then to UltraWarm, where there is one", least=1)] = 30
-    search_days: Annotated[int, Says("then out of search; 0: never", least=0)] = 0
+    shards: Annotated[int, Says("shards of a month; one is well up to some 30 GB", least=1, most=1000)] = 1
+    search_days: Annotated[int, Says("search holds mail dated in so many days, by whole months; 0: all", least=0)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +183,8 @@ class Watch:
     log_days: Annotated[int, Says("logs are kept")] = 30
     queue_minutes: Annotated[int, Says("the oldest message may wait", least=1, most=20_160)] = 15
     latency_seconds: Annotated[int, Says("from arrival to stored, the slowest of 100 mails", least=1)] = 300
+    least_mails: Annotated[int, Says("an hour with fewer is compared with no other week", least=1)] = 1_000
+    concurrency: Annotated[int, Says("Lambda functions of the account that may run at once", least=10)] = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,11 @@ class Stage:
     def prefix(self) -> str:
         """What every name of it begins with."""
         return f"mailloom-{self.name}"
+
+    @property
+    def namespace(self) -> str:
+        """Of its metrics in CloudWatch: stages may share an account."""
+        return f"Mailloom/{self.name}"
 
 
 def load(path: Path = FILE) -> Mapping[str, Stage]:

@@ -94,9 +94,9 @@ def lay_out(
 def _queues(sqs: Any, name: str, receives: int) -> dict[str, tuple[str, str]]:
     """Role -> (URL, ARN)."""
     made: dict[str, tuple[str, str]] = {}
-    for role in ("dead", "events", "work", "large"):
+    for role in ("dead", "events", "work", "large", "next", "shadow"):
         attributes = {"VisibilityTimeout": "120", "MessageRetentionPeriod": str(14 * 24 * 3600)}
-        if role != "dead":
+        if role not in {"dead", "shadow"}:  # letters are put to work again, and a copy is no work
             redrive = {"deadLetterTargetArn": made["dead"][1], "maxReceiveCount": receives}
             attributes["RedrivePolicy"] = json.dumps(redrive)
         url = sqs.create_queue(QueueName=f"{name}-{role}", Attributes=attributes)["QueueUrl"]

@@ -127,6 +127,7 @@ def test_the_books_balance_by_source_and_scope(dynamo: Dynamo, ledger: DynamoLed
     assert ledger.books() == {"s3://mail": Books(30, 10, 10, 1, 9), "s3://other": Books(5, 0, 0, 0, 5)}
     assert [(e.path, e.reason) for e in ledger.rejected()] == [("raw/20.eml", "no mail")]
     assert [e.path for e in ledger.pending(CLOCK - 1000 + 3)] == [f"raw/{n}.eml" for n in (0, 1, 2)]
+    assert [ledger.overdue(CLOCK - 1000 + n) for n in (0, 3, 1000)] == [0, 3, 14]
     assert DynamoLedger(dynamo, lambda: CLOCK, "other scope").books() == {"s3://mail": Books(1, 0, 0, 0, 1)}
     assert DynamoLedger(dynamo, lambda: CLOCK, "third").where("s3://mail", pointer(1).key) == []
 

@@ -43,7 +43,7 @@ def ask(connections: Connections, query: str, *values: object) -> list[tuple[Any
 def test_an_empty_database_gets_every_table_once(empty: Connections) -> None:
     with pytest.raises(UserError, match=r"has no tables, .* run `mailloom migrate`"):
         check(empty)
-    assert migrate(empty) == [m.name for m in migrations()]
+    assert migrate(empty) == [m.name for m in migrations() if not m.after]
     check(empty)
     assert migrate(empty) == []
 
@@ -57,12 +57,12 @@ def test_several_who_migrate_at_once_do_it_once(empty: Connections) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         done = [name for names in pool.map(run, range(4)) for name in names]
-    assert done == [m.name for m in migrations()]
+    assert done == [m.name for m in migrations() if not m.after]
 
 
 def test_a_newer_schema_is_left_alone(empty: Connections) -> None:
     migrate(empty)
-    ask(empty, "insert into schema_version values (99, 'later') returning 1")
+    ask(empty, "insert into schema_version values (99, 'later.after') returning 1")
     for touch in (migrate, check):
         with pytest.raises(UserError, match=r"newer mailloom \(version 99.*update mailloom; nothing was touched"):
             touch(empty)

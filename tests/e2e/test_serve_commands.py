@@ -71,8 +71,11 @@ class Desk:
     def check(self) -> None:
         self.checked += 1
 
-    def migrate(self) -> list[str]:
-        return ["made the tables"]
+    def migrate(self, *, after: bool = False) -> list[str]:
+        return ["took old tables away"] if after else ["made the tables"]
+
+    def waiting(self) -> list[str]:
+        return ["0003_drop.after"]
 
     def close(self) -> None:
         if "_open" in self.__dict__:
@@ -144,7 +147,11 @@ def test_from_a_folder_to_a_search(run: Callable[..., Any], landing: Landing, tm
     with pytest.raises(UserError, match="no archive at archive"):  # without the profile it is a folder again
         run("search", "x", profile="local")
     assert run("search", "x", "-a", str(landing.archive()), code=1).stdout == ""
-    assert run("migrate").stdout == "made the tables\n"
+    assert (
+        run("migrate").stdout
+        == "made the tables\nonce no older version runs: `mailloom migrate --after`, for 0003_drop.after\n"
+    )
+    assert run("migrate", "--after").stdout == "took old tables away\n"
 
 
 def test_what_is_in_the_bucket_already_is_worked_through(run: Callable[..., Any], landing: Landing) -> None:

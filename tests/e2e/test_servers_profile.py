@@ -15,6 +15,7 @@ from landing import Landing
 
 from emf_schema import checked
 from mailloom import obs
+from mailloom.archive.doctor.servers import CHECKS
 from mailloom.cli import group
 from mailloom.obs.metrics import TABLE
 from mailloom.ports import UserError
@@ -128,7 +129,13 @@ def test_the_same_commands_give_the_same_archive(
     for name in ("sql", "stats"):
         with pytest.raises(UserError, match="not on servers"):
             run(name, *(["select 1"] if name == "sql" else []), *aws)
-    assert "profile aws is sound" in run("doctor", "--deep", *aws).stdout
+    sound = run("doctor", "--deep", *aws, MAILLOOM_OBS_EMF="true")
+    assert "profile aws is sound" in sound.stdout
+    assert (
+        "_aws" not in sound.stdout
+    )  # what was asked for; the figures are on the other stream, in the same log of a container
+    figures = [checked(line) for line in sound.stderr.splitlines() if '"faults"' in line]
+    assert {line["check"]: line["faults"] for line in figures} == dict.fromkeys(CHECKS, 0)
     assert run("show", first.message.message_id, "--raw", *aws).stdout_bytes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -12,14 +13,14 @@ import pytest
 
 from mailloom.archive import Archive
 from mailloom.archive.digest import digest
-from mailloom.archive.doctor.servers import CHECKS, Parts, examine, mend
+from mailloom.archive.doctor.servers import CHECKS, Overdue, Parts, examine, mend
 from mailloom.flow.commit import Arrived
 from mailloom.mail.model import MessageId, Origin
 from mailloom.ports import Delivery
 from mailloom.stores.dynamodb import Dynamo, DynamoLedger, DynamoNodes, create
 from mailloom.stores.opensearch.client import connect
 from mailloom.stores.opensearch.index import Index
-from mailloom.stores.opensearch.layout import Names, install
+from mailloom.stores.opensearch.layout import OTHER, Names, expire, install, month
 from mailloom.stores.opensearch.search import Search
 from mailloom.stores.postgres.checks import PostgresChecks
 from mailloom.stores.postgres.connection import Connections
@@ -121,6 +122,16 @@ def test_sound_servers_are_sound_and_looking_changes_nothing(yard: Yard) -> None
     assert digests(yard) == before
 
 
+def test_a_delivery_without_a_message_is_a_fault_and_a_dead_letter_is_none(yard: Yard) -> None:
+    for pending, dead, fault in ((0, 0, False), (0, 3, False), (3, 3, False), (4, 3, True), (1, 0, True)):
+        parts = replace(yard.parts, overdue=partial(Overdue, pending, dead))
+        found = {one.check: one for one in examine(parts) if not one.ok}
+        assert set(found) == ({"overdue"} if fault else set())
+        if fault:
+            assert f"{pending} deliveries are pending for more than a day, {dead} messages" in found["overdue"].found
+            assert "mailloom ingest" in found["overdue"].mend
+
+
 def test_what_is_wrong_in_tables_is_found_and_mended(yard: Yard) -> None:
     before = digests(yard)
     some = list(yard.ids[:3])
@@ -145,6 +156,25 @@ def test_a_conversation_that_is_not_what_nodes_say_is_found_and_mended(yard: Yar
     assert faults["conversations"].startswith("1 messages are not where")
     assert yard.mended("conversations") == {}
     assert digests(yard) == before
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_what_is_too_old_for_search_is_not_missed_there(yard: Yard, deep: bool) -> None:
+    assert {month(message) for message in yard.ids} == {"2024-03", OTHER}
+    since = "2024-04"
+    limited = Index(yard.client, yard.names, SCOPE, since=lambda: since)
+    kept = yard._replace(parts=replace(yard.parts, index=limited))
+    assert expire(yard.client, yard.names, since) == [f"{yard.names.template}-2024-03"]
+    assert "index" in yard.faults(deep=deep)  # who searches everything misses them
+    assert kept.faults(deep=deep) == {}
+    gone = [message for message in yard.ids if month(message) == OTHER]
+    assert 0 < len(gone) < len(yard.ids)
+    for message in gone:
+        versioned = {"version": limited.version, "version_type": "external_gte"}
+        yard.client.delete(index=yard.names.index(message), id=f"{SCOPE}/{message.hex()}", params=versioned)
+    assert kept.faults(deep=deep)["index"].startswith(f"{len(gone)} messages are not in the search index")
+    assert kept.mended("index") == {}
+    assert list(yard.client.indices.get_alias(index=f"{yard.names.template}-*")) == [f"{yard.names.template}-{OTHER}"]
 
 
 def test_what_the_index_lacks_is_found_and_put_in(yard: Yard) -> None:

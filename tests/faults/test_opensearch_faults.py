@@ -22,7 +22,7 @@ from mailloom.stores.opensearch import index as indexing
 from mailloom.stores.opensearch.client import connect
 from mailloom.stores.opensearch.document import document, key
 from mailloom.stores.opensearch.index import ATTEMPTS, Index
-from mailloom.stores.opensearch.layout import LAYOUT, Names, check, install, month, switch
+from mailloom.stores.opensearch.layout import LAYOUT, Names, check, expire, first, install, month, switch
 from mailloom.stores.opensearch.search import Search
 
 pytestmark = pytest.mark.servers
@@ -125,6 +125,43 @@ def test_months_and_the_rest(client: Any, names: Names) -> None:
     assert [month(entry(0, when=at)[0].id) for at in (315_532_800_000, 2_208_988_799_999, 2_208_988_800_000)] == [
         "1980-01", "2039-12", "other",
     ]  # fmt: skip
+
+
+def test_search_holds_the_last_days_by_whole_months(client: Any, names: Names) -> None:
+    everything = [entry(n) for n in (0, 20, 50)] + [
+        entry(3, when=(1 << 48) - 1)
+    ]  # November, December, January, undated
+    Index(client, names).put(everything)
+    now = START + 80 * DAY  # 2 February 2024
+    assert [first(days, now) for days in (0, 1, 2, 33, 34)] == ["", "2024-02", "2024-01", "2023-12", "2023-12"]
+    assert expire(client, names, first(0, now)) == []
+    assert expire(client, names, first(40, now)) == [f"{names.template}-2023-11"]
+    assert expire(client, names, first(40, now)) == []  # again does no harm
+    assert total(client, names) == 3
+    since = first(40, now)
+    index = Index(client, names, since=lambda: since)
+    index.put([*everything, entry(1, when=START - 400 * DAY)])
+    found = client.indices.get_alias(index=f"{names.template}-*")
+    assert sorted(found) == [f"{names.template}-{part}" for part in ("2023-12", "2024-01", "other")]
+    assert total(client, names) == 3
+    assert index.wanted([row.id for row, _, _ in everything]) == [row.id for row, _, _ in everything[1:]]
+    assert (index.whole, Index(client, names).whole) == (False, True)
+
+
+def test_months_of_others_stay(client: Any, names: Names) -> None:
+    """Another generation's, and those of a deployment whose name begins alike."""
+    others = [Names(names.prefix, 10), Names(f"{names.prefix}2")]
+    for other in others:
+        install(client, other, replicas=0)
+        Index(client, other).put([entry(0)])
+    try:
+        Index(client, names).put([entry(0)])
+        assert expire(client, names, "2024-01") == [f"{names.template}-2023-11"]
+        assert [len(client.indices.get_alias(index=f"{other.template}-*")) for other in others] == [1, 1]
+    finally:
+        for other in others:
+            client.indices.delete(index=f"{other.template}-*")
+            client.indices.delete_index_template(name=other.template)
 
 
 def test_two_scopes_with_the_same_mail(client: Any, names: Names) -> None:
@@ -377,13 +414,10 @@ def test_templates_of_other_versions(client: Any, names: Names) -> None:
     check(client, names)
     template = client.indices.get_index_template(name=names.template)["index_templates"][0]["index_template"]
     client.indices.put_index_template(name=names.template, body={**template, "version": LAYOUT + 1})
-    for call in (
-        lambda: install(client, names),
-        lambda: check(client, names),
-        lambda: Index(client, names).put([entry(1)]),
-    ):
-        with pytest.raises(UserError, match=f"version {LAYOUT + 1}.* use a newer mailloom"):
-            call()
+    with pytest.raises(UserError, match=f"version {LAYOUT + 1}.* use a newer mailloom"):
+        install(client, names)
+    check(client, names)  # its documents fit a newer one: this version goes on while the next is brought out
+    Index(client, names).put([entry(1)])
     client.indices.put_index_template(name=names.template, body={**template, "version": LAYOUT - 1})
     with pytest.raises(UserError, match="migrate"):
         Index(client, names).put([entry(1)])

@@ -172,7 +172,7 @@ def test_wrong_credentials_a_missing_database_and_a_newer_schema_are_told_in_one
     line = told(whole, {"MAILLOOM_DESK_POSTGRES": dsn + "_none"}, "work", "--drain")
     assert "check user, password and database" in line
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("insert into schema_version (version, name) values (99, 'later')")
+        connection.execute("insert into schema_version (version, name) values (99, '0099_later.after')")
         for command in (["work", "--drain"], ["settle"], ["migrate"]):
             assert "newer" in told(whole, {}, *command)
         connection.execute("delete from schema_version where version = 99")
@@ -199,7 +199,7 @@ def test_a_validator_waits_for_a_store_that_is_away(
     wholes: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mailloom.flow.retry import Backoff
-    from mailloom.run import validate
+    from mailloom.run import following
 
     whole: Whole = wholes(more=SMALL)
     servers = whole.servers
@@ -210,11 +210,11 @@ def test_a_validator_waits_for_a_store_that_is_away(
         validator = Validator(servers.buckets, receipts, servers.ledger, servers.queue("work"))  # type: ignore[arg-type]
         return follow(validator, servers.queue("events"), threading.Event().is_set, wait=1, drain=True)
 
-    monkeypatch.setattr(validate, "DRAINING", Backoff(0.01, 0.02, 3))
+    monkeypatch.setattr(following, "DRAINING", Backoff(0.01, 0.02, 3))
     with pytest.raises(Transient):
         run(100)
     assert servers.queue("events").depth()[1] == 0, "they were not given back"
-    monkeypatch.setattr(validate, "DRAINING", Backoff(0.01, 0.02, 30))
+    monkeypatch.setattr(following, "DRAINING", Backoff(0.01, 0.02, 30))
     assert run(3).queued == 5
     whole.run("work", "--drain")
     assert whole.books() == {"received": 5, "stored": 5, "duplicate": 0, "rejected": 0, "pending": 0}

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from infra.node import use_node
+
+use_node()  # before any test file imports aws_cdk
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("dev", "staging", "prod")
 
@@ -56,9 +59,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """All stages, synthesized once."""
     if importlib.util.find_spec("aws_cdk") is None:
         pytest.fail("aws-cdk-lib isn't installed: run these tests by `make infra`")
-    from infra.node import use_node
-
-    use_node()
     import json
 
     from infra import nag

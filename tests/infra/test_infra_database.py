@@ -70,7 +70,7 @@ def test_backups_reach_back_14_days_and_a_deployment_cant_delete_production(made
     assert cluster["DeletionProtection"] is (stage == "prod")
     assert cluster["StorageEncrypted"] is True
     assert "Fn::GetAtt" in cluster["KmsKeyId"]
-    assert cluster.get("StorageType", "aurora") == ("aurora-iopt1" if stage == "prod" else "aurora")
+    assert cluster.get("StorageType", "aurora") == "aurora"
 
 
 def test_aurora_makes_and_changes_the_password_and_the_proxy_reads_it(made, stage):
@@ -140,3 +140,12 @@ def test_a_restored_cluster_brings_its_own_password_and_the_old_one_is_still_exp
     assert [auth["SecretArn"] for auth in proxy["Auth"]] == [arn]
     exported = [text(output["Value"]) for _, output in stores["outputs"] if "Export" in output]
     assert [value for value in exported if value.endswith(".MasterUserSecret.SecretArn>")]
+
+
+def test_storage_without_a_price_a_request_is_a_setting():
+    from infra.stages import load
+
+    found = load()["prod"]
+    stores = alone(replace(found, database=replace(found.database, io_optimized=True)))
+    ((_, cluster),) = stores["AWS::RDS::DBCluster"]
+    assert cluster["StorageType"] == "aurora-iopt1"

@@ -1,4 +1,4 @@
-"""The OpenSearch domain: an engine that search runs on, reached by signed requests over TLS, and months that go by a policy."""
+"""The OpenSearch domain: an engine that search runs on, reached by signed requests over TLS."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import pytest
 from holding import alone, text
-
-from mailloom.stores.opensearch.layout import Names
 
 
 @pytest.fixture(params=["dev", "staging", "prod"])
@@ -85,37 +83,12 @@ def test_no_function_is_needed_to_make_what_holds_data(made, stage):
     assert not [each for each in found if each.kind.startswith(("AWS::Lambda", "Custom::", "AWS::CloudFormation"))]
 
 
-def test_months_leave_search_by_a_policy_that_matches_the_products_indices():
-    from fnmatch import fnmatch
-
-    from infra.index import MONTH_DAYS, lifecycle_policy
-    from infra.stages import load
-
-    mine = load()["dev"].index
-    assert lifecycle_policy(replace(mine, search_days=0, warm_nodes=0)) == {}
-    made_of_it = alone(replace(load()["dev"], index=replace(mine, search_days=60)))
-    (policy,) = [
-        json.loads(text(output["Value"])) for name, output in made_of_it["outputs"] if name == "SearchLifecycle"
-    ]
-    states = {state["name"]: state for state in policy["policy"]["states"]}
-    assert states["hot"]["transitions"] == [
-        {"state_name": "gone", "conditions": {"min_index_age": f"{60 + MONTH_DAYS}d"}}
-    ]
-    assert states["gone"]["actions"] == [{"delete": {}}]
-    (template,) = policy["policy"]["ism_template"]
-    assert fnmatch(Names("mailloom").index(bytes(16)), template["index_patterns"][0])
-
-
 def test_ultrawarm_is_an_option_that_needs_masters():
-    from infra.index import lifecycle_policy
     from infra.stages import load
 
     found = load()["staging"]
-    warm = replace(found.index, nodes=2, node="r7g.large.search", masters=3, warm_nodes=2, hot_days=30, search_days=365)
+    warm = replace(found.index, nodes=2, node="r7g.large.search", masters=3, warm_nodes=2)
     ((_, made_of_it),) = alone(replace(found, index=warm))["AWS::OpenSearchService::Domain"]
     cluster = made_of_it["ClusterConfig"]
     assert (cluster["WarmEnabled"], cluster["WarmCount"]) == (True, 2)
     assert cluster["WarmType"] == "ultrawarm1.medium.search"
-    states = lifecycle_policy(warm)["policy"]["states"]
-    assert [state["name"] for state in states] == ["hot", "warm", "gone"]
-    assert [state["transitions"][0]["conditions"]["min_index_age"] for state in states[:2]] == ["61d", "396d"]

@@ -162,3 +162,13 @@ def test_every_stack_is_bound_to_its_region_and_kept_where_the_stage_is(made, st
     assert len(stacks) == 7
     assert {one["environment"] for one in stacks.values()} == {f"aws://unknown-account/{load()[stage].region}"}
     assert {one["properties"].get("terminationProtection", False) for one in stacks.values()} == {load()[stage].protect}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_group_of_the_stage_is_one_of_the_network(made, stage):
+    """A group that another stack makes for itself would have rules that nobody reads here."""
+    groups = made.all(stage, "AWS::EC2::SecurityGroup")
+    assert len(groups) == 8
+    assert {one.stack for one in groups} == {"network"}
+    rules = [one for kind in ("Ingress", "Egress") for one in made.all(stage, f"AWS::EC2::SecurityGroup{kind}")]
+    assert {one.stack for one in rules} == {"network"}

@@ -82,10 +82,6 @@ BAD = [
         "landing.expire_days = 30 is before the lock ends: write 90 or more, or 0",
     ),
     ("[dev]\nlanding.expire_days = 30\nindex.search_days = 90", "landing.expire_days = 30 takes mail away that search"),
-    (
-        "[dev.index]\nmasters = 3\nwarm_nodes = 2\nsearch_days = 30\nhot_days = 30",
-        "index.search_days = 30 ends before UltraWarm begins (index.hot_days): write more than 30",
-    ),
     ("[dev.state]\nexport_days = 7\nexport_keep_days = 1", "state.export_keep_days = 1 leaves days without an export"),
     # capacity
     ("[dev.database]\nmin_acu = 8", "database.min_acu = 8.0 is more than database.max_acu = 4: write that or less"),

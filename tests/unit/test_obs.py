@@ -85,6 +85,9 @@ def test_names_are_once_and_fit_for_every_reporter() -> None:
         assert metric.name.islower()
         assert not {"service", "_aws", *TABLE} & set(metric.dimensions)  # they share a line
         assert metric.meaning
+        for some in metric.also:  # none that is there already
+            assert set(some) < set(metric.dimensions)
+            assert some
 
 
 # ---------------------------------------------------------------- EMF
@@ -113,7 +116,7 @@ def test_a_report_holds_sums_amounts_and_values_each_under_its_dimensions() -> N
     assert (errors["kind"], errors["place"]) == ("transient", "postgres")
     assert errors["_aws"]["CloudWatchMetrics"][0] == {
         "Namespace": "N",
-        "Dimensions": [["kind", "place"], []],
+        "Dimensions": [["kind", "place"], ["kind"], []],
         "Metrics": [{"Name": "errors", "Unit": "Count"}],
     }
     assert meter.drain() == []

@@ -39,6 +39,7 @@ COMMANDS = {
     "work": "serve",
     "validate": "serve",
     "settle": "serve",
+    "shadow": "shadow",
     "dead": "dead",
     "migrate": "serve",
     "plan": "plan",

@@ -70,10 +70,13 @@ def retry(which: str) -> int:
     """Put dead letters to work again: after an update, or once what failed is mended."""
     from mailloom.run.dead import chosen, looking
     from mailloom.run.dead import retry as run
+    from mailloom.run.rollout import routes_of
 
     with servers() as found, looking(found.queue("dead"), found.receipts) as letters:
         some = chosen(letters, which)
-        count = run(some, found.queue("dead"), found.receipts, found.queue("work"), found.queue_if_set("large"))
+        routes = routes_of(found.settings.rollout, found.queue)
+        queues = found.queue("work"), found.queue_if_set("large")
+        count = run(some, found.queue("dead"), found.receipts, *queues, routes=routes)
     draw.say(f"{draw.several(count, 'letter')} put to work again")
     if left := len(some) - count:
         draw.say(f"{draw.several(left, 'letter')} point to no mail: `mailloom dead drop` takes them away", error=True)

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from mailloom import obs
 from mailloom.cli import archive_option, draw, json_option, on_servers
 
 if TYPE_CHECKING:
     from mailloom.archive.doctor import Finding
+
+
+DAY_MS = 86_400_000
 
 
 class Patient(NamedTuple):
@@ -63,11 +67,17 @@ def _folder(folder: Path, *, deep: bool, seed: bytes) -> Iterator[Patient]:
 
 @contextmanager
 def _servers(_: Path, *, deep: bool, seed: bytes) -> Iterator[Patient]:
-    from mailloom.archive.doctor.servers import Parts, examine, mend
+    from mailloom.archive.doctor.servers import Overdue, Parts, examine, mend
     from mailloom.cli.servers import servers
+    from mailloom.wire.clock import now_ms
 
-    with servers() as found:
-        parts = Parts(found.readable, found.threads, found.checks, found.objects.books, found.index)
+    with servers(figures=True) as found:
+
+        def overdue() -> Overdue:
+            pending, dead = found.objects.overdue(now_ms() - DAY_MS), found.queue_if_set("dead")
+            return Overdue(pending, sum(dead.depth()) if dead else 0)
+
+        parts = Parts(found.readable, found.threads, found.checks, found.objects.books, found.index, overdue)
         name = f"profile {found.settings.profile}"
         yield Patient(name, lambda: examine(parts, deep=deep, seed=seed), lambda faults: mend(parts, faults))
 
@@ -76,6 +86,7 @@ def _examined(patient: Patient, as_json: bool) -> list[str]:
     """The checks that found a fault."""
     faults = []
     for finding in patient.examine():
+        obs.gauge("faults", 0 if finding.ok else 1, check=finding.check)
         if not finding.ok:
             faults.append(finding.check)
         if as_json:

@@ -75,6 +75,7 @@ def _uploaded(
 
 def _worked_through(found: Servers, bucket: str, prefix: str, *, as_json: bool) -> int:
     from mailloom.run.prefix import Prefixes
+    from mailloom.run.rollout import routes_of
 
     found.check()
     runs = Prefixes(
@@ -85,6 +86,7 @@ def _worked_through(found: Servers, bucket: str, prefix: str, *, as_json: bool) 
         found.queue("work"),
         quarantine=found.settings.aws.quarantine,
         large=found.queue_if_set("large"),
+        routes=routes_of(found.settings.rollout, found.queue),
     )
     done = runs.run(bucket, prefix)
     obs.log.info("prefix is done", prefix=prefix, received=done.received)

@@ -95,12 +95,14 @@ def _sent_again(*, as_json: bool) -> int:
     """The same on servers: workers do it."""
     from mailloom.cli.servers import servers
     from mailloom.run.again import LOST_MS, send_again, worth_it
+    from mailloom.run.rollout import routes_of
     from mailloom.wire.clock import now_ms
 
     with servers() as found:
         rejected, lost = found.objects.rejected(), found.objects.pending(now_ms() - LOST_MS)
         rows = [row for row in rejected if worth_it(row)] + lost
-        count = send_again(rows, found.queue("work"), found.queue_if_set("large"))
+        routes = routes_of(found.settings.rollout, found.queue)
+        count = send_again(rows, found.queue("work"), found.queue_if_set("large"), routes)
     if as_json:
         draw.say_json({"sent": count, "rejected": len(rejected), "lost": len(lost)})
     else:

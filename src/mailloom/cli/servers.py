@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def servers(*, service: bool = False) -> Iterator[Servers]:
+def servers(*, service: bool = False, figures: bool = False) -> Iterator[Servers]:
     """The profile's servers, closed at the end. A `service` logs unless told otherwise, and its standard output may have EMF lines between;
-    other commands print what they were asked for and nothing else. Raises UserError.
+    other commands print what they were asked for and nothing else, but with `figures` have EMF lines on standard error, which ends in the
+    same log. Raises UserError.
     """
     found = settings()
     if not found.servers:
@@ -27,8 +29,12 @@ def servers(*, service: bool = False) -> Iterator[Servers]:
         )
     from mailloom.wire.profile import open_servers
 
-    told = replace(found.obs, log=found.obs.log or "info") if service else replace(found.obs, emf=False)
-    obs.configure(told)
+    told = (
+        replace(found.obs, log=found.obs.log or "info")
+        if service
+        else replace(found.obs, emf=found.obs.emf and figures)
+    )
+    obs.configure(told, out=None if service else sys.stderr)
     try:
         opened = open_servers(found)
         try:

@@ -2,15 +2,30 @@
 
 from mailloom.config.load import Loaded, load
 from mailloom.config.secrets import resolve
-from mailloom.config.settings import Aws, Obs, Opensearch, Postgres, Queues, Secret, Settings, Settle, Valkey, Worker
+from mailloom.config.settings import (
+    REPORTS,
+    Aws,
+    Obs,
+    Opensearch,
+    Postgres,
+    Queues,
+    Rollout,
+    Secret,
+    Settings,
+    Settle,
+    Valkey,
+    Worker,
+)
 
 __all__ = [
+    "REPORTS",
     "Aws",
     "Loaded",
     "Obs",
     "Opensearch",
     "Postgres",
     "Queues",
+    "Rollout",
     "Secret",
     "Settings",
     "Settle",

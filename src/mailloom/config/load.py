@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
 
-from mailloom.config.settings import Says, Secret, Settings
+from mailloom.config.settings import REPORTS, Says, Secret, Settings
 from mailloom.ports.errors import UserError
 
 PROFILES: dict[str, dict[str, object]] = {"local": {}, "aws": {"stores": "servers"}}
@@ -109,6 +109,11 @@ def _agree(settings: Settings, origins: Mapping[str, str]) -> None:
         raise UserError(
             f"aws.quarantine is {quarantine!r} ({origins['aws.quarantine']}), and all mail below {raw!r} would count as refused:"
             " give it a prefix of its own, as quarantine/"
+        )
+    if raw.startswith(REPORTS):
+        raise UserError(
+            f"aws.raw is {raw!r} ({origins['aws.raw']}), where the shadow worker puts its reports, which are no mail:"
+            " name another prefix, as raw/"
         )
 
 

@@ -59,6 +59,8 @@ class Says(NamedTuple):
     like: tuple[re.Pattern[str], str] | None = None
 
 
+REPORTS = "shadow/date="
+"""What `mailloom work --shadow` found lies behind this prefix and a day, in the bucket of raw mail: no mail."""
 NAME = (re.compile(r"[A-Za-z0-9._-]{1,200}"), "letters, digits, - . _")
 
 
@@ -69,6 +71,8 @@ class Queues:
     events: Annotated[str, Says("S3's events, read by the validator")] = ""
     work: Annotated[str, Says("pointers to mail, read by workers")] = ""
     large: Annotated[str, Says("pointers to mail over 10 MB, read by `mailloom work --large`")] = ""
+    next: Annotated[str, Says("the share `rollout.next` of `work`, read by `mailloom work --queue next`")] = ""
+    shadow: Annotated[str, Says("copies of the share `rollout.shadow`, read by `mailloom work --shadow`")] = ""
     dead: Annotated[
         str, Says("where `work` and `large` put what failed too often (their redrive policies name it)")
     ] = ""
@@ -129,6 +133,9 @@ class Opensearch:
     shards: Annotated[int, Says("shards of an index made after the next `mailloom migrate`", least=1)] = 1
     replicas: Annotated[int, Says("copies of each, of the same indices; 0 where there is one node", least=0)] = 1
     refresh: Annotated[str, Says("how long until new mail is found, of the same indices")] = "10s"
+    days: Annotated[
+        int, Says("search holds mail dated in so many days: older months go at `mailloom migrate`; 0: all", least=0)
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,23 @@ class Worker:
     drain_seconds: Annotated[float, Says("time to finish what is held after SIGTERM", least=1)] = 100.0
     health_host: Annotated[str, Says("address of the health endpoint, of `mailloom settle --every` too")] = "127.0.0.1"
     health_port: Annotated[int, Says("its port; 0: none", least=0, most=65535)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """How much of the mail that arrives goes the way of a new version. Who is in at a small share is in at a larger one."""
+
+    accept: Annotated[
+        float,
+        Says("share of arriving mail that the validator accepts; the rest stays in the bucket", least=0, most=1),
+    ] = 1.0
+    next: Annotated[
+        float, Says("share of what is accepted that goes to the queue `next` instead of `work`", least=0, most=1)
+    ] = 0.0
+    shadow: Annotated[
+        float,
+        Says("share of all arriving mail whose pointer is copied to the queue `shadow`", least=0, most=1),
+    ] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +233,7 @@ class Settings:
     opensearch: Opensearch = field(default_factory=Opensearch)
     valkey: Valkey = field(default_factory=Valkey)
     worker: Worker = field(default_factory=Worker)
+    rollout: Rollout = field(default_factory=Rollout)
     settle: Settle = field(default_factory=Settle)
     obs: Obs = field(default_factory=Obs)
 

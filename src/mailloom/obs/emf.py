@@ -26,22 +26,26 @@ def write(out: TextIO, settings: Obs, now: int, series: Sequence[Series]) -> Non
 
 
 def lines(settings: Obs, now: int, series: Sequence[Series]) -> Iterator[str]:
-    """A line for each set of values of dimensions; each metric is given with its dimensions, and as a total without."""
+    """A line for each set of values of dimensions; each metric is given with its dimensions, by those that it is summed by also, and as a
+    total without.
+    """
 
-    def place(one: Series) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return one.metric.dimensions, one.dims
+    def place(one: Series) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
+        return (one.metric.dimensions, *one.metric.also), one.dims
 
-    for (names, values), group in groupby(sorted(series, key=place), place):
+    for ((names, *also), values), group in groupby(sorted(series, key=place), place):
         members = list(group)
         dims = {name: value[:LONGEST] for name, value in zip(names, values, strict=True)}
         for first in range(0, len(members), METRICS_A_LINE):
-            yield orjson.dumps(_line(settings, now, dims, members[first : first + METRICS_A_LINE])).decode()
+            yield orjson.dumps(_line(settings, now, dims, also, members[first : first + METRICS_A_LINE])).decode()
 
 
-def _line(settings: Obs, now: int, dims: dict[str, str], some: Sequence[Series]) -> dict[str, Any]:
+def _line(
+    settings: Obs, now: int, dims: dict[str, str], also: Sequence[Sequence[str]], some: Sequence[Series]
+) -> dict[str, Any]:
     directive = {
         "Namespace": settings.namespace,
-        "Dimensions": [list(dims), []] if dims else [[]],
+        "Dimensions": [list(dims), *map(list, also), []] if dims else [[]],
         "Metrics": [{"Name": one.metric.name, "Unit": one.metric.unit} for one in some],
     }
     return {

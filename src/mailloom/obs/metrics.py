@@ -12,13 +12,16 @@ Unit = Literal["Count", "Bytes", "Milliseconds", "Seconds"]
 
 
 class Metric(NamedTuple):
-    """`kind` says what a value is: something to add up, the amount now, or one of many to see the spread of."""
+    """`kind` says what a value is: something to add up, the amount now, or one of many to see the spread of. `also` are smaller sets of its
+    dimensions that it is summed by too: an alarm can't sum over values of a dimension that it doesn't know.
+    """
 
     name: str
     kind: Kind
     unit: Unit
     dimensions: tuple[str, ...]
     meaning: str
+    also: tuple[tuple[str, ...], ...] = ()
 
 
 METRICS = (
@@ -30,7 +33,7 @@ METRICS = (
         "distribution",
         "Milliseconds",
         (),
-        "from a mail's arrival (the event's time) until it is committed",
+        "from a mail's arrival (the event's time) until it is committed; none of mail that was there for more than 15 days",
     ),
     Metric("batch_mails", "distribution", "Count", (), "mails in one commit"),
     Metric("commit_time", "distribution", "Milliseconds", (), "one commit of a batch"),
@@ -39,7 +42,8 @@ METRICS = (
         "counter",
         "Count",
         ("outcome",),
-        "events at the validator: accepted, large, rejected, ignored (no mail's event)",
+        "events at the validator: accepted, next (accepted, for a new version's workers), large, rejected, held (beyond the share that is"
+        " accepted), ignored (no mail's event)",
     ),
     Metric(
         "books",
@@ -49,10 +53,16 @@ METRICS = (
         "deliveries by source, as their rows in the ledger change: received, then stored, duplicate or rejected; received less the others is"
         " pending. One that is worked on again and ends otherwise counts as received again. Of a process that is killed the last"
         " interval is missing: `mailloom doctor` counts the rows themselves",
+        also=(("state",),),
     ),
     # -------------------------------------------------------------------------------- trouble
     Metric(
-        "errors", "counter", "Count", ("kind", "place"), "failures: transient, poison or bug, and the step or store"
+        "errors",
+        "counter",
+        "Count",
+        ("kind", "place"),
+        "failures: transient, poison or bug, and the step or store",
+        also=(("kind",),),
     ),
     Metric(
         "reduced",
@@ -76,6 +86,23 @@ METRICS = (
     Metric("dirty", "gauge", "Count", (), "messages that wait for settle"),
     Metric("settle_time", "distribution", "Milliseconds", (), "one run of settle"),
     Metric("fenced", "counter", "Count", (), "runs of settle that another one overtook"),
+    # -------------------------------------------------------------------------------- what doctor found
+    Metric("faults", "gauge", "Count", ("check",), "1 where that check of `mailloom doctor` found a fault, else 0"),
+    # -------------------------------------------------------------------------------- a new version
+    Metric(
+        "shadow",
+        "counter",
+        "Count",
+        ("outcome",),
+        "mails that the shadow worker compared: same, changed, failed (this version can't read what the stored one could), absent (not stored)",
+    ),
+    Metric(
+        "shadow_changes",
+        "counter",
+        "Count",
+        ("field",),
+        "mails of which the shadow worker found a field to differ: text, segments, nested, evidence ...",
+    ),
     # -------------------------------------------------------------------------------- the bill
     Metric(
         "requests",

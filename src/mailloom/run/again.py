@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from mailloom.ports import Entry, Pointer, Queue
 from mailloom.run.dead import DROPPED
 from mailloom.run.pointers import dispatch
+from mailloom.run.rollout import PLAIN, Routes
 
 LOST_MS = 15 * 86_400_000
 """Pending for longer than a queue keeps messages (14 days): nobody will work on it."""
@@ -27,6 +28,6 @@ def pointer_of(row: Entry) -> Pointer:
     return Pointer(bucket, row.path, "" if is_etag else row.object, row.object if is_etag else "", row.size, row.at)
 
 
-def send_again(rows: Iterable[Entry], work: Queue, large: Queue | None = None) -> int:
+def send_again(rows: Iterable[Entry], work: Queue, large: Queue | None = None, routes: Routes = PLAIN) -> int:
     """Send the pointers of these to the workers; how many."""
-    return sum(dispatch([(pointer_of(row), {}) for row in rows], work, large))
+    return sum(dispatch([(pointer_of(row), {}) for row in rows], work, large, routes))

@@ -20,6 +20,7 @@ from mailloom.flow.commit import Arrived, Stores, commit
 from mailloom.flow.retry import Backoff, persist
 from mailloom.flow.transform import refuse, seal, transform
 from mailloom.ports import Blobs, Frame, Pointer, Stat, UserError
+from mailloom.run.again import LOST_MS
 from mailloom.run.causes import cause
 from mailloom.run.pointers import origin, rejected
 from mailloom.run.pool import Pool, WorkerDied
@@ -213,4 +214,6 @@ def tell(arrived: Sequence[Arrived], states: Mapping[str, int]) -> None:
     for one in arrived:
         place = one.sealed.origin
         obs.count("bytes", place.length)
-        obs.timing("stored_latency", max(0, now - place.mtime_ns // 1_000_000))
+        late = max(0, now - place.mtime_ns // 1_000_000)
+        if late < LOST_MS:  # what is older than queues keep messages was there before anybody listened
+            obs.timing("stored_latency", late)

@@ -31,6 +31,7 @@ from mailloom.run.arrivals import work as transformed
 from mailloom.run.causes import cause
 from mailloom.run.pointers import dead_letter, read_pointer
 from mailloom.run.prefix import Prefixes
+from mailloom.run.rollout import PLAIN, Routes, routes_of
 from mailloom.run.settler import Settler
 from mailloom.run.validate import QUARANTINE, Buckets, Event, Validator
 from mailloom.schema import VERSION
@@ -59,6 +60,7 @@ class Parts:
     dead: Queue | None = None
     prefixes: Queue | None = None
     keep: bool = False
+    routes: Routes = PLAIN
     quarantine: str = QUARANTINE
     bucket: str = ""
 
@@ -96,6 +98,7 @@ def from_settings(environ: Mapping[str, str]) -> Parts:
     work, large, dead = found.queue("work"), found.queue_if_set("large"), found.queue_if_set("dead")
     return Parts(
         *(stores, found.buckets, found.receipts, found.objects, found.places, work, large, dead),
+        routes=routes_of(settings.rollout, found.queue),
         quarantine=settings.aws.quarantine,
         bucket=settings.aws.bucket,
     )
@@ -146,6 +149,7 @@ def _validator(parts: Parts) -> Validator:
         *(parts.buckets, parts.receipts, parts.ledger, parts.work),
         large=parts.large,
         dead=parts.dead,
+        routes=parts.routes,
         quarantine=parts.quarantine,
         bucket=parts.bucket,
     )
@@ -218,6 +222,7 @@ def prefix(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     runs = Prefixes(
         *(parts.buckets, _stores(), parts.receipts, parts.places, parts.work, parts.keep, parts.quarantine),
         large=parts.large,
+        routes=parts.routes,
     )
     answer: dict[str, Any] = {}
     try:
@@ -290,8 +295,14 @@ def settle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:  # noq
 
 
 def migrate(event: Mapping[str, Any] | None, context: Context | None = None) -> dict[str, Any]:  # noqa: ARG001  as Lambda calls it
-    """{"phase": "before"} (or nothing) a deployment, "after" it -> {"done": what was done, in words}. Raises, so that the deployment fails."""
-    phase = (event or {}).get("phase", "before")
+    """{"phase": "before"} (or nothing) a deployment, "after" it -> {"done": what was done, in words}. Raises, so that the deployment fails.
+
+    As a custom resource of CloudFormation it is asked by `ResourceProperties`; that a resource is taken out of a template undoes nothing.
+    """
+    asked = event or {}
+    if asked.get("RequestType") == "Delete":
+        return {"done": []}
+    phase = asked.get("ResourceProperties", asked).get("phase", "before")
     if phase not in {"before", "after"}:
         raise UserError(f"there is no phase {phase!r} of a migration: before, after")
     try:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from mailloom import obs
 from mailloom.ports import Failure, Ledger, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
 from mailloom.run.pointers import dispatch, passed_on, read_event, read_pointer, rejection
+from mailloom.run.rollout import PLAIN, Routes
 from mailloom.run.validate import Buckets
 from mailloom.wire.clock import now_ms
 
@@ -157,14 +158,22 @@ def head(letter: Letter, buckets: Buckets) -> bytes | None:
     return seen[0][: end.start()] if end else seen[0]
 
 
-def retry(letters: Sequence[Letter], dead: Queue, receipts: Receipts, work: Queue, large: Queue | None = None) -> int:
+def retry(
+    letters: Sequence[Letter],
+    dead: Queue,
+    receipts: Receipts,
+    work: Queue,
+    large: Queue | None = None,
+    *,
+    routes: Routes = PLAIN,
+) -> int:
     """Put letters to work again; how many. Those that point to nothing stay: no worker can do anything with them. What an event tells of goes to
     the workers too, who judge it as the validator would have.
     """
     pointing = [letter for letter in letters if letter.objects]
     receipts.received(list(dict.fromkeys(pointer for letter in pointing for pointer in letter.objects)))
     some = [(pointer, passed_on(letter.message.attributes)) for letter in pointing for pointer in letter.objects]
-    dispatch(some, work, large)
+    dispatch(some, work, large, routes)
     dead.delete([letter.message.receipt for letter in pointing])
     return len(pointing)
 

@@ -13,10 +13,12 @@ from urllib.parse import unquote_plus
 
 import orjson
 
+from mailloom import obs
 from mailloom.flow.commit import Arrived
 from mailloom.flow.transform import refuse, seal
 from mailloom.mail.model import Origin
-from mailloom.ports import Delivery, Parcel, Pointer, Poison, Queue
+from mailloom.ports import Delivery, Parcel, Pointer, Poison, Queue, Transient, UserError
+from mailloom.run.rollout import PLAIN, Routes
 
 VERSION = 1  # of a pointer's JSON
 NAME_BYTES = 1024
@@ -110,17 +112,51 @@ LARGE_BYTES = 10 << 20
 """Mail above this goes to a queue of its own, whose workers have the memory for it."""
 
 
+class Sent(NamedTuple):
+    """How many pointers went to each queue."""
+
+    work: int
+    large: int
+    next: int
+
+
 def dispatch(
-    pointers: Sequence[tuple[Pointer, Mapping[str, str]]], work: Queue, large: Queue | None = None
-) -> tuple[int, int]:
-    """Send pointers, each with the context of its trace, to the queue for their size (`large` None: all to `work`); how many to each."""
-    to: dict[bool, list[Parcel]] = {False: [], True: []}
+    pointers: Sequence[tuple[Pointer, Mapping[str, str]]],
+    work: Queue,
+    large: Queue | None = None,
+    routes: Routes = PLAIN,
+) -> Sent:
+    """Send pointers, each with the context of its trace, to the queue for their size (`large` None: as all others), those of little mail to
+    `work` or, by their share, to `next`.
+    """
+    to: dict[str, list[Parcel]] = {"work": [], "large": [], "next": []}
     for pointer, trace in pointers:
-        to[large is not None and pointer.size > LARGE_BYTES].append(Parcel(pointer_body(pointer), trace))
-    work.send(to[False])
-    if large is not None and to[True]:
-        large.send(to[True])
-    return len(to[False]), len(to[True])
+        is_large = large is not None and pointer.size > LARGE_BYTES
+        way = "large" if is_large else "next" if routes.to_next(pointer) else "work"
+        to[way].append(Parcel(pointer_body(pointer), trace))
+    for queue, way in ((work, "work"), (large, "large"), (routes.next, "next")):
+        if queue is not None and to[way]:
+            queue.send(to[way])
+    return Sent(*(len(some) for some in to.values()))
+
+
+def copy_to_shadow(pointers: Sequence[tuple[Pointer, Mapping[str, str]]], routes: Routes) -> None:
+    """Send copies of the pointers of this share, but of large mail, to the queue `shadow`. A copy that it doesn't take is lost, which is counted:
+    it was a sample, and no mail may wait for it.
+    """
+    some = [
+        Parcel(pointer_body(pointer), trace)
+        for pointer, trace in pointers
+        if pointer.size <= LARGE_BYTES and routes.to_shadow(pointer)
+    ]
+    if routes.shadow is None or not some:
+        return
+    try:
+        routes.shadow.send(some)
+    except UserError as error:
+        kind = "transient" if isinstance(error, Transient) else "poison"
+        obs.count("errors", len(some), kind=kind, place="shadow")
+        obs.log.warning("copies for the shadow worker are lost", copies=len(some), why=str(error))
 
 
 def dead_letter(body: str, attributes: Mapping[str, str], cause: str) -> Parcel:

@@ -16,6 +16,7 @@ from mailloom.ports import Blobs, Failure, Pointer, Progress, Queue, Receipts, S
 from mailloom.run.arrivals import Mail, Unit, fetch, land, work
 from mailloom.run.causes import cause
 from mailloom.run.pointers import dispatch
+from mailloom.run.rollout import PLAIN, Routes
 from mailloom.run.validate import QUARANTINE, Buckets, is_ours
 from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
@@ -48,6 +49,7 @@ class Prefixes:
     keep: bool = False
     quarantine: str = QUARANTINE
     large: Queue | None = None
+    routes: Routes = PLAIN
 
     def run(self, bucket: str, prefix: str, enough: Callable[[], bool] = lambda: False) -> Prefixed:
         """Go on from where the last run was, until `enough` says so between two batches. Raises Transient or UserError of a store."""
@@ -78,7 +80,7 @@ class Prefixes:
                 obs.log.error("mail failed", source=pointer.source, path=pointer.key, reason=failure.reason)
             self.receipts.failed(failures)
             if self.again is not None:
-                dispatch([(pointer, {}) for pointer in failures], self.again, self.large)
+                dispatch([(pointer, {}) for pointer in failures], self.again, self.large, self.routes)
         return len(landed.failed)
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
 from mailloom import obs
-from mailloom.flow.retry import Backoff
+from mailloom.config import REPORTS
 from mailloom.ports import (
     Blobs,
     Failure,
@@ -30,8 +28,10 @@ from mailloom.ports import (
     Transient,
     UserError,
 )
+from mailloom.run import following
 from mailloom.run.causes import cause
-from mailloom.run.pointers import NAME_BYTES, dead_letter, dispatch, passed_on, read_event, rejection
+from mailloom.run.pointers import NAME_BYTES, copy_to_shadow, dead_letter, dispatch, passed_on, read_event, rejection
+from mailloom.run.rollout import PLAIN, Routes
 from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
 from mailloom.sources.place import MAX_MAIL
@@ -46,14 +46,6 @@ MANIFESTS = "backfill/"
 """Below it each run of a backfill has a prefix with its parts (backfill.py)."""
 _PART = re.compile(MANIFESTS + r"[^/]+/part-\d+\.jsonl")
 LOOKS = 8  # range reads at a time
-RETURN = Backoff(first=2.0, most=900.0, attempts=1 << 30)
-"""How long an event whose object couldn't be read stays hidden, by how often it came; as workers have it."""
-PAUSE = Backoff(first=1.0, most=60.0, attempts=1 << 30)
-"""How long it waits for a store that is away, by how often it failed."""
-HELD_S = 60.0
-"""What is held stays hidden for so long beyond the next try."""
-DRAINING = Backoff(first=1.0, most=30.0, attempts=8)
-"""The same for who wants an end."""
 DELETED = "deleted before it was read"
 OVERWRITTEN = "overwritten before it was read"
 
@@ -70,9 +62,10 @@ class Event(NamedTuple):
 
 @dataclass(slots=True)
 class Validated:
-    """What became of some events; `again` are the numbers of those that must come again: their objects couldn't be read."""
+    """What became of some events; `held` are mails beyond the share that is accepted; `again` are the numbers of those that must come again: their objects couldn't be read."""
 
     queued: int = 0
+    held: int = 0
     rejected: int = 0
     ignored: int = 0
     refused: int = 0
@@ -99,8 +92,8 @@ def judge(pointer: Pointer, seen: tuple[bytes, Stat] | None) -> str:
 
 
 def is_ours(key: str, quarantine: str) -> bool:
-    """Whether we made an object: what was set aside, or a part of a manifest. It is no mail that came."""
-    return key.startswith(quarantine) or _PART.fullmatch(key) is not None
+    """Whether we made an object: what was set aside, a report of the shadow worker, or a part of a manifest. It is no mail that came."""
+    return key.startswith((quarantine, REPORTS)) or _PART.fullmatch(key) is not None
 
 
 def too_large(size: int) -> str:
@@ -124,6 +117,8 @@ def set_aside(quarantine: str, key: str) -> str:
 class Validator:
     """`large` takes mail above 10 MB (None: `work` does), `dead` messages that are no events (None: they are left to their queue).
 
+    `routes` says how much mail is accepted, and which of it goes the way of a new version.
+
     `bucket` is the one that mail lands in: where it can't be read, nothing goes on. An event of another that can't be read is left to its queue.
     """
 
@@ -136,18 +131,20 @@ class Validator:
         *,
         large: Queue | None = None,
         dead: Queue | None = None,
+        routes: Routes = PLAIN,
         quarantine: str = QUARANTINE,
         bucket: str = "",
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self.buckets, self.receipts, self.ledger = buckets, receipts, ledger
         self.work, self.large, self.dead = work, large, dead
-        self.quarantine, self.bucket, self.clock = quarantine, bucket, clock
+        self.routes, self.quarantine, self.bucket, self.clock = routes, quarantine, bucket, clock
 
     def validate(self, events: Sequence[Event]) -> Validated:
         """Raises Transient or UserError where a store as a whole doesn't do; all may be called again."""
         done = Validated()
         pointers: dict[Pointer, int] = {}
+        held: dict[Pointer, Mapping[str, str]] = {}
         for number, event in enumerate(events):
             told = read_event(event.body)
             done.ignored += told.ignored
@@ -156,16 +153,24 @@ class Validator:
             for pointer in told.pointers:
                 if is_ours(pointer.key, self.quarantine):
                     done.ignored += 1
+                elif not self.routes.accepts(pointer):
+                    held[pointer] = passed_on(event.attributes)
                 else:
                     pointers.setdefault(pointer, number)
         if pointers:
             self.receipts.received(list(pointers))
-            self._sort(pointers, events, done)
+            accepted = self._sort(pointers, events, done)
+            copy_to_shadow(accepted, self.routes)
+        copy_to_shadow(list(held.items()), self.routes)
+        done.held += len(held)
+        obs.count("events", len(held), outcome="held")
         obs.count("events", done.ignored, outcome="ignored")
         return done
 
     def admit(self, pointers: Sequence[Pointer]) -> Validated:
-        """The same for objects that are known otherwise than by an event; `again` are numbers of pointers."""
+        """The same for objects that are known otherwise than by an event; `again` are numbers of pointers. All are accepted, as who brings them wants
+        them in; and none is copied for the shadow worker, which looks at mail as it arrives.
+        """
         done = Validated()
         if pointers:
             self.receipts.received(pointers)
@@ -181,7 +186,10 @@ class Validator:
         else:
             self.dead.send([dead_letter(event.body, event.attributes, reason)])
 
-    def _sort(self, pointers: Mapping[Pointer, int], events: Sequence[Event], done: Validated) -> None:
+    def _sort(
+        self, pointers: Mapping[Pointer, int], events: Sequence[Event], done: Validated
+    ) -> list[tuple[Pointer, Mapping[str, str]]]:
+        """Reject what is no mail, and send the rest to the workers: that is given back, with the contexts of traces."""
         with ThreadPoolExecutor(min(LOOKS, len(pointers))) as looks:
             seen = list(looks.map(lambda p: self._look(p, events[pointers[p]]), pointers))
         accepted: list[tuple[Pointer, Mapping[str, str]]] = []
@@ -197,11 +205,13 @@ class Validator:
                 accepted.append((pointer, trace))
         self._fail(failed)
         self._reject(rejections)
-        small, large = dispatch(accepted, self.work, self.large)
+        sent = dispatch(accepted, self.work, self.large, self.routes)
         done.rejected += len(rejections)
-        done.queued += small + large
-        for outcome, count in (("accepted", small), ("large", large), ("rejected", len(rejections))):
+        done.queued += sum(sent)
+        outcomes = {"accepted": sent.work, "next": sent.next, "large": sent.large, "rejected": len(rejections)}
+        for outcome, count in outcomes.items():
             obs.count("events", count, outcome=outcome)
+        return accepted
 
     def _look(self, pointer: Pointer, event: Event) -> tuple[str | Exception, Mapping[str, str]]:
         """The verdict (an error where there is none), and the context of the trace that this is part of. Raises UserError where the
@@ -256,34 +266,12 @@ def follow(
     A store that is away is waited for; with `drain` not for ever: then Transient is raised. Raises UserError where the owner must mend
     something.
     """
-    queue.depth()  # wrong credentials or no such queue: told at once
-    total, failures = Validated(), 0
-    patience = DRAINING if drain else PAUSE
-    messages: Sequence[Received] = ()
-    while not stopped():
-        try:
-            messages = messages or queue.receive(10, wait)
-            if not messages and drain:
-                break
-            if messages:
-                _validate(validator, queue, messages, total)
-                messages = ()
-            failures = 0
-        except Transient as error:
-            failures += 1
-            delay = patience.delay(error, failures, random.random())  # noqa: S311  no secret
-            obs.count("errors", 1, kind="transient", place="validate")
-            obs.log.warning("events wait", events=len(messages), why=str(error))
-            if delay is None:
-                _hide(messages, queue, 0.0)
-                raise
-            # Held until the store is back: each receiving brings a message nearer to the dead letters.
-            _hide(messages, queue, delay + HELD_S)
-            _sleep(delay, stopped)
-        except UserError:
-            _hide(messages, queue, RETURN.first)
-            raise
-    _hide(messages, queue, 0.0)
+    total = Validated()
+
+    def work(messages: Sequence[Received]) -> None:
+        _validate(validator, queue, messages, total)
+
+    following.follow(queue, work, stopped, place="validate", wait=wait, ended=(lambda: True) if drain else None)
     return total
 
 
@@ -291,20 +279,10 @@ def _validate(validator: Validator, queue: Queue, messages: Sequence[Received], 
     done = validator.validate([Event(message.body, message.attributes) for message in messages])
     queue.delete([message.receipt for number, message in enumerate(messages) if number not in done.again])
     again = [messages[number] for number in done.again]
-    queue.extend({m.receipt: RETURN.delay(Transient(), m.attempts, random.random()) or 0.0 for m in again})  # noqa: S311
+    delays = {m.receipt: following.RETURN.delay(Transient(), m.attempts, random.random()) or 0.0 for m in again}  # noqa: S311
+    queue.extend(delays)
     total.queued += done.queued
+    total.held += done.held
     total.rejected += done.rejected
     total.ignored += done.ignored
     total.refused += done.refused
-
-
-def _hide(messages: Sequence[Received], queue: Queue, seconds: float) -> None:
-    if messages:
-        with suppress(Transient):  # their visibility ends by itself
-            queue.extend({message.receipt: seconds for message in messages})
-
-
-def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
-    until = time.monotonic() + seconds
-    while not stopped() and (left := until - time.monotonic()) > 0:
-        time.sleep(min(0.2, left))

@@ -25,6 +25,7 @@ from mailloom.run.causes import cause
 from mailloom.run.health import Health, serving_if
 from mailloom.run.holding import Holding
 from mailloom.run.pointers import dead_letter, read_pointer
+from mailloom.run.protection import Protection
 from mailloom.run.signals import on_signals
 from mailloom.run.validate import Buckets
 from mailloom.schema import VERSION
@@ -74,7 +75,7 @@ class Worker:
     """One process's work on one queue.
 
     `keep`: the stores want the raw bytes (where the object itself isn't the raw copy). `dead` takes messages that are no pointers. `drain`: stop when
-    the queue is empty.
+    the queue is empty. `protection` is told whether mail is held.
     """
 
     def __init__(
@@ -91,12 +92,14 @@ class Worker:
         name: str = "work",
         wait: float = WAIT,
         backoff: Backoff = BACKOFF,
+        protection: Protection | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.queue, self.buckets, self.stores, self.receipts, self.dead = queue, buckets, stores, receipts, dead
         self.settings = settings or Settings()
         self.keep, self.drain, self.name, self.backoff, self.clock = keep, drain, name, backoff, clock
         self.wait = min(1.0, wait) if drain else wait
+        self.protection = protection
         self.done = Done()
         self.stopping, self.hurry = Event(), Event()
         self.moved, self.stop_at = clock(), 0.0
@@ -241,6 +244,8 @@ class Worker:
         while not self.hurry.wait(min(5.0, self.settings.visibility / 8)):
             try:
                 self.holding.beat()
+                if self.protection is not None:
+                    self.protection.tell(holds=len(self.holding) > 0, now=self.clock())
             except Exception as error:  # noqa: BLE001  it ends the worker, which raises it
                 self.broken = error
                 self.stop()

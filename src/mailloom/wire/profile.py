@@ -20,7 +20,7 @@ from mailloom.ports.scope import checked
 from mailloom.stores.dynamodb import TABLES, Dynamo, DynamoLedger, DynamoNodes, create
 from mailloom.stores.firehose import Firehose
 from mailloom.stores.opensearch.index import Index
-from mailloom.stores.opensearch.layout import Names, install
+from mailloom.stores.opensearch.layout import Names, expire, first, install
 from mailloom.stores.opensearch.layout import check as check_index
 from mailloom.stores.opensearch.search import Search
 from mailloom.stores.postgres.checks import PostgresChecks
@@ -29,6 +29,7 @@ from mailloom.stores.postgres.located import Located
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
 from mailloom.stores.postgres.migrate import check as check_tables
 from mailloom.stores.postgres.migrate import migrate as migrate_tables
+from mailloom.stores.postgres.migrate import waiting as waiting_tables
 from mailloom.stores.postgres.partitions import make, window
 from mailloom.stores.postgres.reading import PostgresReader
 from mailloom.stores.postgres.scoped import Scoped
@@ -40,7 +41,7 @@ from mailloom.wire.clock import now_ms
 from mailloom.wire.reading import LedgerHistory, ServerReading
 from mailloom.wire.servers import ServerLedger, ServerMessages, ServerThreads
 
-QUEUES = ("events", "work", "large", "dead")
+QUEUES = ("events", "work", "large", "next", "shadow", "dead")
 MARKS = 10_000  # that are counted for the gauge `dirty`: more is as bad
 
 
@@ -94,6 +95,12 @@ class Servers:
                 client = self.clients.aws("s3")
                 self._buckets[name] = S3Blobs(client, name, self.clients.direct(client))
             return self._buckets[name]
+
+    def bucket(self) -> str:
+        """The bucket that mail lands in. Raises UserError where it isn't set."""
+        if name := self.settings.aws.bucket:
+            return name
+        raise missing(self.settings, "aws.bucket")
 
     def queue(self, name: str) -> SqsQueue:
         """One of QUEUES. Raises UserError where its URL isn't set."""
@@ -174,7 +181,11 @@ class Servers:
     def index(self) -> Index | None:
         if not self.settings.opensearch.url:
             return None
-        return Index(self.clients.opensearch(), self.names, self.scope, report=_not_whole)
+        return Index(self.clients.opensearch(), self.names, self.scope, report=_not_whole, since=self._searched)
+
+    def _searched(self) -> str:
+        """The first month that search holds."""
+        return first(self.settings.opensearch.days, now_ms())
 
     @cached_property
     def sinks(self) -> list[Sink]:
@@ -226,6 +237,10 @@ class Servers:
         if self.settings.opensearch.url:
             check_index(self.clients.opensearch(), self.names)
 
+    def check_reader(self) -> None:
+        """The same for who only reads records: raises UserError unless the reader endpoint has the tables."""
+        check_tables(self.reader.state.connections)
+
     def _absent(self) -> list[str]:
         from botocore.exceptions import ClientError
 
@@ -244,13 +259,13 @@ class Servers:
         return absent
 
     def migrate(self, *, after: bool = False) -> Iterator[str]:
-        """Bring tables, partitions and templates up to this version, before it runs; what was done, in words. `after` it runs everywhere there
-        is nothing to take away yet.
+        """Bring tables, partitions and templates up to this version, so that the one before can go on running; `after` it has ended everywhere:
+        take away what only that one needed. What was done, in words.
         """
+        for name in migrate_tables(self.writer, after=after):
+            yield f"PostgreSQL: {name}"
         if after:
             return
-        for name in migrate_tables(self.writer):
-            yield f"PostgreSQL: {name}"
         postgres = self.settings.postgres
         if made := make(self.writer, *window(now_ms(), postgres.years_back, postgres.months_ahead)):
             yield f"PostgreSQL: {made} partitions"
@@ -262,6 +277,12 @@ class Servers:
             self.clients.opensearch(), self.names, shards=index.shards, replicas=index.replicas, refresh=index.refresh
         ):
             yield f"OpenSearch: template {self.names.template}"
+        if index.url and (gone := expire(self.clients.opensearch(), self.names, self._searched())):
+            yield f"OpenSearch: {', '.join(gone)} out of search (opensearch.days)"
+
+    def waiting(self) -> list[str]:
+        """What `migrate` with `after` would do."""
+        return waiting_tables(self.writer)
 
     # -------------------------------------------------------------------------------------------- figures
     def _observe(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from mailloom.archive.doctor.examination import Finding, Verdict, named
 from mailloom.archive.doctor.ledger import sound
@@ -47,17 +47,28 @@ class Indexed(Protocol):
     def put(self, rows: Sequence[tuple[Row, Words, Sequence[tuple[str, str, str]]]]) -> None: ...
     def refresh(self) -> None: ...
     def held(self, messages: Collection[MessageId]) -> Collection[MessageId]: ...
+    @property
+    def whole(self) -> bool: ...
+    def wanted(self, messages: Collection[MessageId]) -> list[MessageId]: ...
+
+
+class Overdue(NamedTuple):
+    """Deliveries that have been pending for more than a day, and messages among the dead letters, counted after them."""
+
+    pending: int = 0
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One scope of the server profile. `index` is None where no index is kept."""
+    """One scope of the server profile. `index` is None where no index is kept, `overdue` scans the ledger."""
 
     readable: Readable
     threads: Threads
     tables: Tables
     books: Callable[[], Mapping[str, Books]]
     index: Indexed | None
+    overdue: Callable[[], Overdue] = Overdue
 
 
 class Examination:
@@ -94,6 +105,14 @@ def books(x: Examination) -> Verdict:
     if stored > x.count + SOME:  # deliveries that ended since the count are a batch or two
         wrong.append(f"{stored:,} deliveries were stored, but there are {x.count:,} messages")
     return Verdict(not wrong, "; ".join([*lines, *wrong]) or "nothing was delivered", AGAIN)
+
+
+def overdue(x: Examination) -> Verdict:
+    """A message is received five times within hours, so a delivery that is pending after a day is a dead letter, or has no message any more."""
+    pending, dead = x.parts.overdue()
+    found = f"{pending:,} deliveries are pending for more than a day, {dead:,} messages are dead letters"
+    lost = f"{found}: the others have lost their messages, unless the queue is that far behind"
+    return Verdict(pending <= dead, lost if pending > dead else found if pending else "nothing", AGAIN)
 
 
 def tables(x: Examination) -> Verdict:
@@ -215,7 +234,7 @@ def index(x: Examination) -> Verdict:
         return Verdict(True, "no search index is kept", "")
     x.parts.index.refresh()
     found = x.parts.readable.finder.count(Query("", ()), lambda _: ())
-    lost = list(unindexed(x.parts, x.parts.index)) if x.deep or found < x.count else []
+    lost = list(_lost(x, x.parts.index, found))
     if lost:
         return Verdict(False, f"{len(lost):,} messages are not in the search index: {named(lost)}", REPAIR)
     if found > x.whole.count():
@@ -224,17 +243,31 @@ def index(x: Examination) -> Verdict:
     return Verdict(True, f"{found:,} messages are in the search index", "")
 
 
+def _lost(x: Examination, held_by: Indexed, found: int) -> Iterator[MessageId]:
+    """Where search holds some months only, there is no count to compare with, so a sample is asked for."""
+    if not held_by.whole and not x.deep:
+        for some in x.sample():
+            yield from _not_held(held_by, some)
+    elif x.deep or found < x.count:
+        yield from unindexed(x.parts, held_by)
+
+
 def unindexed(parts: Parts, held_by: Indexed) -> Iterator[MessageId]:
-    """Messages that the index doesn't hold."""
+    """Messages that the index should hold and doesn't."""
     for listed in _some(parts.readable.reader.whole.listed()):
-        ids = [one.id for one in listed]
-        held = set(held_by.held(ids))
-        yield from (message for message in ids if message not in held)
+        yield from _not_held(held_by, [one.id for one in listed])
+
+
+def _not_held(held_by: Indexed, messages: Collection[MessageId]) -> Iterator[MessageId]:
+    wanted = held_by.wanted(messages)
+    held = set(held_by.held(wanted))
+    yield from (message for message in wanted if message not in held)
 
 
 # ------------------------------------------------------------------------------------------------ all checks
 CHECKS: dict[str, Callable[[Examination], Verdict]] = {
     "books": books,
+    "overdue": overdue,
     "tables": tables,
     "records": records,
     "raw": raw,
@@ -311,4 +344,4 @@ def _records(bodies: Iterable[tuple[MessageId, bytes]]) -> Iterator[list[Record]
     return _some(record for message, record in read if record is not None and record.id == message)
 
 
-__all__ = ["CHECKS", "Parts", "examine", "mend"]
+__all__ = ["CHECKS", "Overdue", "Parts", "examine", "mend"]

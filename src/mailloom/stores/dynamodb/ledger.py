@@ -175,6 +175,24 @@ class DynamoLedger:
         found = self._scan("t = :t AND a < :a", {":t": _text(RECEIVED), ":a": _number(before)})
         return sorted((_entry(item) for item in found), key=lambda entry: (entry.at, entry.path))
 
+    def overdue(self, before: int) -> int:
+        """How many pending() would tell, without their rows in memory."""
+
+        def segment(number: int) -> int:
+            values = {":k": {"B": self._prefix}, ":t": _text(RECEIVED), ":a": _number(before)}
+            answers = self._answers(
+                "scan",
+                Segment=number,
+                TotalSegments=SEGMENTS,
+                FilterExpression="begins_with(k, :k) AND t = :t AND a < :a",
+                ExpressionAttributeValues=values,
+                Select="COUNT",
+            )
+            return sum(answer["Count"] for answer in answers)
+
+        with ThreadPoolExecutor(SEGMENTS) as threads:
+            return sum(threads.map(segment, range(SEGMENTS)))
+
     def books(self) -> dict[str, Books]:
         """By source, of all that the ledger holds: a scan of all of it, for doctor and desks."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -202,10 +220,14 @@ class DynamoLedger:
             return [item for some in threads.map(segment, range(SEGMENTS)) for item in some]
 
     def _pages(self, operation: str, **arguments: Any) -> Iterator[Attributes]:
+        for answer in self._answers(operation, **arguments):
+            yield from answer["Items"]
+
+    def _answers(self, operation: str, **arguments: Any) -> Iterator[Attributes]:
         while True:
             answer = self.dynamo.call(operation, TableName=self.dynamo.prefix + LEDGER, **arguments)
             self.dynamo.paid(self.dynamo.spent.read, LEDGER, answer, 0.5)
-            yield from answer["Items"]
+            yield answer
             if "LastEvaluatedKey" not in answer:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

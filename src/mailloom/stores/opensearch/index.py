@@ -20,7 +20,7 @@ from mailloom.ports import Row, Transient, UserError, Words
 from mailloom.schema import VERSION
 from mailloom.stores.opensearch.client import told
 from mailloom.stores.opensearch.document import MAX_SCOPE, Document, document, key, without
-from mailloom.stores.opensearch.layout import Names, check
+from mailloom.stores.opensearch.layout import Names, check, month
 
 CHUNK_BYTES = 5 << 20  # of one bulk: larger ones are not faster, and hold the heap of a node longer
 CHUNK_COUNT = 1_000
@@ -54,8 +54,15 @@ def _quiet(message: MessageId, fields: Sequence[str], reason: str) -> None:
     """Nobody wants to know: the documents say it themselves, in left_out."""
 
 
+def _all() -> str:
+    """No month is too old."""
+    return ""
+
+
 class Index:
-    """Writes one scope's messages. `version` is that of the transform that made them."""
+    """Writes one scope's messages. `version` is that of the transform that made them; `since` says which month is the first that search
+    holds (layout.first): who works for weeks asks for each batch.
+    """
 
     def __init__(
         self,
@@ -65,24 +72,38 @@ class Index:
         *,
         version: int = int(VERSION),
         report: Report = _quiet,
+        since: Callable[[], str] = _all,
         pause: Callable[[int], None] = pause,
     ) -> None:
         if len(scope.encode()) > MAX_SCOPE:
             raise UserError(f"a scope has at most {MAX_SCOPE} bytes for OpenSearch: {scope[:40]}...")
         self.client, self.names, self.scope, self.version = client, names, scope, version
-        self.report, self.pause = report, pause
+        self.report, self.since, self.pause = report, since, pause
         self.seen: set[str] = set()
 
     def put(self, rows: Sequence[tuple[Row, Words, Sequence[tuple[str, str, str]]]]) -> None:
         """Index each message; searched after the next refresh. Raises Transient where some were refused until now: put the batch
-        again, as writing twice is writing once.
+        again, as writing twice is writing once. What is older than search holds is passed over.
         """
+        since = self.since()
         entries = [
-            self._entry(row.id, self.names.index(row.id), document(self.scope, row, words)) for row, words, _ in rows
+            self._entry(row.id, self.names.index(row.id), document(self.scope, row, words))
+            for row, words, _ in rows
+            if month(row.id) >= since
         ]
         self._expect({entry.target for entry in entries})
         for chunk in _chunks(entries):
             self._write(chunk)
+
+    @property
+    def whole(self) -> bool:
+        """Search shall hold every message."""
+        return not self.since()
+
+    def wanted(self, messages: Collection[MessageId]) -> list[MessageId]:
+        """Those of the messages that search shall hold."""
+        since = self.since()
+        return [message for message in messages if month(message) >= since]
 
     def refresh(self) -> None:
         """Let search see what was put."""

@@ -21,7 +21,7 @@ from mailloom.ports import UserError
 from mailloom.stores.opensearch.client import told
 
 LAYOUT = 1
-"""The version of template.json: raised with every change of it. A change that documents need means a new generation."""
+"""The version of template.json: raised with every change of it. What documents of the version before don't fit means a new generation."""
 WINDOW = (1980, 2040)
 """Years that get an index a month; dates lie, and a lie must not make an index."""
 OTHER = "other"
@@ -62,6 +62,24 @@ def month(message: MessageId) -> str:
     return f"{date:%Y-%m}" if WINDOW[0] <= date.year < WINDOW[1] else OTHER
 
 
+def first(days: int, now: int) -> str:
+    """The month of the day that is `days` before `now` (ms since 1970): the first that search holds; "" where it holds all (0 days)."""
+    return f"{datetime.fromtimestamp(now / 1000 - days * 86400, UTC):%Y-%m}" if days else ""
+
+
+def expire(client: Any, names: Names, since: str) -> list[str]:
+    """Delete the indices of the months before `since` (see first); their names. "other" stays: nobody knows how old its mail is."""
+    if not since:
+        return []
+    with told(f"indices {names.template}-*"):
+        found = client.indices.get_alias(index=f"{names.template}-*")
+    old = sorted(name for name in found if name.removeprefix(f"{names.template}-") < since)
+    for name in old:
+        with told(f"index {name}"):
+            client.indices.delete(index=name, params={"ignore": 404})
+    return old
+
+
 def install(
     client: Any, names: Names, *, shards: int = 1, replicas: int = 1, refresh: str = "10s", read: bool = True
 ) -> bool:
@@ -71,7 +89,9 @@ def install(
     """
     found = _found(client, names)
     if found is not None and int(found.get("version", 0)) > LAYOUT:
-        raise _newer(names, int(found["version"]))
+        raise UserError(
+            f"OpenSearch's template {names.template} has version {found['version']}, this mailloom knows {LAYOUT}: use a newer mailloom"
+        )
     wanted = {"number_of_shards": str(shards), "number_of_replicas": str(replicas), "refresh_interval": refresh}
     has = found["template"] if found is not None else {}
     if found is not None and found.get("version") == LAYOUT:
@@ -89,12 +109,12 @@ def install(
 
 
 def check(client: Any, names: Names) -> None:
-    """Raises UserError unless the template is there in this version: without it OpenSearch would guess the mappings."""
+    """Raises UserError unless the template is there in this version or a newer one: without it OpenSearch would guess the mappings. A newer one takes
+    this version's documents (see LAYOUT), so this version goes on while the next one is brought out.
+    """
     version = _version(client, names)
     if version is None:
         raise UserError(f"OpenSearch has no template {names.template}: run `mailloom migrate` once for this deployment")
-    if version > LAYOUT:
-        raise _newer(names, version)
     if version < LAYOUT:
         raise UserError(
             f"OpenSearch's template {names.template} has version {version}, this mailloom needs {LAYOUT}: run `mailloom migrate`"
@@ -133,9 +153,3 @@ def _found(client: Any, names: Names) -> dict[str, Any] | None:
 def _version(client: Any, names: Names) -> int | None:
     found = _found(client, names)
     return None if found is None else int(found.get("version", 0))
-
-
-def _newer(names: Names, version: int) -> UserError:
-    return UserError(
-        f"OpenSearch's template {names.template} has version {version}, this mailloom knows {LAYOUT}: use a newer mailloom"
-    )
