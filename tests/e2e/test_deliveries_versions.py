@@ -150,6 +150,30 @@ def test_what_no_event_told_of_is_taken_and_no_more(versioned: Versioned, tmp_pa
     assert backfill(whole, "again")["finished"] == MAILS
 
 
+def test_what_a_share_held_is_taken_once_and_the_share_is_left_alone(versioned: Versioned, tmp_path: Path) -> None:
+    """A version is brought out to three mails of ten, then to all."""
+    whole = versioned(more={"rollout": {"accept": 0.3}})
+    made, objects = mails(6)
+    whole.put(objects)
+    by_events(whole)
+    share = whole.books()
+    assert MAILS * 0.15 < share["received"] < MAILS * 0.45
+    assert (share["pending"], share["rejected"]) == (0, 0)
+    did = backfill(whole, "all")
+    held = MAILS - share["received"]
+    assert did == {"listed": MAILS, "finished": share["received"], "queued": held, "rejected": 0}
+    whole.run("work", "--drain")
+    books = whole.books()
+    assert (books["received"], books["pending"], books["rejected"]) == (MAILS, 0, 0)
+    assert backfill(whole, "again")["finished"] == MAILS
+    assert prefix(whole)["received"] == MAILS
+    assert whole.books() == books
+    assert waiting(whole) == NOTHING
+    whole.settle()
+    digest, _ = plain(tmp_path, made)
+    assert whole.digest() == digest
+
+
 def test_what_was_entered_by_its_etag_before_becomes_one_duplicate(
     versioned: Versioned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
