@@ -61,8 +61,11 @@ def by_enqueue(settings: History, bucket: str, functions: Mapping[str, str], let
             ),
             "All listed?": {
                 "Type": "Choice",
-                "Choices": [{"Variable": "$.listed.done", "BooleanEquals": True, "Next": "Enqueue"}],
-                "Default": "List",
+                "Choices": [
+                    {"Variable": "$.listed.done", "BooleanEquals": False, "Next": "List"},
+                    {"Variable": "$.listed.parts", "NumericEquals": 0, "Next": "Count on"},  # no mail there, no map
+                ],
+                "Default": "Enqueue",
             },
             "Enqueue": {
                 "Type": "Map",

@@ -69,13 +69,16 @@ class ComputeStack(cdk.Stack):
         if "work" in made:
             deployment.canary(self, "Worker", stage, aliases["work"], guards)
             taking.append("work")
-        for part in (*running.values(), *(aliases[handler] for handler in taking)):
+        # Whoever calls an alias gets the version before until the tables are ready for the new one.
+        for part in (*running.values(), *(alias for handler, alias in aliases.items() if handler != "migrate")):
             part.node.add_dependency(first)
         for kind, service in running.items():  # whose first tasks need a provider, and a role that may take the image
             service.node.add_dependency(providers, defined[kind].obtain_execution_role())
         if phase.finished:
             before.run("after").node.add_dependency(*running.values(), *(aliases[handler] for handler in taking))
         self._feed(stage, landing, aliases)
+        for alias in aliases.values():  # whichever `history.way` calls: what History still names can't be taken away
+            self.export_value(alias.function_arn)
         self.out = Compute(made, aliases, cluster, running, defined)
 
     def _feed(self, stage: Stage, landing: Landing, aliases: dict[str, lambda_.Alias]) -> None:

@@ -171,6 +171,16 @@ def test_a_map_is_as_wide_as_the_settings_say_and_writes_what_parts_came_to():
         assert state["ResultWriter"]["Parameters"] == {"Bucket": "bucket", "Prefix": "backfill/results"}
 
 
+def test_a_prefix_without_mail_starts_no_map():
+    made = WAYS["enqueue"]["States"]["All listed?"]
+    by = {choice["Variable"]: (choice["Next"], choice) for choice in made["Choices"]}
+    assert by["$.listed.done"][0] == "List"
+    assert by["$.listed.done"][1]["BooleanEquals"] is False
+    assert by["$.listed.parts"][0] == WAYS["enqueue"]["States"]["Enqueue"]["Next"]
+    assert by["$.listed.parts"][1]["NumericEquals"] == 0
+    assert made["Default"] == "Enqueue"
+
+
 def test_a_night_tells_of_either_failing_and_runs_both():
     made = NIGHTLY["States"]
     assert made["Settle"]["Catch"][0]["Next"] == made["Settle"]["Next"] == "Doctor"

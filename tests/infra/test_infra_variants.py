@@ -16,6 +16,8 @@ TABLES = {
     "one": {"release": {"kind": "upgrade", "phase": "1%", "image": OLD, "next_image": NEW}},
     "all": {"release": {"kind": "upgrade", "phase": "all", "image": OLD, "next_image": NEW}},
     "trial": {"release": {"phase": "shadow", "image": OLD}},
+    "prefix": {"history": {"way": "prefix"}},
+    "enqueue": {"history": {"way": "enqueue"}},
 }
 
 
@@ -125,3 +127,31 @@ def test_each_queue_of_tasks_is_finished_whatever_the_phase(variants):
         targets = of(templates, "AWS::ApplicationAutoScaling::ScalableTarget")
         assert len(targets) == (3 if name == "lambda" else 4)
         assert all(one["Properties"]["MaxCapacity"] >= 1 for one in targets)
+
+
+def test_the_way_of_a_backfill_can_be_changed_where_one_is_deployed(variants):
+    """Compute is deployed before History: an output that goes while History of before imports it would stop it, and so would one that is not there yet."""
+
+    def imported(value):
+        if isinstance(value, dict):
+            if "Fn::ImportValue" in value:
+                yield value["Fn::ImportValue"].partition(":")[2]
+            for one in value.values():
+                yield from imported(one)
+        elif isinstance(value, list):
+            for one in value:
+                yield from imported(one)
+
+    told = {}
+    for name in ("prefix", "enqueue"):
+        exports = {
+            one["Export"]["Name"].partition(":")[2]
+            for one in variants[name]["compute"]["Outputs"].values()
+            if "Export" in one
+        }
+        told[name] = (exports, {one for one in imported(variants[name]["history"]) if "Live" in one})
+    assert told["prefix"][1] != told["enqueue"][1]
+    for exports, _ in told.values():
+        for _, wanted in told.values():
+            assert wanted
+            assert wanted <= exports
