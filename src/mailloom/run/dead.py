@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mailloom import obs
 from mailloom.ports import Failure, Ledger, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
-from mailloom.run.pointers import dispatch, passed_on, read_event, read_pointer, rejection
+from mailloom.run.pointers import COPY, dispatch, passed_on, read_event, read_pointer, rejection
 from mailloom.run.rollout import PLAIN, Routes
 from mailloom.run.validate import Buckets
 from mailloom.wire.clock import now_ms
@@ -26,11 +26,14 @@ ID_DIGITS = 4  # fewer digits are a group's number, not the beginning of an id: 
 DROPPED = "dropped by hand"
 _PLACED = re.compile(r"\w+ at [^ :]+:\d+")  # as arrivals.cause says it
 UNTAKEN = "an event of S3 that no validator took: none was there, or a store was away at each of its receivings"
+COPIED = "a copy for the shadow worker, which was stopped over it each time: the mail itself goes its own way"
 UNKNOWN = "no reason was kept: who received it was killed, or a store was away, each time"
 
 
 class Letter(NamedTuple):
-    """One dead letter; `objects` are what it points to: one for a pointer, those of its records for an event of S3, else none."""
+    """One dead letter; `objects` are what it points to: one for a pointer, those of its records for an event of S3, else (no
+    message of ours, or a copy for the shadow worker) none.
+    """
 
     message: Received
     objects: tuple[Pointer, ...]
@@ -90,6 +93,11 @@ def _read(messages: Sequence[Received], receipts: Receipts) -> list[Letter]:
     objects: dict[str, tuple[Pointer, ...]] = {}
     why: dict[str, str] = {}
     for message in messages:
+        if (
+            COPY in message.attributes
+        ):  # its mail may be held back, or stored long since: it is neither worked on nor rejected
+            objects[message.id], why[message.id] = (), COPIED
+            continue
         try:
             objects[message.id] = (read_pointer(message.body),)
         except Poison as error:

@@ -108,6 +108,8 @@ def passed_on(attributes: Mapping[str, str]) -> Mapping[str, str]:
     return {name: value for name, value in found.items() if 0 < len(value) <= CONTEXT}
 
 
+COPY = "copy"
+"""The attribute by which a copy is known from the pointer itself, wherever it comes to lie: nothing may be done to the mail because of it."""
 LARGE_BYTES = 10 << 20
 """Mail above this goes to a queue of its own, whose workers have the memory for it."""
 
@@ -145,7 +147,7 @@ def copy_to_shadow(pointers: Sequence[tuple[Pointer, Mapping[str, str]]], routes
     it was a sample, and no mail may wait for it.
     """
     some = [
-        Parcel(pointer_body(pointer), trace)
+        Parcel(pointer_body(pointer), {**trace, COPY: "shadow"})
         for pointer, trace in pointers
         if pointer.size <= LARGE_BYTES and routes.to_shadow(pointer)
     ]
