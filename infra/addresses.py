@@ -1,4 +1,4 @@
-"""Addresses of the VPC: a quarter of it for each zone, so that a third zone, added later, moves nothing; one quarter stays free."""
+"""Addresses of the VPC: a quarter of it for each zone, one stays free."""
 
 from __future__ import annotations
 
