@@ -24,6 +24,31 @@ PREFIX_LISTS = {
 """Addresses of services with a gateway endpoint, as `aws ec2 describe-managed-prefix-lists` names them; the same in every account. A wrong one stops the
 deployment of the network at once.
 """
+NO_BUDGETS = frozenset(
+    [
+        "af-south-1",
+        "ap-east-1",
+        "ap-east-2",
+        "ap-northeast-3",
+        "ap-south-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ap-southeast-5",
+        "ap-southeast-6",
+        "ap-southeast-7",
+        "ca-west-1",
+        "eu-central-2",
+        "eu-north-1",
+        "eu-south-1",
+        "eu-south-2",
+        "il-central-1",
+        "me-central-1",
+        "mx-central-1",
+        "us-gov-east-1",
+        "us-gov-west-1",
+    ]
+)
+"""Regions in which CloudFormation refuses a whole template with a budget in it (its resource types by region; cloudformation-coverage-roadmap, 2177)."""
 FARGATE = {
     256: (512, 1024, 2048),
     512: tuple(range(1024, 4097, 1024)),
@@ -244,6 +269,11 @@ def safety(stage: Stage) -> Iterator[Fault]:
         yield Fault("protect", "would let a deployment delete mail: write true")
     if stage.name == "prod" and not stage.database.min_readers:
         yield Fault("database.min_readers", "leaves nobody to take over when the writer fails: write 1 or more")
+    if stage.watch.budget_usd and stage.region in NO_BUDGETS:
+        yield Fault(
+            "watch.budget_usd",
+            f"can't be made by CloudFormation in {stage.region}: write 0, and make a budget of the tag mailloom:stage by hand",
+        )
     zones = available_timezones()
     if zones and stage.history.time_zone not in zones:  # a machine may have no list of them
         yield Fault("history.time_zone", "is no time zone: write one of the IANA's, as Europe/Berlin")

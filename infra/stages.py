@@ -197,9 +197,9 @@ class Watch:
     """Alarms, logs, money."""
 
     email: Annotated[str, Says("who is told; empty: nobody by mail", like=EMAIL)] = ""
-    budget_usd: Annotated[int, Says("a month; told at 80 %, 100 % and when it will be", least=1, most=100_000_000)] = (
-        500
-    )
+    budget_usd: Annotated[
+        int, Says("a month; told at 80 %, 100 % and when it will be; 0: none", least=0, most=100_000_000)
+    ] = 500
     log_days: Annotated[int, Says("logs are kept")] = 30
     queue_minutes: Annotated[int, Says("the oldest message may wait", least=1, most=20_160)] = 15
     latency_seconds: Annotated[

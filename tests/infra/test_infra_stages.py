@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import addresses
-from infra.rules import FARGATE
+from infra.rules import FARGATE, NO_BUDGETS
 from infra.stages import FILE, Network, Stage, load, read
 from infra.typed import keys
 from mailloom.ports.errors import UserError
@@ -172,6 +172,10 @@ BAD = [
     ("[dev.functions]\nvalidate_seconds = 61", "while they are worked on: write 366 or more"),
     ("[dev.workers]\narrangement = 'lambda'", "landing.work_seconds = 180 is less than 6 x workers.function_seconds"),
     ("[dev.watch]\nlog_days = 10", "watch.log_days = 10 is nothing that CloudWatch has: write one of 1, 3, 5, 7, 14"),
+    (
+        "[dev]\nregion = 'eu-north-1'\nnetwork.s3_list = 'pl-0123abcd'\nnetwork.dynamodb_list = 'pl-0123abce'",
+        "watch.budget_usd = 500 can't be made by CloudFormation in eu-north-1: write 0, and make a budget of the tag",
+    ),
     # releases
     ("[dev.release]\nimage = ''", "release.image = '' must be a tag of an image"),
     ("[dev.release]\nnext_image = '2'", "release.next_image = '2' has no place in a first roll-out"),
@@ -372,3 +376,13 @@ def test_what_only_the_cdk_knows_is_a_sentence_too(tmp_path, monkeypatch, capsys
     assert said.startswith("the CDK refuses dev: ")
     assert "do not support EBS storage volumes" in said
     assert len(said.splitlines()) == 1
+
+
+def test_regions_without_budgets_are_those_of_cloudformation():
+    from cfnlint.helpers import REGIONS
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+    kind = "AWS::Budgets::Budget"
+    absent = {region for region in REGIONS if kind not in PROVIDER_SCHEMA_MANAGER.get_resource_types(region)}
+    assert len(absent) > 5
+    assert absent == NO_BUDGETS
