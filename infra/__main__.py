@@ -34,8 +34,12 @@ def main() -> None:
     from infra.app import build  # jsii starts Node when it is imported
 
     out = os.environ.get("CDK_OUTDIR")  # the CDK command's
-    app, _ = build([stages[name] for name in options.stage or stages], code, Path(out) if out else ROOT / "build/infra")
-    app.synth()
+    chosen = [stages[name] for name in options.stage or stages]
+    try:
+        app, _ = build(chosen, code, Path(out) if out else ROOT / "build/infra")
+        app.synth()
+    except RuntimeError as error:  # of the CDK: what rules.py doesn't know, as a type of node that can't have a disk
+        parser.exit(1, f"the CDK refuses {', '.join(one.name for one in chosen)}: {str(error).partition(chr(10))[0]}\n")
 
 
 def newest() -> Path | None:

@@ -1,4 +1,4 @@
-"""Addresses of the VPC: a quarter of it for each zone, so that a third zone, added later, moves nothing; one quarter stays free."""
+"""Addresses of the VPC: a quarter of it for each zone, one stays free."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def subnets(vpc: IPv4Network, zones: int) -> Sequence[IPv4Network]:
 
 
 def network(text: str) -> IPv4Network | None:
-    """The network that the text names, None where it names none."""
+    """The network that the text names, None where it names none. A netmask behind the slash, which Python takes too, is no length to AWS."""
     try:
         found = ip_network(text)
     except ValueError:
         return None
-    return found if isinstance(found, IPv4Network) else None
+    return found if isinstance(found, IPv4Network) and str(found) == text else None
 
 
 def room(subnet: IPv4Network) -> int:

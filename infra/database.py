@@ -83,6 +83,7 @@ def _secret(scope: Construct, stage: Stage, cluster: rds.DatabaseCluster, key: k
 def _cluster(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> rds.DatabaseCluster:
     mine = stage.database
     log = log_group(scope, "DatabaseLog", stage, f"/aws/rds/cluster/{stage.prefix}/postgresql", key)
+    parameters = rds.ParameterGroup(scope, "DatabaseParameters", engine=ENGINE, parameters=PARAMETERS)
     insights = {
         "enable_performance_insights": True,
         "performance_insight_retention": rds.PerformanceInsightRetention.DEFAULT,  # 7 days, for nothing
@@ -112,7 +113,7 @@ def _cluster(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> 
         storage_encryption_key=key,
         backup=rds.BackupProps(retention=cdk.Duration.days(mine.backup_days), preferred_window="05:00-06:00"),
         copy_tags_to_snapshot=True,
-        parameter_group=rds.ParameterGroup(scope, "DatabaseParameters", engine=ENGINE, parameters=PARAMETERS),
+        parameter_group=parameters,
         cloudwatch_logs_exports=["postgresql"],
         deletion_protection=stage.protect,
         removal_policy=keep.removal(stage),
@@ -121,6 +122,9 @@ def _cluster(scope: Construct, stage: Stage, network: Network, key: kms.Key) -> 
         security_groups=[network.groups["database"]],
     )
     cluster.node.default_child.node.add_dependency(log)  # or Aurora makes it, and keeps its lines for ever
+    for part in (*cluster.node.find_all(), parameters.node.default_child):
+        if isinstance(part, rds.CfnDBInstance | rds.CfnDBSubnetGroup | rds.CfnDBClusterParameterGroup):
+            part.apply_removal_policy(keep.removal(stage))  # a cluster that stays needs them
     accept(
         cluster,
         "AwsSolutions-RDS6",

@@ -21,8 +21,10 @@ there ("Amazon S3 pricing"; "Transitioning objects using Amazon S3 Lifecycle")."
 
 
 def removal(stage: Stage) -> cdk.RemovalPolicy:
-    """What becomes of data when its stack is deleted."""
-    return cdk.RemovalPolicy.RETAIN if stage.protect else cdk.RemovalPolicy.DESTROY
+    """What becomes of data when its stack is deleted. Not RETAIN: that also keeps what a first deployment made before it failed, and as names are
+    fixed, the second would fail on what the first left.
+    """
+    return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if stage.protect else cdk.RemovalPolicy.DESTROY
 
 
 def key(scope: Construct, stage: Stage, name: str) -> kms.Key:

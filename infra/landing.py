@@ -90,13 +90,10 @@ def _bucket(stack: cdk.Stack, stage: Stage, key: kms.Key, events: sqs.Queue) -> 
             },
         )
     )
+    # Without a condition, as the S3 user guide has it ("Granting permissions to publish event notification messages to a destination"): it doesn't say
+    # that KMS is told for whose bucket S3 sends, and where it isn't the bucket can't be made. The queue's own policy names the bucket.
     key.add_to_resource_policy(
-        iam.PolicyStatement(
-            principals=[s3_service],
-            actions=["kms:Decrypt", "kms:GenerateDataKey"],
-            resources=["*"],
-            conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
-        )
+        iam.PolicyStatement(principals=[s3_service], actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=["*"])
     )
     made = s3.CfnBucket
     bucket.node.default_child.notification_configuration = made.NotificationConfigurationProperty(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import reduce
+from re import fullmatch
 from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import available_timezones
 
 from infra import addresses
+from infra.typed import shown
 from mailloom.ports.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,6 +24,31 @@ PREFIX_LISTS = {
 """Addresses of services with a gateway endpoint, as `aws ec2 describe-managed-prefix-lists` names them; the same in every account. A wrong one stops the
 deployment of the network at once.
 """
+NO_BUDGETS = frozenset(
+    [
+        "af-south-1",
+        "ap-east-1",
+        "ap-east-2",
+        "ap-northeast-3",
+        "ap-south-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ap-southeast-5",
+        "ap-southeast-6",
+        "ap-southeast-7",
+        "ca-west-1",
+        "eu-central-2",
+        "eu-north-1",
+        "eu-south-1",
+        "eu-south-2",
+        "il-central-1",
+        "me-central-1",
+        "mx-central-1",
+        "us-gov-east-1",
+        "us-gov-west-1",
+    ]
+)
+"""Regions in which CloudFormation refuses a whole template with a budget in it (its resource types by region; cloudformation-coverage-roadmap, 2177)."""
 FARGATE = {
     256: (512, 1024, 2048),
     512: tuple(range(1024, 4097, 1024)),
@@ -31,6 +59,12 @@ FARGATE = {
     16384: tuple(range(32768, 122881, 8192)),
 }
 """CPU units -> MB of memory that a task may have with them ("Fargate task definition differences", ECS developer guide)."""
+T3 = {"t3.small.search": 100, "t3.medium.search": 200}
+"""Small nodes of OpenSearch -> GB that their disk may have ("Amazon OpenSearch Service quotas", EBS volume sizes)."""
+T3_NODES = 10
+"""A domain may have so many of them ("Supported instance types", OpenSearch Service developer guide)."""
+WARM_UNITS = 4_000
+"""Writes a second that each new table on demand takes; nothing less can be asked for ("Understanding DynamoDB warm throughput")."""
 IA_DAYS = 30
 """S3 moves nothing to Standard-IA sooner ("Lifecycle transition considerations", S3 user guide), and bills 30 days of it at least."""
 RECEIVES = 6
@@ -52,7 +86,7 @@ def check(stage: Stage) -> None:
     for rule in RULES:
         for key, says in rule(stage):
             value = reduce(getattr, key.split("."), stage)
-            raise UserError(f"stage {stage.name}: {key} = {value!r} {says}")
+            raise UserError(f"stage {stage.name}: {key} = {shown(value)} {says}")
 
 
 def network(stage: Stage) -> Iterator[Fault]:
@@ -62,11 +96,13 @@ def network(stage: Stage) -> Iterator[Fault]:
         yield Fault("network.zones", f"is more than {region} has: write {most}")
     if mine.endpoint_zones > mine.zones:
         yield Fault("network.endpoint_zones", f"is more than network.zones: write {mine.zones} or less")
-    if mine.zone_names and len(set(mine.zone_names)) != mine.zones:
+    if mine.zone_names and not len(mine.zone_names) == len(set(mine.zone_names)) == mine.zones:
         yield Fault("network.zone_names", f"doesn't name {mine.zones} zones, as network.zones says: write both alike")
     for name in mine.zone_names:
-        if not name.startswith(region):
-            yield Fault("network.zone_names", f"has {name!r}, which is not in {region}: name that region's zones")
+        if not fullmatch(f"{region}[a-z]", name):
+            yield Fault(
+                "network.zone_names", f"has {name!r}, which is no zone of {region}: name them as {region}a, {region}b"
+            )
     for service, key in (("s3", "s3_list"), ("dynamodb", "dynamodb_list")):
         if not getattr(mine, key) and region not in PREFIX_LISTS:
             yield Fault(
@@ -120,6 +156,8 @@ def retention(stage: Stage) -> Iterator[Fault]:
         yield Fault(
             "landing.expire_days", f"takes mail away that search still finds: write {index.search_days} or more, or 0"
         )
+    if 0 < stage.state.warm_write_units < WARM_UNITS:
+        yield Fault("state.warm_write_units", f"is less than each table has: write 0, or {WARM_UNITS} or more")
     if stage.state.export_days and stage.state.export_keep_days < stage.state.export_days:
         yield Fault("state.export_keep_days", f"leaves days without an export: write {stage.state.export_days} or more")
 
@@ -132,7 +170,7 @@ def _in_order(table: str, tiers: tuple[tuple[str, int], ...]) -> Iterator[Fault]
             yield Fault(
                 f"{table}.{name}_days", f"is not after {table}.{before}_days = {until}: write {until + 1} or more, or 0"
             )
-        elif days and before == "infrequent" and name != "expire" and days < until + IA_DAYS:
+        elif days and before in {"infrequent", "warm"} and name != "expire" and days < until + IA_DAYS:
             yield Fault(
                 f"{table}.{name}_days", f"is billed as 30 days in Standard-IA: write {until + IA_DAYS} or more, or 0"
             )
@@ -155,6 +193,8 @@ def database(stage: Stage) -> Iterator[Fault]:
         yield Fault(
             "database.min_readers", "is too few: Aurora adds readers only beside one; write 1, or max_readers = 0"
         )
+    if mine.secret and mine.secret.split(":")[3] != stage.region:
+        yield Fault("database.secret", f"is not in {stage.region}, where the cluster is: write the ARN of its password")
 
 
 def index(stage: Stage) -> Iterator[Fault]:
@@ -167,6 +207,19 @@ def index(stage: Stage) -> Iterator[Fault]:
         yield Fault("index.warm_nodes", "needs dedicated masters: write index.masters = 3")
     if mine.warm_nodes == 1:
         yield Fault("index.warm_nodes", "is too few: write 0, or 2 or more")
+    for key, node in (("index.node", mine.node), ("index.master", mine.master)):
+        if node.startswith("ultrawarm"):
+            yield Fault(key, "is a type for index.warm alone: write another, as r7g.large.search")
+    if mine.node.startswith("t3."):
+        most = T3.get(mine.node, 0)
+        if not most:
+            yield Fault("index.node", f"is none of its family that a domain may have: write one of {', '.join(T3)}")
+        if mine.disk_gb > most:
+            yield Fault("index.disk_gb", f"is more than a {mine.node} may have: write {most} or less")
+        if mine.nodes > T3_NODES:
+            yield Fault("index.nodes", f"is more than a domain of {mine.node} may have: write {T3_NODES} or less")
+        if mine.warm_nodes:
+            yield Fault("index.warm_nodes", f"doesn't go with {mine.node}: write 0, or a larger index.node")
 
 
 def workers(stage: Stage) -> Iterator[Fault]:
@@ -201,8 +254,6 @@ def workers(stage: Stage) -> Iterator[Fault]:
 
 def release(stage: Stage) -> Iterator[Fault]:
     mine = stage.release
-    if not mine.image:
-        yield Fault("release.image", "names no image: write the tag that was pushed")
     if mine.kind == "first" and mine.next_image:
         yield Fault("release.next_image", 'has no place in a first roll-out: write "", or release.kind = "upgrade"')
     if mine.kind == "upgrade" and not mine.next_image:
@@ -218,6 +269,14 @@ def safety(stage: Stage) -> Iterator[Fault]:
         yield Fault("protect", "would let a deployment delete mail: write true")
     if stage.name == "prod" and not stage.database.min_readers:
         yield Fault("database.min_readers", "leaves nobody to take over when the writer fails: write 1 or more")
+    if stage.watch.budget_usd and stage.region in NO_BUDGETS:
+        yield Fault(
+            "watch.budget_usd",
+            f"can't be made by CloudFormation in {stage.region}: write 0, and make a budget of the tag mailloom:stage by hand",
+        )
+    zones = available_timezones()
+    if zones and stage.history.time_zone not in zones:  # a machine may have no list of them
+        yield Fault("history.time_zone", "is no time zone: write one of the IANA's, as Europe/Berlin")
     if stage.watch.log_days not in LOG_DAYS:
         yield Fault("watch.log_days", f"is nothing that CloudWatch has: write one of {', '.join(map(str, LOG_DAYS))}")
 

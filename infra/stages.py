@@ -14,18 +14,27 @@ from pathlib import Path
 from typing import Annotated
 
 from infra import rules
-from infra.typed import build
+from infra.typed import build, shown
 from mailloom.config.settings import Says
 from mailloom.ports.errors import UserError
 
 FILE = Path(__file__).with_name("stages.toml")
-REGION = (re.compile(r"[a-z]{2}(-[a-z]+)+-\d"), "a region, as us-east-1")
-EMAIL = (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "one address, as alarms@example.org")
+DAYS = 36_500
+"""The most of any number of days: S3's longest lock, and a number that every service takes."""
+REGION = (re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]"), "a region, as us-east-1")
+EMAIL = (
+    re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
+    "one address, as alarms@example.org, in letters that SNS takes: A to Z",
+)
 TAG = (re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a tag of an image")
 NODE = (re.compile(r"[a-z0-9]+\.[a-z0-9]+\.search"), "a node of OpenSearch, as r7g.large.search")
+WARM = (re.compile(r"ultrawarm1\.(medium|large)\.search"), "ultrawarm1.medium.search or ultrawarm1.large.search")
 LIST = (re.compile(r"pl-[0-9a-f]{8,17}"), "a prefix list, as pl-63a5400a")
-SECRET = (re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+"), "the ARN of a secret")
-ZONE = (re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)*"), "a time zone, as Europe/Berlin")
+SECRET = (
+    re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+"),
+    "the ARN of a secret",
+)
+ZONE = (re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*"), "a time zone, as Europe/Berlin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +59,22 @@ class Network:
 class Landing:
     """The bucket of raw mail and the queues behind it. Days count from when a mail landed."""
 
-    infrequent_days: Annotated[int, Says("to Standard-IA; 0: never", least=0)] = 0
-    instant_days: Annotated[int, Says("to Glacier Instant Retrieval; 0: never", least=0)] = 0
-    archive_days: Annotated[int, Says("to Deep Archive, from where no command reads; 0: never", least=0)] = 0
-    expire_days: Annotated[int, Says("deleted; 0: never", least=0)] = 0
+    infrequent_days: Annotated[int, Says("to Standard-IA; 0: never", least=0, most=DAYS)] = 0
+    instant_days: Annotated[int, Says("to Glacier Instant Retrieval; 0: never", least=0, most=DAYS)] = 0
+    archive_days: Annotated[int, Says("to Deep Archive, from where no command reads; 0: never", least=0, most=DAYS)] = 0
+    expire_days: Annotated[int, Says("deleted; 0: never", least=0, most=DAYS)] = 0
     noncurrent_days: Annotated[
         int,
-        Says("what was overwritten or deleted is kept; 0: for ever, as stored mail is read by its version", least=0),
+        Says(
+            "what was overwritten or deleted is kept; 0: for ever, as stored mail is read by its version",
+            least=0,
+            most=DAYS,
+        ),
     ] = 0
-    quarantine_days: Annotated[int, Says("what was refused is kept", least=1)] = 90
-    shadow_days: Annotated[int, Says("reports of the shadow are kept", least=1)] = 30
+    quarantine_days: Annotated[int, Says("what was refused is kept", least=1, most=DAYS)] = 90
+    shadow_days: Annotated[int, Says("reports of the shadow are kept", least=1, most=DAYS)] = 30
     lock: Annotated[str, Says("object lock of raw mail", choices=("none", "governance", "compliance"))] = "none"
-    lock_days: Annotated[int, Says("how long, where lock isn't none", least=0)] = 0
+    lock_days: Annotated[int, Says("how long, where lock isn't none", least=0, most=DAYS)] = 0
     events_seconds: Annotated[int, Says("visibility timeout of S3's events", least=30, most=43_200)] = 360
     work_seconds: Annotated[int, Says("visibility timeout of pointers to mail", least=120, most=43_200)] = 180
     large_seconds: Annotated[int, Says("of pointers to mail over 10 MB", least=600, most=43_200)] = 720
@@ -71,14 +84,17 @@ class Landing:
 class State:
     """DynamoDB's tables, on demand, and the cache before them."""
 
-    max_write_units: Annotated[int, Says("a second, a table: a guard of costs; 0: none", least=0)] = 0
-    max_read_units: Annotated[int, Says("a second, a table: a guard of costs; 0: none", least=0)] = 0
+    max_write_units: Annotated[int, Says("a second, a table: a guard of costs; 0: none", least=0, most=10_000_000)] = 0
+    max_read_units: Annotated[int, Says("a second, a table: a guard of costs; 0: none", least=0, most=10_000_000)] = 0
     warm_write_units: Annotated[
-        int, Says("a second, that a table takes from the start; it grows by itself; 0: 4,000 of AWS", least=0)
+        int,
+        Says(
+            "a second, that a table takes from the start; it grows by itself; 0: 4,000 of AWS", least=0, most=10_000_000
+        ),
     ] = 0
     recovery_days: Annotated[int, Says("point in time recovery reaches back", least=1, most=35)] = 35
-    export_days: Annotated[int, Says("all tables are exported every so many days; 0: never", least=0)] = 0
-    export_keep_days: Annotated[int, Says("an export is kept", least=1)] = 35
+    export_days: Annotated[int, Says("all tables are exported every so many days; 0: never", least=0, most=DAYS)] = 0
+    export_keep_days: Annotated[int, Says("an export is kept", least=1, most=DAYS)] = 35
     cache_gb: Annotated[int, Says("the cache holds at most", least=1, most=5_000)] = 1
     cache_ecpu: Annotated[int, Says("the cache works at most, ECPU a second", least=1_000, most=15_000_000)] = 5_000
     cache_snapshots: Annotated[int, Says("daily snapshots kept; it is a guess, never the truth", least=0, most=35)] = 0
@@ -111,10 +127,12 @@ class Index:
     disk_gb: Annotated[int, Says("gp3 of each data node", least=10, most=24_576)] = 100
     master: Annotated[str, Says("type of dedicated masters", like=NODE)] = "m7g.large.search"
     masters: Annotated[int, Says("dedicated masters: 0 or 3")] = 0
-    warm: Annotated[str, Says("type of UltraWarm nodes", like=NODE)] = "ultrawarm1.medium.search"
+    warm: Annotated[str, Says("type of UltraWarm nodes", like=WARM)] = "ultrawarm1.medium.search"
     warm_nodes: Annotated[int, Says("UltraWarm nodes; 0: none", least=0, most=150)] = 0
     shards: Annotated[int, Says("shards of a month; one is well up to some 30 GB", least=1, most=1000)] = 1
-    search_days: Annotated[int, Says("search holds mail dated in so many days, by whole months; 0: all", least=0)] = 0
+    search_days: Annotated[
+        int, Says("search holds mail dated in so many days, by whole months; 0: all", least=0, most=DAYS)
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +141,11 @@ class Lake:
 
     buffer_mb: Annotated[int, Says("Firehose writes a file of so much", least=64, most=128)] = 64
     buffer_seconds: Annotated[int, Says("or after so long", least=60, most=900)] = 300
-    warm_days: Annotated[int, Says("to Standard-IA; 0: never", least=0)] = 0
-    cold_days: Annotated[int, Says("to Glacier Instant Retrieval; 0: never", least=0)] = 0
-    expire_days: Annotated[int, Says("deleted; 0: never", least=0)] = 0
-    results_days: Annotated[int, Says("answers of Athena are kept", least=1)] = 7
-    scan_gb: Annotated[int, Says("a query of Athena reads at most", least=1)] = 100
+    warm_days: Annotated[int, Says("to Standard-IA; 0: never", least=0, most=DAYS)] = 0
+    cold_days: Annotated[int, Says("to Glacier Instant Retrieval; 0: never", least=0, most=DAYS)] = 0
+    expire_days: Annotated[int, Says("deleted; 0: never", least=0, most=DAYS)] = 0
+    results_days: Annotated[int, Says("answers of Athena are kept", least=1, most=DAYS)] = 7
+    scan_gb: Annotated[int, Says("a query of Athena reads at most", least=1, most=1_000_000)] = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +197,18 @@ class Watch:
     """Alarms, logs, money."""
 
     email: Annotated[str, Says("who is told; empty: nobody by mail", like=EMAIL)] = ""
-    budget_usd: Annotated[int, Says("a month; told at 80 %, 100 % and when it will be", least=1)] = 500
+    budget_usd: Annotated[
+        int, Says("a month; told at 80 %, 100 % and when it will be; 0: none", least=0, most=100_000_000)
+    ] = 500
     log_days: Annotated[int, Says("logs are kept")] = 30
     queue_minutes: Annotated[int, Says("the oldest message may wait", least=1, most=20_160)] = 15
-    latency_seconds: Annotated[int, Says("from arrival to stored, the slowest of 100 mails", least=1)] = 300
-    least_mails: Annotated[int, Says("an hour with fewer is compared with no other week", least=1)] = 1_000
-    concurrency: Annotated[int, Says("Lambda functions of the account that may run at once", least=10)] = 1_000
+    latency_seconds: Annotated[
+        int, Says("from arrival to stored, the slowest of 100 mails", least=1, most=1_209_600)
+    ] = 300
+    least_mails: Annotated[int, Says("an hour with fewer is compared with no other week", least=1, most=10**9)] = 1_000
+    concurrency: Annotated[
+        int, Says("Lambda functions of the account that may run at once", least=10, most=1_000_000)
+    ] = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +262,12 @@ def load(path: Path = FILE) -> Mapping[str, Stage]:
         raise UserError(f"{path} can't be read: {error.strerror}; it is where the stages are written") from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are ones
         raise UserError(f"{path} is no TOML: {error}") from None
+    except RecursionError:
+        raise UserError(
+            f"{path} is no TOML of stages: lists in it are inside each other too often; take them out"
+        ) from None
+    if not tables:
+        raise UserError(f"{path} has no stage: write [dev] and its keys below")
     return {name: read(name, table) for name, table in tables.items()}
 
 
@@ -245,10 +275,10 @@ def read(name: str, table: object) -> Stage:
     """One stage of its table. Raises as load does."""
     if not re.fullmatch(r"[a-z][a-z0-9]{0,11}", name):
         raise UserError(
-            f"stage {name}: names of stages are up to 12 small letters and digits, a letter first: rename it"
+            f"stage {shown(name, name=True)}: names of stages are up to 12 small letters and digits, a letter first: rename it"
         )
     if not isinstance(table, dict):
-        raise UserError(f"stage {name}: {name} = {table!r} must be a table: write [{name}] and its keys below")
+        raise UserError(f"stage {name}: {name} = {shown(table)} must be a table: write [{name}] and its keys below")
     stage: Stage = build(Stage, table, name)
     rules.check(stage)
     return stage

@@ -29,7 +29,8 @@ class WatchStack(cdk.Stack):
         rows = [*alarms_mail.alarms(figures, week), *alarms_stores.alarms(figures)]
         made = raise_alarms(self, stage, rows, told)
         dashboard(self, figures, week, made)
-        budget(self, stage, told["ticket"])
+        if stage.watch.budget_usd:
+            budget(self, stage, told["ticket"])
 
 
 def last_week(scope: Construct, stage: Stage, name: str) -> lambda_.Function:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,23 @@ def test_each_setting_is_used_by_a_stack():
     assert sorted(key for key in keys(Stage) if not set(key.split(".")) <= read) == [
         "network.peers"
     ]  # for a rule alone
+
+
+def test_what_is_left_out_can_be_let_go_by_who_uses_it(made):
+    """CloudFormation deletes no export that is in use. So a stack that no longer wants something must find all else it asks for in what is
+    deployed: `dev` has no readers, no exports of tables and fewer zones than `prod`.
+    """
+    exported = {
+        output["Export"]["Name"].replace("MailloomProd", "MailloomDev")
+        for template in made.templates["prod"].values()
+        for output in template.get("Outputs", {}).values()
+        if "Export" in output
+    }
+    less = {
+        stack: set(re.findall(r'"Fn::ImportValue": "([^"]+)"', json.dumps(made.templates["dev"][stack])))
+        for stack in ("compute", "history", "watch")
+    }
+    more = set(re.findall(r'"Fn::ImportValue": "([^"]+)"', json.dumps(made.templates["prod"]["compute"])))
+    assert all(len(asked) > 5 for asked in less.values())
+    assert any("ProxyReaders" in name for name in more)
+    assert sorted(name for asked in less.values() for name in asked - exported) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import zipfile
 from dataclasses import replace
 from ipaddress import IPv4Network
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import addresses
-from infra.rules import FARGATE
+from infra.rules import FARGATE, NO_BUDGETS
 from infra.stages import FILE, Network, Stage, load, read
 from infra.typed import keys
 from mailloom.ports.errors import UserError
@@ -37,7 +38,40 @@ BAD = [
     ("[dev.network]\nflow_logs = 'some'", "network.flow_logs = 'some' must be one of none, reject, all"),
     ("[dev.landing]\nwork_seconds = 60", "landing.work_seconds = 60 must be a whole number from 120 to 43200"),
     ("[dev.landing]\nlarge_seconds = 300", "landing.large_seconds = 300 must be a whole number from 600 to 43200"),
-    ("[dev.landing]\nexpire_days = -1", "landing.expire_days = -1 must be a whole number, 0 or more"),
+    ("[dev.landing]\nexpire_days = -1", "landing.expire_days = -1 must be a whole number from 0 to 36500"),
+    ("[dev.landing]\nshadow_days = 99999999999", "landing.shadow_days = 99999999999 must be a whole number from 1 to"),
+    ("[dev.lake]\nscan_gb = 10000000000", "lake.scan_gb = 10000000000 must be a whole number from 1 to 1000000"),
+    ("[dev.state]\nwarm_write_units = 1", "state.warm_write_units = 1 is less than each table has: write 0, or 4000"),
+    # odd values
+    ("[dev.database]\nmax_acu = nan", "database.max_acu = nan must be a number from 1 to 256"),
+    ("[dev.database]\nmax_acu = inf", "database.max_acu = inf must be a number from 1 to 256"),
+    (f"[dev.database]\nmax_acu = 1{'0' * 400}", "database.max_acu = 1000"),
+    (f"[dev.database]\nmax_acu = 0x{'f' * 5000}", "database.max_acu = a number of thousands of digits must be"),
+    (f"[dev]\nregion = '{'x' * 5000}'", "xxx... must be a region, as us-east-1"),
+    ("[dev]\nregion = ''", "region = '' must be a region, as us-east-1"),
+    ("[dev]\nregion = 'us-east-\u0661'", "region = 'us-east-\u0661' must be a region, as us-east-1"),
+    ("[dev]\nregion = 2026-01-31", "region = datetime.date(2026, 1, 31) must be a region, as us-east-1"),
+    (
+        "[[dev]]\nregion = 'us-east-1'",
+        "dev = [{'region': 'us-east-1'}] must be a table: write [dev] and its keys below",
+    ),
+    ('["a\\nb"]', r"stage 'a\nb': names of stages are up to 12 small letters"),
+    ('[dev]\n"a\\nb" = 1', r"stage dev: 'a\nb' = 1 is no key of a stage"),
+    ('[dev.watch]\nemail = "a\\u0000@example.org"', r"watch.email = 'a\x00@example.org' must be one address, as"),
+    (
+        "[dev.watch]\nemail = 'a@ex\u00e4mple.org'",
+        "must be one address, as alarms@example.org, in letters that SNS takes",
+    ),
+    (
+        "[dev.history]\ntime_zone = 'Europe/Nowhere'",
+        "history.time_zone = 'Europe/Nowhere' is no time zone: write one of",
+    ),
+    ("[dev.history]\ntime_zone = ''", "history.time_zone = '' must be a time zone, as Europe/Berlin"),
+    ("[dev.release]\ncollector_image = ''", "release.collector_image = '' must be a tag of an image"),
+    (
+        "[dev.database]\nsecret = 'arn:aws:secretsmanager:us-west-2:123456789012:secret:x-abc'",
+        "is not in us-east-1, where the cluster is: write the ARN of its password",
+    ),
     ("[dev.lake]\nbuffer_mb = 1", "lake.buffer_mb = 1 must be a whole number from 64 to 128"),
     ("[dev.database]\nmin_acu = 'low'", "database.min_acu = 'low' must be a number from 0.5 to 256"),
     ("[dev.watch]\nemail = 'me'", "watch.email = 'me' must be one address, as alarms@example.org"),
@@ -48,13 +82,28 @@ BAD = [
     ("[dev.network]\nzones = 3\n[dev.index]\nnodes = 4", "index.nodes = 4 can't be spread evenly over 3 zones"),
     ("[dev.network]\nzone_names = ['us-east-1a']", "network.zone_names = ('us-east-1a',) doesn't name 2 zones, as"),
     ("[dev.network]\nzone_names = ['us-east-1a', 'us-east-1a']", "doesn't name 2 zones, as network.zones says"),
-    ("[dev.network]\nzone_names = ['us-east-1a', 'us-west-2a']", "has 'us-west-2a', which is not in us-east-1"),
+    (
+        "[dev.network]\nzone_names = ['us-east-1a', 'us-east-1a', 'us-east-1b']",
+        "doesn't name 2 zones, as network.zones",
+    ),
+    (
+        "[dev.network]\nzone_names = ['us-east-1a', 'us-west-2a']",
+        "has 'us-west-2a', which is no zone of us-east-1: name",
+    ),
+    ("[dev.network]\nzone_names = ['us-east-1a', 'us-east-1']", "has 'us-east-1', which is no zone of us-east-1: name"),
+    (
+        "[dev.network]\nzone_names = ['us-east-1a', 'us-east-1-bos-1a']",
+        "has 'us-east-1-bos-1a', which is no zone of us",
+    ),
     # addresses
     ("[dev]\nregion = 'eu-north-1'", "network.s3_list = '' isn't known for eu-north-1: write the id that `aws ec2"),
     ("[dev]\nregion = 'eu-north-1'\nnetwork.s3_list = 'pl-0123abcd'", "network.dynamodb_list = '' isn't known for eu"),
     ("[dev.network]\ns3_list = '52.0.0.0/8'", "network.s3_list = '52.0.0.0/8' must be a prefix list, as pl-63a5400a"),
     ("[dev.network]\ncidr = '10.64.0.1/16'", "network.cidr = '10.64.0.1/16' is no IPv4 network: write its first"),
     ("[dev.network]\ncidr = 'fd00::/48'", "network.cidr = 'fd00::/48' is no IPv4 network"),
+    ("[dev.network]\ncidr = '10.64.0.0/255.255.0.0'", "network.cidr = '10.64.0.0/255.255.0.0' is no IPv4 network"),
+    ("[dev.network]\ncidr = '10.64.0.0/016'", "network.cidr = '10.64.0.0/016' is no IPv4 network"),
+    ("[dev.network]\ncidr = ''", "network.cidr = '' is no IPv4 network: write its first address and its length"),
     ("[dev.network]\ncidr = '11.0.0.0/16'", "network.cidr = '11.0.0.0/16' is not private: take one inside"),
     ("[dev.network]\ncidr = '10.0.0.0/8'", "network.cidr = '10.0.0.0/8' is larger than a VPC may be: write /16"),
     ("[dev.network]\ncidr = '10.0.0.0/28'", "network.cidr = '10.0.0.0/28' is too small for the subnets: write /26"),
@@ -74,6 +123,7 @@ BAD = [
     ),
     ("[dev.landing]\narchive_days = 365\nexpire_days = 300", "landing.expire_days = 300 is not after landing.archive"),
     ("[dev.lake]\nwarm_days = 5", "lake.warm_days = 5 is sooner than S3 moves objects to Standard-IA: write 0 or 30"),
+    ("[dev.lake]\nwarm_days = 30\ncold_days = 31", "lake.cold_days = 31 is billed as 30 days in Standard-IA: write 60"),
     ("[dev.lake]\nwarm_days = 90\nexpire_days = 30", "lake.expire_days = 30 is not after lake.warm_days = 90"),
     ("[dev.landing]\nlock = 'governance'", "landing.lock_days = 0 doesn't go with landing.lock = 'governance'"),
     ("[dev.landing]\nlock_days = 9", "landing.lock_days = 9 doesn't go with landing.lock = 'none': both or none"),
@@ -93,6 +143,19 @@ BAD = [
     ("[dev.index]\nmasters = 2", "index.masters = 2 can't elect one of them: write 0 or 3"),
     ("[dev.index]\nwarm_nodes = 2", "index.warm_nodes = 2 needs dedicated masters: write index.masters = 3"),
     ("[dev.index]\nmasters = 3\nwarm_nodes = 1", "index.warm_nodes = 1 is too few: write 0, or 2 or more"),
+    ("[dev.index]\nnode = ''", "index.node = '' must be a node of OpenSearch, as r7g.large.search"),
+    ("[dev.index]\nwarm = 'r7g.large.search'", "index.warm = 'r7g.large.search' must be ultrawarm1.medium.search or"),
+    ("[dev.index]\nnode = 'ultrawarm1.medium.search'", "is a type for index.warm alone: write another, as r7g.large"),
+    ("[dev.index]\nnode = 't3.large.search'", "is none of its family that a domain may have: write one of t3.small"),
+    ("[dev.index]\nnode = 't3.small.search'\ndisk_gb = 101", "disk_gb = 101 is more than a t3.small.search may have"),
+    (
+        "[dev.index]\nnode = 't3.small.search'\nnodes = 12",
+        "nodes = 12 is more than a domain of t3.small.search may have",
+    ),
+    (
+        "[dev.index]\nnode = 't3.small.search'\nmasters = 3\nwarm_nodes = 2",
+        "index.warm_nodes = 2 doesn't go with t3.small.search: write 0, or a larger index.node",
+    ),
     ("[dev.workers]\ncpu = 1000", "workers.cpu = 1000 is nothing that Fargate has: write one of 256, 512, 1024"),
     (
         "[dev.workers]\nmemory_mb = 9000",
@@ -109,8 +172,12 @@ BAD = [
     ("[dev.functions]\nvalidate_seconds = 61", "while they are worked on: write 366 or more"),
     ("[dev.workers]\narrangement = 'lambda'", "landing.work_seconds = 180 is less than 6 x workers.function_seconds"),
     ("[dev.watch]\nlog_days = 10", "watch.log_days = 10 is nothing that CloudWatch has: write one of 1, 3, 5, 7, 14"),
+    (
+        "[dev]\nregion = 'eu-north-1'\nnetwork.s3_list = 'pl-0123abcd'\nnetwork.dynamodb_list = 'pl-0123abce'",
+        "watch.budget_usd = 500 can't be made by CloudFormation in eu-north-1: write 0, and make a budget of the tag",
+    ),
     # releases
-    ("[dev.release]\nimage = ''", "release.image = '' names no image: write the tag that was pushed"),
+    ("[dev.release]\nimage = ''", "release.image = '' must be a tag of an image"),
     ("[dev.release]\nnext_image = '2'", "release.next_image = '2' has no place in a first roll-out"),
     ("[dev.release]\nkind = 'upgrade'", "release.next_image = '' is missing in an upgrade: write the tag of the new"),
     (
@@ -126,7 +193,7 @@ BAD = [
 @pytest.mark.parametrize(("text", "sentence"), BAD)
 def test_what_cannot_work_is_told_in_one_sentence(tmp_path, text, sentence):
     file = tmp_path / "stages.toml"
-    file.write_text(text)
+    file.write_text(text, "utf-8")
     with pytest.raises(UserError) as told:
         load(file)
     said = str(told.value)
@@ -138,9 +205,16 @@ def test_what_cannot_work_is_told_in_one_sentence(tmp_path, text, sentence):
 def test_a_file_that_is_none_is_told(tmp_path):
     with pytest.raises(UserError, match=r"absent\.toml can't be read: No such file"):
         load(tmp_path / "absent.toml")
-    (tmp_path / "half.toml").write_text("[dev")
-    with pytest.raises(UserError, match=r"half\.toml is no TOML: "):
-        load(tmp_path / "half.toml")
+    for name, text, said in (
+        ("half", "[dev", r"half\.toml is no TOML: "),
+        ("marked", "\ufeff[dev]", r"marked\.toml is no TOML: "),
+        ("digits", f"[dev]\nx = {'9' * 5000}", r"digits\.toml is no TOML: "),
+        ("deep", f"[dev]\nx = {'[' * 3000}{']' * 3000}", r"deep\.toml is no TOML of stages: lists in it are inside"),
+        ("empty", "# nothing yet", r"empty\.toml has no stage: write \[dev\] and its keys below"),
+    ):
+        (tmp_path / f"{name}.toml").write_text(text, "utf-8")
+        with pytest.raises(UserError, match=said):
+            load(tmp_path / f"{name}.toml")
 
 
 def test_a_stage_without_keys_has_the_defaults():
@@ -168,7 +242,41 @@ def test_what_is_written_is_what_comes_out():
 def test_each_key_says_what_it_means():
     known = keys(Stage)
     assert len(known) > 60
-    assert [key for key, (_, says) in known.items() if len(says.meaning) < 4] == []
+    assert [key for key, one in known.items() if len(one.says.meaning) < 4] == []
+
+
+def test_each_number_has_an_end():
+    """Any value that is taken is one that a template may have: services take no number that is endless."""
+    numbers = {key: one.says for key, one in keys(Stage).items() if one.kind in {int, float}}
+    few = {"watch.log_days", "index.masters"} | {key for key in numbers if key.endswith(("cpu", "memory_mb"))}
+    assert len(numbers) > 50
+    assert {key for key, says in numbers.items() if says.most is None} - few == {
+        *("network.endpoint_zones", "workers.min_tasks", "workers.base_tasks")  # less than another
+    }
+
+
+values = st.one_of(
+    st.none().map(lambda _: {}),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.dates(),
+    st.lists(st.one_of(st.text(), st.integers()), max_size=3),
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
+)
+
+
+@given(st.sampled_from(sorted(keys(Stage))), values)
+def test_whatever_is_written_is_taken_or_told_in_one_sentence(key, value):
+    table, _, name = key.rpartition(".")
+    said = "stage dev: taken"
+    try:
+        read("dev", {table: {name: value}} if table else {name: value})
+    except UserError as error:
+        said = str(error)
+    assert said.startswith("stage dev: ")
+    assert said.isprintable()
 
 
 # ---------------------------------------------------------------- addresses
@@ -248,3 +356,33 @@ def test_only_memory_that_fargate_has_is_taken(cpu, memory):
     else:
         with pytest.raises(UserError, match="doesn't go with cpu"):
             read("dev", table)
+
+
+def test_what_only_the_cdk_knows_is_a_sentence_too(tmp_path, monkeypatch, capsys):
+    """Of all types of nodes rules.py knows a few: the CDK knows more, AWS all."""
+    from infra import __main__ as command
+
+    code = tmp_path / "code.zip"
+    with zipfile.ZipFile(code, "w") as file:
+        file.writestr("mailloom/run/aws_lambda.py", "")
+    stage = read("dev", {"index": {"node": "i3.large.search"}})  # has disks of its own and can't have another
+    monkeypatch.setattr(command, "load", lambda: {"dev": stage})
+    monkeypatch.setattr("sys.argv", ["infra", "dev", "--code", str(code)])
+    monkeypatch.setenv("CDK_OUTDIR", str(tmp_path / "out"))
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("the CDK refuses dev: ")
+    assert "do not support EBS storage volumes" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_regions_without_budgets_are_those_of_cloudformation():
+    from cfnlint.helpers import REGIONS
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+    kind = "AWS::Budgets::Budget"
+    absent = {region for region in REGIONS if kind not in PROVIDER_SCHEMA_MANAGER.get_resource_types(region)}
+    assert len(absent) > 5
+    assert absent == NO_BUDGETS
