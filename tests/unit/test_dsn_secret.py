@@ -33,7 +33,7 @@ def test_what_cant_be_read_is_not_said(dsn: str) -> None:
     with pytest.raises(UserError, match="the DSN of PostgreSQL can't be read") as refused:
         Connections(dsn)
     assert WORD not in str(refused.value)
-    assert WORD not in "".join(traceback.format_exception(refused.value, chain=True)).replace(repr(dsn), "")
+    assert WORD not in "".join(traceback.format_exception(refused.value, chain=True))
 
 
 @pytest.mark.parametrize(

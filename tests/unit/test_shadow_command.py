@@ -31,3 +31,12 @@ def test_a_place_is_a_key_or_names_its_bucket() -> None:
     assert _place("raw/a b", lambda: "mail") == ("mail", "raw/a b")
     assert _place("s3://other/raw//x", lambda: "mail") == ("other", "raw//x")
     assert _place("ä" * 512, lambda: "mail")[0] == "mail"
+
+
+@pytest.mark.parametrize(
+    "words", [["settle", "--every", "nan"], ["settle", "--every", "inf"], ["duplicates", "--threshold", "nan"]]
+)
+def test_options_of_other_commands_are_numbers_too(words: list[str]) -> None:
+    result = CliRunner().invoke(group, words)
+    assert result.exit_code == 2
+    assert "is no number that can be worked with" in result.output

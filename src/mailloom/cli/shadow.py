@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from difflib import unified_diff
-from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailloom.cli import draw, json_option, profile_options
+from mailloom.cli.between import Between
 from mailloom.cli.servers import servers
 from mailloom.ports import UserError
 
@@ -22,16 +22,6 @@ LINES = 2000  # of one value that are compared: finding the shortest difference 
 KEY_BYTES = 1024  # of a key of S3
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 OUTCOMES = ("same", "changed", "failed", "absent")
-
-
-class Between(click.FloatRange):
-    """A number of a range, which click's own lets "nan" through: above that no share would ever be."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        found = super().convert(value, param, ctx)
-        if isnan(found):
-            self.fail(f"{value} is no number.", param, ctx)
-        return found
 
 
 @click.group()
