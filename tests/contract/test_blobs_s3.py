@@ -139,6 +139,7 @@ def test_a_missing_bucket_is_the_owners_to_mend(boto, bucket, credentials):
         lambda: blobs.get("k"),
         lambda: blobs.put("k", b""),
         lambda: list(blobs.list("")),
+        lambda: list(blobs.current("")),
         lambda: blobs.beginning("k", 1),
     ):
         with pytest.raises(UserError, match=f"bucket {bucket} does not exist.*create it") as caught:
@@ -166,7 +167,12 @@ def test_a_server_that_is_away_is_transient(boto, bucket, credentials, aws_url):
     blobs.client = away
     if blobs._reader is not None:
         blobs._reader.http = Http("http://127.0.0.1:9", sleep=lambda _: None)
-    for call in (lambda: blobs.get("k"), lambda: blobs.put("k", b""), lambda: list(blobs.list(""))):
+    for call in (
+        lambda: blobs.get("k"),
+        lambda: blobs.put("k", b""),
+        lambda: list(blobs.list("")),
+        lambda: list(blobs.current("")),
+    ):
         with pytest.raises(Transient, match=f"bucket {bucket}"):
             call()
 
