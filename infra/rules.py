@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import available_timezones
 
 from infra import addresses
 from mailloom.ports.errors import UserError
@@ -199,6 +200,12 @@ def workers(stage: Stage) -> Iterator[Fault]:
         )
 
 
+def schedules(stage: Stage) -> Iterator[Fault]:
+    known = available_timezones()  # none where neither the system nor a package has them
+    if known and stage.history.time_zone not in known:
+        yield Fault("history.time_zone", "is no time zone of the IANA database: write one, as Europe/Berlin or UTC")
+
+
 def release(stage: Stage) -> Iterator[Fault]:
     mine = stage.release
     if not mine.image:
@@ -222,4 +229,13 @@ def safety(stage: Stage) -> Iterator[Fault]:
         yield Fault("watch.log_days", f"is nothing that CloudWatch has: write one of {', '.join(map(str, LOG_DAYS))}")
 
 
-RULES: tuple[Callable[[Stage], Iterator[Fault]], ...] = (network, retention, database, index, workers, release, safety)
+RULES: tuple[Callable[[Stage], Iterator[Fault]], ...] = (
+    network,
+    retention,
+    database,
+    index,
+    workers,
+    schedules,
+    release,
+    safety,
+)

@@ -109,6 +109,7 @@ BAD = [
     ("[dev.functions]\nvalidate_seconds = 61", "while they are worked on: write 366 or more"),
     ("[dev.workers]\narrangement = 'lambda'", "landing.work_seconds = 180 is less than 6 x workers.function_seconds"),
     ("[dev.watch]\nlog_days = 10", "watch.log_days = 10 is nothing that CloudWatch has: write one of 1, 3, 5, 7, 14"),
+    ("[dev.history]\ntime_zone = 'Mars/Base'", "history.time_zone = 'Mars/Base' is no time zone of the IANA database"),
     # releases
     ("[dev.release]\nimage = ''", "release.image = '' names no image: write the tag that was pushed"),
     ("[dev.release]\nnext_image = '2'", "release.next_image = '2' has no place in a first roll-out"),
