@@ -396,3 +396,10 @@ def test_a_part_that_is_brought_by_four_at_once_is_brought_once(landing, trouble
     assert all(one["queued"] + one["finished"] == 30 for one in answers)
     work(landing)
     assert landing.ledger.books() == {"stored": 30}
+
+
+def test_a_part_that_is_too_large_is_not_read(landing, trouble, monkeypatch):
+    monkeypatch.setattr(backfill, "PART_BYTES", 1000)
+    landing.put("backfill/r/part-00000000.jsonl", b"x" * 1001)
+    with pytest.raises(UserError, match="1,001 bytes, 1,000 are allowed"):
+        enqueue(landing, "backfill/r/part-00000000.jsonl")

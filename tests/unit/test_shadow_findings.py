@@ -172,6 +172,16 @@ def test_outcomes(made: Arrived, stored: Stored | None, early: str | None, late:
         assert [one.path for one in last.differences] == [REJECTED]
 
 
+@pytest.mark.parametrize(
+    "record", [b"{", b"[]", b"7", b"\xff", b'{"nested":7}', b'{"nested":[7]}', b'{"nested":{"a":1}}']
+)
+def test_a_stored_record_that_is_none_is_that_mails_failure(record: bytes) -> None:
+    finding = judge(POINTER, MADE, Stored("1", Said(record, None)), last=True)
+    assert finding is not None
+    assert (finding.outcome, finding.differences) == ("failed", ())
+    assert finding.reason == "the stored record can't be read: `mailloom doctor`"
+
+
 def test_reasons_lose_the_words_of_libraries_only() -> None:
     assert without_words(BUG) == "bug: KeyError at read:7"
     assert without_words("not mail: looks like PNG") == "not mail: looks like PNG"
