@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from math import ceil
+from math import ceil, isfinite
 from pathlib import Path
 
 from mailloom.cli.plan_view import COLUMNS, TITLES, there
@@ -116,6 +116,10 @@ def _verdict(one: Plan) -> Iterator[str]:
         paid = ", ".join(f"{name} {value:.2f}" for name, value in zip(COLUMNS, usd, strict=True))
         yield f"{what} at 10M a day, target {target:.2f}: {words} ({paid})."
     yield f"Of what computes, {one.floor:.2f} is there without any mail (the least tasks of each fleet, settle): it is shared by more mail at 100M a day."
+    floors = one.floors
+    dearest = ", ".join(f"{name} {usd:.2f}" for name, usd in list(floors.items())[:3])
+    yield f"Of the whole, {sum(floors.values()):.0f} USD a day are there without any mail ({dearest}): a thousand mails a day cost as much. For so little mail nothing of this"
+    yield "is needed: an archive in a folder does the same on one machine, without servers (README.md)."
     largest = ", ".join(f"{name} {usd.spot:.2f}" for name, usd in list(one.services.items())[:3])
     yield f"What it goes to: {largest}. With the options that halve these three it is {one.together:.2f}."
     yield ""
@@ -146,17 +150,18 @@ def _limits(one: Plan) -> Iterator[str]:
     yield "### What breaks first"
     yield ""
     rows = [
-        [short(limit.breaks_at(one.demand)), f"{limit.service}: {limit.what}", short(limit.limit) + (", can be raised" if limit.raised else ""), limit.then, limit.source]
-        for limit in one.limits
+        [short(at), f"{limit.service}: {limit.what}", short(limit.limit) + (", can be raised" if limit.raised else ""), limit.then, limit.source]
+        for limit, at in one.breaks
+        if isfinite(at)
     ]  # fmt: skip
     yield from _table(["at mails a day", "what", "limit", "then", "source"], rows)
     billion = plan(Demand(mails_per_day=1e9))
     firm = max(
-        (limit for limit in billion.limits if not limit.raised and limit.service != "S3"),
-        key=lambda limit: limit.load / limit.limit,
+        (limit for limit, _ in billion.breaks if not limit.raised and limit.service != "S3"),
+        key=lambda limit: limit.used,
     )
     yield ""
-    yield f"So 1B mails a day are no single deployment: by {firm.service} ({firm.what}) they are {ceil(firm.load / firm.limit)}, with customers spread over them by scope."
+    yield f"So 1B mails a day are no single deployment: by {firm.service} ({firm.what}) they are {ceil(firm.used)}, with customers spread over them by scope."
 
 
 def _runs() -> list[tuple[str, str, Run]]:

@@ -252,6 +252,12 @@ def workers(stage: Stage) -> Iterator[Fault]:
         )
 
 
+def schedules(stage: Stage) -> Iterator[Fault]:
+    known = available_timezones()  # none where neither the system nor a package has them
+    if known and stage.history.time_zone not in known:
+        yield Fault("history.time_zone", "is no time zone of the IANA database: write one, as Europe/Berlin or UTC")
+
+
 def release(stage: Stage) -> Iterator[Fault]:
     mine = stage.release
     if mine.kind == "first" and mine.next_image:
@@ -281,4 +287,13 @@ def safety(stage: Stage) -> Iterator[Fault]:
         yield Fault("watch.log_days", f"is nothing that CloudWatch has: write one of {', '.join(map(str, LOG_DAYS))}")
 
 
-RULES: tuple[Callable[[Stage], Iterator[Fault]], ...] = (network, retention, database, index, workers, release, safety)
+RULES: tuple[Callable[[Stage], Iterator[Fault]], ...] = (
+    network,
+    retention,
+    database,
+    index,
+    workers,
+    schedules,
+    release,
+    safety,
+)

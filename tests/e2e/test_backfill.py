@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from landing import Landing
 from test_landing_lambda import Clock, as_sqs, mail
 
-from mailloom.ports import Transient, UserError
+from mailloom.ports import Pointer, Transient, UserError
 from mailloom.run import aws_lambda, backfill
 from mailloom.run.aws_lambda import Parts
 from mailloom.run.backfill import read_part
+from mailloom.run.pointers import pointer_body
 
 pytestmark = pytest.mark.servers
 
@@ -196,7 +198,13 @@ def test_without_a_name_the_run_is_called_by_the_call(landing, trouble):
     [
         ({"run": "a/b"}, "no name of a run"),
         ({"run": "../up"}, "no name of a run"),
-        ({"batch": -1}, "1 to 10,000 mails"),
+        ({"batch": -1}, "has to be a whole number from 0 on"),
+        ({"batch": 0}, "1 to 10,000 mails"),
+        ({"batch": "4"}, "has to be a whole number"),
+        ({"parts": 1.0}, "has to be a whole number"),
+        ({"prefix": None}, "'prefix' is None, and has to be a text"),
+        ({"bucket": 5}, "has to be a text"),
+        ({"run": ["r"]}, "has to be a text"),
         ({"batch": 10_001}, "1 to 10,000 mails"),
     ],
 )
@@ -299,3 +307,99 @@ def test_what_is_no_part_is_told(landing, trouble):
         with pytest.raises(UserError, match=told):
             enqueue(landing, key)
     assert not landing.ledger.books()
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ({}, "'Key' is None, and has to be a text"),
+        ({"Key": ""}, "'Key' is empty"),
+        ({"Key": 5}, "'Key' is 5"),
+        ({"BatchInput": {}, "Items": [{}]}, "'Key' is None"),
+        ({"BatchInput": "x", "Items": [{"Key": "backfill/r/part-00000000.jsonl"}]}, "the event is 'x', and no object"),
+        ([], "and no object"),
+        ("x", "and no object"),
+    ],
+)
+def test_an_event_that_can_not_be_is_told(landing, trouble, event, told):
+    with pytest.raises(UserError, match=told):
+        aws_lambda.enqueue(event)
+
+
+def test_a_batch_of_no_part_does_nothing(landing, trouble):
+    event = {"BatchInput": {"bucket": landing.name}, "Items": []}
+    assert aws_lambda.enqueue(event) == {"listed": 0, "finished": 0, "queued": 0, "rejected": 0}
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ({}, "'bucket' is None"),
+        ({"bucket": "b"}, "'prefix' is None"),
+        ({"Records": [{"messageId": "m-1", "body": "x"}]}, "the message m-1 is not JSON"),
+        ({"Records": [{"body": "[]"}]}, "and no object"),
+    ],
+)
+def test_a_prefix_that_can_not_be_is_told(landing, trouble, event, told):
+    with pytest.raises(UserError, match=told):
+        aws_lambda.prefix(event, Clock(9))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"phase": ["before"]},
+        {"phase": {}},
+        {"phase": None},
+        {"ResourceProperties": None},
+        {"ResourceProperties": "x"},
+        5,
+    ],
+)
+def test_a_phase_that_can_not_be_is_told(event):
+    with pytest.raises(UserError, match=r"no phase|no object"):
+        aws_lambda.migrate(event)
+
+
+def test_whatever_a_part_says_no_mail_is_sent_that_is_not_there(landing, trouble):
+    """Parts by somebody else: of what isn't ours, what is gone, what lies about itself, and with rubbish between."""
+    landing.put("old/1.eml", mail(1))
+    (stat,) = landing.blobs().list("old/")
+    real = Pointer(landing.name, stat.key, stat.version, stat.etag, stat.size, stat.modified)
+    other = [{"key": "gone.eml"}, {"key": "../../up"}, {"key": "a\0b"}, {"etag": "0" * 32}, {"version": "none"}]
+    lines = [pointer_body(real._replace(**change)) for change in [*other, {}, {}]]
+    landing.put("backfill/x/part-00000000.jsonl", "\n".join(lines).encode())
+    did = enqueue(landing, "backfill/x/part-00000000.jsonl")
+    assert (did["listed"], did["queued"], did["rejected"]) == (7, 1, 5)
+    foreign = pointer_body(real._replace(bucket=f"{landing.name}-none"))
+    landing.put("backfill/x/part-00000001.jsonl", f"{foreign}\n{lines[-1]}\n".encode())
+    with pytest.raises(Transient, match="1 of 2 objects"):
+        enqueue(landing, "backfill/x/part-00000001.jsonl")
+    for number, rubbish in enumerate((b"From: Ann\n\nsecret words\n", b"[" * 100_000, b"\x1f\x8b\x08", b'{"v":1}')):
+        key = f"backfill/x/part-0000001{number}.jsonl"
+        landing.put(key, lines[-1].encode() + b"\n" + rubbish)
+        with pytest.raises(UserError) as refused:
+            enqueue(landing, key)
+        assert key in str(refused.value)
+        assert "secret" not in str(refused.value)
+    work(landing)
+    assert landing.ledger.books() == {"stored": 1, "rejected": 5, "pending": 1}
+
+
+def test_a_part_that_is_brought_by_four_at_once_is_brought_once(landing, trouble):
+    for n in range(30):
+        landing.put(f"old/{n:02}.eml", mail(n))
+    listed(landing, "r", batch=100)
+    (key,) = parts_of(landing, "r")
+    with ThreadPoolExecutor(4) as four:
+        answers = list(four.map(lambda _: enqueue(landing, key), range(4)))
+    assert all(one["queued"] + one["finished"] == 30 for one in answers)
+    work(landing)
+    assert landing.ledger.books() == {"stored": 30}
+
+
+def test_a_part_that_is_too_large_is_not_read(landing, trouble, monkeypatch):
+    monkeypatch.setattr(backfill, "PART_BYTES", 1000)
+    landing.put("backfill/r/part-00000000.jsonl", b"x" * 1001)
+    with pytest.raises(UserError, match="1,001 bytes, 1,000 are allowed"):
+        enqueue(landing, "backfill/r/part-00000000.jsonl")

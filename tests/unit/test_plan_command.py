@@ -38,6 +38,29 @@ def test_the_page_says_what_was_asked_for() -> None:
     assert text.count("halves it") == 3
 
 
+def test_a_narrow_terminal_gets_narrow_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in (60, 75, 96):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        text = run("-n", "10K", "--compare", "--detail").output
+        assert max(map(len, text.splitlines())) <= columns
+        assert "with Spot" in text
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "on demand  " not in run().output
+
+
+def test_little_mail_is_told_that_it_pays_for_what_stands_there() -> None:
+    words = " ".join(run("-n", "1K").output.split())
+    assert "Most of this is there without any mail: 46.96 of 46.96 USD a day" in words
+    assert "that many take 1,000 days to come" in words
+    assert "an archive in a folder does the same on one machine" in words
+    words = " ".join(run("-n", "500K").output.split())
+    assert "Most of this is there without any mail" in words
+    assert "archive in a folder" not in words
+    assert "without any mail: 46" not in run("-n", "10M").output
+    refused = run("-n", "10")
+    assert "`mailloom ingest MAIL --archive DIR`" in str(refused.exception)
+
+
 def test_json_has_the_same() -> None:
     found = json.loads(run("--json").output)
     assert found["usd_a_million"]["spot"] == pytest.approx(
@@ -89,6 +112,10 @@ def test_three_days_are_drawn(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     refused = run("-n", "1M", "--plots", str(tmp_path / "file" / "plots"))
     assert isinstance(refused.exception, PlanError)
+    (tmp_path / "other" / "a-day.svg").mkdir(parents=True)
+    refused = run("-n", "1M", "--plots", str(tmp_path / "other"))
+    assert isinstance(refused.exception, PlanError)
+    assert "a-day.svg can't be written: Is a directory" in str(refused.exception)
 
 
 def test_quantities() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -190,12 +191,39 @@ def test_the_floor_is_part_of_what_computes() -> None:
 
 def test_limits_come_in_the_order_in_which_they_break() -> None:
     for demand in (TEN, replace(TEN, workers="lambda")):
-        at = [one.breaks_at(demand) for one in limits(demand, capacity(demand))]
+        at = [one.at for one in plan(demand).breaks]
         assert at == sorted(at)
     busy = replace(TEN, mails_per_day=20e6)
-    (first,) = [one for one in limits(busy, capacity(busy)) if "table clues" in one.what]
-    assert first.load == pytest.approx(7.2 * 20e6 / 86_400 * 5)
-    assert first.breaks_at(busy) == pytest.approx(40_000 / 7.2 / 5 * 86_400)
+    (first,) = [one for one in plan(busy).breaks if "table clues" in one.limit.what]
+    assert first.limit.load == pytest.approx(7.2 * 20e6 / 86_400 * 5)
+    assert first.at == pytest.approx(40_000 / 7.2 / 5 * 86_400, rel=0.001)
+
+
+@pytest.mark.parametrize("demand", [TEN, replace(TEN, workers="lambda", validator="ecs", peak=2.0, stream=False)])
+def test_a_limit_is_reached_where_it_is_said_to_be(demand: Demand) -> None:
+    """A least number of tasks, and nodes of a larger size, are no part of what grows with mail."""
+    for limit, at in plan(demand).breaks:
+        for mails, reached in ((at * 0.99, False), (at * 1.01, True)):
+            if 1e3 <= mails <= 1e11:
+                other = replace(demand, mails_per_day=mails)
+                (same,) = [one for one in limits(other, capacity(other)) if one.what == limit.what]
+                assert (same.load >= same.limit) is reached, limit.what
+        if math.isinf(at):
+            most = replace(demand, mails_per_day=1e11)
+            assert all(one.used < 1 for one in limits(most, capacity(most)) if one.what == limit.what)
+
+
+def test_what_breaks_first_does_not_hang_on_how_much_mail_is_asked_about() -> None:
+    little, much = (plan(replace(TEN, mails_per_day=mails)).breaks for mails in (1e3, 1e9))
+    assert [(one.limit.what, one.at) for one in little] == [(one.limit.what, one.at) for one in much]
+    assert little[0].at > 1e6
+
+
+def test_the_floor_is_what_the_least_mail_costs() -> None:
+    small, large = plan(replace(TEN, mails_per_day=1e3)), plan(TEN)
+    assert small.floors == large.floors
+    assert sum(small.floors.values()) == pytest.approx(total(small.lines).spot)
+    assert list(small.floors) == list(small.services)
 
 
 def test_a_month_more_of_raw_mail_is_its_storage() -> None:

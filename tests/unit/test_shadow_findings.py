@@ -172,6 +172,16 @@ def test_outcomes(made: Arrived, stored: Stored | None, early: str | None, late:
         assert [one.path for one in last.differences] == [REJECTED]
 
 
+@pytest.mark.parametrize(
+    "record", [b"{", b"[]", b"7", b"\xff", b'{"nested":7}', b'{"nested":[7]}', b'{"nested":{"a":1}}']
+)
+def test_a_stored_record_that_is_none_is_that_mails_failure(record: bytes) -> None:
+    finding = judge(POINTER, MADE, Stored("1", Said(record, None)), last=True)
+    assert finding is not None
+    assert (finding.outcome, finding.differences) == ("failed", ())
+    assert finding.reason == "the stored record can't be read: `mailloom doctor`"
+
+
 def test_reasons_lose_the_words_of_libraries_only() -> None:
     assert without_words(BUG) == "bug: KeyError at read:7"
     assert without_words("not mail: looks like PNG") == "not mail: looks like PNG"
@@ -246,6 +256,65 @@ def test_lines_that_cant_be_read_are_told() -> None:
     bucket.put(name_of(1, ["a"]), good + b'{"v":9}\nno JSON\n[]\n{"v":1,"line":"counts"}\n')
     summary = summed_up(bucket, 0, 2)
     assert (summary.mails("same"), summary.unreadable) == (1, 4)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 63), (1 << 63) - 1)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=3),
+    lambda some: st.lists(some, max_size=2) | st.dictionaries(st.text(max_size=3), some, max_size=2),
+    max_leaves=4,
+)
+
+
+def or_any(usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(usual, usual, usual, VALUES)
+
+
+def objects(**usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Objects of these members, each of which may be anything or missing."""
+    return or_any(st.fixed_dictionaries({}, optional={name: or_any(one) for name, one in usual.items()}))
+
+
+TEXTS = st.sampled_from(["same", "changed", "failed", "2", "text", "nested[1].date", "a[", "]"])
+COUNTED = objects(outcome=TEXTS, was=TEXTS, now=TEXTS, mails=st.integers(0, 9))
+CHANGED = objects(path=TEXTS, removed=st.integers(0, 9), added=st.integers(0, 9))
+WRITTEN = objects(
+    v=st.just(1),
+    line=st.sampled_from(["mail", "counts"]),
+    counts=st.lists(COUNTED, max_size=2),
+    outcome=TEXTS,
+    key=TEXTS,
+    reason=TEXTS,
+    fields=st.lists(CHANGED, max_size=2),
+)
+
+
+@given(st.lists(WRITTEN, max_size=6), st.binary(max_size=9))
+@settings(max_examples=300, deadline=None)
+def test_whatever_lies_below_shadow_is_summed_up_and_drawn(written_by_others: list[Any], rest: bytes) -> None:
+    from mailloom.cli.shadow import _summary, _told
+
+    bucket: Any = Bucket()
+    bucket.put(name_of(1, ["a"]), b"".join(orjson.dumps(one) + b"\n" for one in written_by_others) + rest)
+    bucket.put(name_of(1, ["b"]), written([Finding("same", POINTER, "1", "2")], 1))
+    summary = summed_up(bucket, 0, 2)
+    assert summary.mails("same") >= 1
+    assert 0 <= (summary.share or 0) <= 1
+    assert orjson.dumps(_summary(summary))
+    assert "compared" in "\n".join(_told(summary))
+
+
+def test_a_line_that_is_not_whole_counts_for_nothing() -> None:
+    bucket: Any = Bucket()
+    mail = {"v": 1, "line": "mail", "outcome": "failed", "key": "k", "reason": "bug: KeyError", "fields": [{"path": 3}]}
+    row = {"outcome": "same", "was": "1", "now": "2", "mails": 5}
+    counts = {"v": 1, "line": "counts", "counts": [row, row | {"mails": "5"}]}
+    bucket.put(name_of(1, ["a"]), orjson.dumps(mail) + b"\n" + orjson.dumps(counts))
+    summary = summed_up(bucket, 0, 2)
+    assert (summary.counts, summary.fields, summary.reasons, summary.unreadable) == (Counter(), {}, {}, 2)
 
 
 # ------------------------------------------------------------------------------------------------ the process

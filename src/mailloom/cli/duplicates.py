@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 
 from mailloom.archive.duplicates import KINDS, THRESHOLD, Duplicate, Group, Kind, groups
 from mailloom.cli import archive_option, draw, json_option
+from mailloom.cli.between import Between
 from mailloom.cli.reading import reading
 from mailloom.schema import text_id
 
@@ -41,21 +41,14 @@ _ONE: dict[Kind, tuple[str, str]] = {
 }
 
 
-def _number(_: click.Context, __: click.Parameter, threshold: float) -> float:
-    if isnan(threshold):  # no range keeps nan out, as it is neither less nor more than any number
-        raise click.BadParameter("nan is not a number")
-    return threshold
-
-
 @click.command()
 @click.argument("id", metavar="[ID]", required=False)
 @click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
 @click.option(
     "--threshold",
-    type=click.FloatRange(0.5, 1.0),
+    type=Between(0.5, 1.0),
     default=THRESHOLD,
     show_default=True,
-    callback=_number,
     help="How alike near duplicates are at least.",
 )
 @click.option(

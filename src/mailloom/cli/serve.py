@@ -10,6 +10,7 @@ import click
 import orjson
 
 from mailloom.cli import draw, json_option, profile_options, settings
+from mailloom.cli.between import Between
 from mailloom.cli.servers import servers
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def validate(drain: bool, as_json: bool) -> None:
 @profile_options
 @click.option(
     "--every",
-    type=click.FloatRange(0),
+    type=Between(0),
     is_flag=False,
     flag_value=0.0,
     metavar="[SECONDS]",

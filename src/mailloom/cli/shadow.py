@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailloom.cli import draw, json_option, profile_options
+from mailloom.cli.between import Between
 from mailloom.cli.servers import servers
+from mailloom.ports import UserError
 
 if TYPE_CHECKING:
     from mailloom.run.shadow_reports import Field, Finding, Summary
 
 DAY_MS = 86_400_000
 LINES = 2000  # of one value that are compared: finding the shortest difference of more takes long
+KEY_BYTES = 1024  # of a key of S3
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 OUTCOMES = ("same", "changed", "failed", "absent")
 
 
@@ -26,10 +31,10 @@ def shadow() -> None:
 
 # ------------------------------------------------------------------------------------------------ report
 @shadow.command()
-@click.option("--days", type=click.FloatRange(0, 3650), default=7.0, help="How far back, as 7 or 0.5 (default 7).")
+@click.option("--days", type=Between(0, 3650), default=7.0, help="How far back, as 7 or 0.5 (default 7).")
 @click.option(
     "--fail-above",
-    type=click.FloatRange(0, 1),
+    type=Between(0, 1),
     metavar="SHARE",
     help="Exit code 1 if a greater share (0 to 1) changed or failed, or nothing was compared.",
 )
@@ -135,11 +140,18 @@ def show(key: str, as_json: bool) -> int:
     return 0 if finding.outcome in {"same", "changed"} else 1
 
 
-def _place(key: str, bucket: Any) -> tuple[str, str]:
+def _place(key: str, bucket: Callable[[], str]) -> tuple[str, str]:
+    """Bucket and key of s3://BUCKET/KEY, or of a key in the bucket that mail lands in. Raises UserError where S3 can have no such."""
+    name, rest = "", key
     if key.startswith("s3://"):
         name, _, rest = key.removeprefix("s3://").partition("/")
-        return name, rest
-    return bucket(), key
+        if not _BUCKET.fullmatch(name):
+            raise UserError(f"{draw.clip(key, 100)!r} names no bucket: write s3://BUCKET/KEY, or a key alone")
+    if not 0 < len(rest.encode("utf-8", "replace")) <= KEY_BYTES:
+        raise UserError(
+            f"{draw.clip(key, 100)!r} has no key of 1 to {KEY_BYTES} bytes: write s3://BUCKET/KEY, or a key alone"
+        )
+    return name or bucket(), rest
 
 
 def _shown(finding: Finding, differing: Sequence[tuple[str, Any, Any]]) -> Iterator[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 from mailloom.plan.quantity import PlanError, short
 
 HOURS = 24
 LEAST, MOST = 1e3, 1e11
+FOLDER = (
+    ": an archive in a folder, on one machine and without servers, does that (`mailloom ingest MAIL --archive DIR`)"
+)
 LOW = 0.1  # of the mean: what the night has at least
 TEXT_SHARE, TEXT = 0.474, 3_892
 """Of a mail without attachments, 47 % are text as it is stored and searched, 3.9 KB in the mean (bench/store_bytes.py, xdp-newbies). What makes mail
@@ -66,7 +69,9 @@ class Demand:
 
     def __post_init__(self) -> None:
         if not LEAST <= self.mails_per_day <= MOST:
-            raise PlanError(f"{short(self.mails_per_day)} mails a day is not from 1K to 100B")
+            raise PlanError(
+                f"{short(self.mails_per_day)} mails a day is not from 1K to 100B{FOLDER if self.mails_per_day < LEAST else ''}"
+            )
         if not 1 <= self.peak <= 50:
             raise PlanError(f"a peak of {self.peak:g} is not from 1 (no peak) to 50 times the mean")
         if not 500 <= self.mean_size <= 50_000_000:
@@ -105,9 +110,9 @@ class Demand:
         """Bytes of text of a mail in the mean."""
         return min(TEXT, self.mean_size * TEXT_SHARE)
 
-    @cached_property
+    @property
     def curve(self) -> Curve:
-        return Curve(self.peak)
+        return curve_of(self.peak)
 
     def kept(self, days: float) -> float:
         """Mails that are there, of those kept so many days."""
@@ -158,3 +163,9 @@ class Curve:
 
     def _mean(self, power: float) -> float:
         return sum(self._value(minute / 10, power) for minute in range(240)) / 240
+
+
+@cache
+def curve_of(peak: float) -> Curve:
+    """The curve of that peak, worked out once: a plan asks for it at hundreds of amounts of mail."""
+    return Curve(peak)

@@ -1,19 +1,21 @@
-"""What breaks first as mail grows: quotas and limits, and how near the demand's busiest hour comes to each."""
+"""What breaks first as mail grows: quotas and limits, how near the demand's busiest hour comes to each, and how much mail reaches it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil
+from dataclasses import replace
+from math import ceil, exp, inf, log
 from typing import NamedTuple
 
-from mailloom.plan.capacity import LAMBDA_VCPU_GB, Capacity, cpu_ms, wait_ms
+from mailloom.plan.capacity import LAMBDA_VCPU_GB, Capacity, capacity, cpu_ms, wait_ms
 from mailloom.plan.cost import write_units
-from mailloom.plan.demand import Demand
+from mailloom.plan.demand import LEAST, MOST, Demand
 from mailloom.plan.figures import assumed, measured
 
 HELD = 532  # messages of a task that is behind: two batches of 256 and two receivings of ten
 POOL = 4  # connections of a task at most: postgres.pool
 MIB = 1 << 20
+CLOSE = 1.0005  # how exactly it is known where a limit is reached: three figures are told
 
 
 class Limit(NamedTuple):
@@ -27,15 +29,47 @@ class Limit(NamedTuple):
     source: str
     then: str
 
-    def breaks_at(self, demand: Demand) -> float:
-        """Mails a day at which it is reached; loads grow with mail."""
-        return demand.mails_per_day * self.limit / self.load if self.load else float("inf")
+    @property
+    def used(self) -> float:
+        """The share of it; 1 and more: it is reached."""
+        return self.load / self.limit
+
+
+class Break(NamedTuple):
+    """A limit, and at how many mails a day a deployment of the same kind reaches it; infinite where it doesn't up to demand.MOST."""
+
+    limit: Limit
+    at: float
 
 
 def limits(demand: Demand, there: Capacity) -> list[Limit]:
-    """Those that a deployment meets, the first to break first."""
-    found = [*_stores(demand, there), *_compute(demand, there)]
-    return sorted(found, key=lambda one: one.limit / one.load if one.load else float("inf"))
+    """Those that a deployment meets."""
+    return [*_stores(demand, there), *_compute(demand, there)]
+
+
+def breaks(demand: Demand, there: Capacity) -> list[Break]:
+    """The same with where each is reached, the first to break first.
+
+    By planning for other amounts of mail, not in proportion to this one: a fleet has a least number of tasks, and nodes come in larger sizes.
+    """
+    found = [Break(limit, _reached(demand, number)) for number, limit in enumerate(limits(demand, there))]
+    return sorted(found, key=lambda one: (one.at, -one.limit.used))
+
+
+def _reached(demand: Demand, number: int) -> float:
+    """Mails a day from which the limit of that number is reached, by bisection: what is used of it grows with mail."""
+    low, high = LEAST, MOST
+    if _used(demand, number, high) < 1:
+        return inf
+    while high / low > CLOSE:
+        middle = exp((log(low) + log(high)) / 2)
+        low, high = (low, middle) if _used(demand, number, middle) >= 1 else (middle, high)
+    return high
+
+
+def _used(demand: Demand, number: int, mails: float) -> float:
+    other = replace(demand, mails_per_day=mails)
+    return limits(other, capacity(other))[number].used
 
 
 def _stores(demand: Demand, there: Capacity) -> Iterator[Limit]:

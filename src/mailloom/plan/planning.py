@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from mailloom.plan.capacity import Capacity, capacity
 from mailloom.plan.cost import COMPUTE, Line, Usd, by_service, lines, sender_put, total
 from mailloom.plan.demand import LEAST, Demand, Retention
-from mailloom.plan.limits import Limit, limits
+from mailloom.plan.limits import Break, breaks
 from mailloom.plan.options import Choice, Option, choices, halving, usd_of
 
 TARGET, COMPUTE_TARGET = 15.0, 0.10
@@ -23,7 +23,6 @@ class Plan:
     there: Capacity
     lines: tuple[Line, ...]
     put: Line
-    limits: tuple[Limit, ...]
 
     def million(self, usd: Usd) -> Usd:
         """USD a day -> USD a million mails."""
@@ -47,9 +46,18 @@ class Plan:
     @property
     def floor(self) -> float:
         """Of what computes, with Spot: what there would be to pay without any mail, in USD a million of this demand's mails."""
-        least = replace(self.demand, mails_per_day=LEAST, cap=0.0)
-        usd = total([line for line in lines(least, capacity(least)) if line.service in COMPUTE])
-        return usd.spot / self.demand.mails_per_day * 1e6
+        usd = total([line for line in _least(self.demand) if line.service in COMPUTE])
+        return self.million(usd).spot
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """USD a day by service that there would be to pay with next to no mail, the dearest first."""
+        return {name: usd.spot for name, usd in by_service(_least(self.demand)).items()}
+
+    @property
+    def breaks(self) -> list[Break]:
+        """Limits, the first to break first."""
+        return breaks(self.demand, self.there)
 
     @property
     def halving(self) -> list[list[Option]]:
@@ -66,11 +74,16 @@ class Plan:
         return self.total.spot - saved
 
 
+def _least(demand: Demand) -> tuple[Line, ...]:
+    least = replace(demand, mails_per_day=LEAST, cap=0.0)
+    return lines(least, capacity(least))
+
+
 def plan(demand: Demand) -> Plan:
     """What the demand needs and costs."""
     there = capacity(demand)
     found = lines(demand, there)
-    return Plan(demand, there, found, sender_put(demand), tuple(limits(demand, there)))
+    return Plan(demand, there, found, sender_put(demand))
 
 
 def further(demand: Demand) -> dict[str, float]:

@@ -218,7 +218,7 @@ def _read(parts: Parts, pointers: Sequence[Pointer]) -> tuple[list[Mail], dict[P
 def prefix(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """{"bucket", "prefix"}, or messages of SQS with that -> {"done", "after", "received", "failed"} of the last one."""
     parts = _parts()
-    asked = [orjson.loads(record["body"]) for record in event["Records"]] if "Records" in event else [event]
+    asked = [_json(record) for record in event["Records"]] if "Records" in event else [event]
     runs = Prefixes(
         *(parts.buckets, _stores(), parts.receipts, parts.places, parts.work, parts.keep, parts.quarantine),
         large=parts.large,
@@ -227,10 +227,10 @@ def prefix(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     try:
         for one in asked:
-            did = runs.run(one["bucket"], one["prefix"], lambda: _is_late(context))
-            answer = {"bucket": one["bucket"], "prefix": one["prefix"], **did._asdict()}
+            rest = {"bucket": _name(one, "bucket"), "prefix": _text(one, "prefix")}
+            did = runs.run(rest["bucket"], rest["prefix"], lambda: _is_late(context))
+            answer = {**rest, **did._asdict()}
             if not did.done and parts.prefixes is not None:
-                rest = {"bucket": one["bucket"], "prefix": one["prefix"]}
                 parts.prefixes.send([Parcel(orjson.dumps(rest).decode())])
     finally:
         obs.flush()
@@ -243,15 +243,17 @@ def manifest(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     "objects", "bytes"} and {"manifest": {"bucket", "prefix"}}, where the parts are. While "done" is false it is to be called with its own answer.
     """
     parts = _parts()
-    bucket = str(event.get("bucket") or parts.bucket)
-    run, size = str(event.get("run") or context.aws_request_id), int(event.get("batch") or backfill.PART_MAILS)
-    so_far = backfill.Listed(False, event.get("after", ""), *(event.get(n, 0) for n in ("parts", "objects", "bytes")))
+    bucket, prefix = _name(event, "bucket", parts.bucket), _text(event, "prefix")
+    run = _text(event, "run", "") or context.aws_request_id
+    size = _count(event, "batch", backfill.PART_MAILS)
+    counts = (_count(event, name, 0) for name in ("parts", "objects", "bytes"))
+    so_far = backfill.Listed(False, _text(event, "after", ""), *counts)
     try:
         listing = backfill.Manifest(bucket, parts.buckets(bucket), run, parts.quarantine, size)
-        did = listing.write(event["prefix"], so_far, lambda: _is_late(context))
+        did = listing.write(prefix, so_far, lambda: _is_late(context))
     finally:
         obs.flush()
-    asked = {"bucket": bucket, "prefix": event["prefix"], "run": run, "batch": size}
+    asked = {"bucket": bucket, "prefix": prefix, "run": run, "batch": size}
     return {**asked, **did._asdict(), "manifest": {"bucket": bucket, "prefix": backfill.prefix_of(run)}}
 
 
@@ -260,13 +262,14 @@ def enqueue(event: Mapping[str, Any], context: Context | None = None) -> dict[st
     {"listed", "finished", "queued", "rejected"}. Raises where some mail couldn't be looked at: the same again does the rest.
     """
     parts = _parts()
-    shared, items = event.get("BatchInput") or event, event.get("Items") or [event]
-    blobs = parts.buckets(str(shared.get("bucket") or parts.bucket))
+    whole = _event(event)
+    keys = [_name(item, "Key") for item in whole.get("Items", [event])]
+    blobs = parts.buckets(_name(whole.get("BatchInput", event), "bucket", parts.bucket))
     try:
-        did = [backfill.enqueue(item["Key"], blobs, parts.receipts, _validator(parts)) for item in items]
+        did = [backfill.enqueue(key, blobs, parts.receipts, _validator(parts)) for key in keys]
     finally:
         obs.flush()
-    return backfill.Enqueued(*map(sum, zip(*did, strict=True)))._asdict()
+    return backfill.Enqueued(*(sum(one) for one in zip(*did, strict=True)))._asdict()
 
 
 # ------------------------------------------------------------------------------------------------ upkeep
@@ -299,16 +302,62 @@ def migrate(event: Mapping[str, Any] | None, context: Context | None = None) -> 
 
     As a custom resource of CloudFormation it is asked by `ResourceProperties`; that a resource is taken out of a template undoes nothing.
     """
-    asked = event or {}
+    asked = _event(event or {})
     if asked.get("RequestType") == "Delete":
         return {"done": []}
-    phase = asked.get("ResourceProperties", asked).get("phase", "before")
-    if phase not in {"before", "after"}:
+    phase = _event(asked.get("ResourceProperties", asked)).get("phase", "before")
+    if phase not in ("before", "after"):  # it may be anything, and a set asks for a hash
         raise UserError(f"there is no phase {phase!r} of a migration: before, after")
     try:
         return {"done": list(_servers().migrate(after=phase == "after"))}
     finally:
         obs.flush()
+
+
+# ------------------------------------------------------------------------------------------------ what is asked for
+def _event(event: object) -> Mapping[str, Any]:
+    if not isinstance(event, Mapping):
+        raise UserError(f"the event is {str(event)[:100]!r}, and no object: docs/operations.md has each handler's")
+    return event
+
+
+def _text(event: object, name: str, default: str | None = None) -> str:
+    """A member of an event. Raises UserError where it is no text, or missing without a default."""
+    found = _event(event).get(name)
+    if found is None and default is not None:
+        return default
+    if not isinstance(found, str):
+        raise UserError(
+            f"the event's {name!r} is {str(found)[:100]}, and has to be a text: docs/operations.md has each handler's event"
+        )
+    return found
+
+
+def _name(event: object, name: str, default: str | None = None) -> str:
+    """The same of what may not be empty."""
+    found = _text(event, name, default) or default
+    if not found:
+        raise UserError(f"the event's {name!r} is empty: docs/operations.md has each handler's event")
+    return found
+
+
+def _count(event: object, name: str, default: int) -> int:
+    found = _event(event).get(name)
+    if found is None:
+        return default
+    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+        raise UserError(f"the event's {name!r} is {str(found)[:100]}, and has to be a whole number from 0 on")
+    return found
+
+
+def _json(record: Mapping[str, Any]) -> Any:
+    """The body of a message of SQS."""
+    try:
+        return orjson.loads(record["body"])
+    except orjson.JSONDecodeError:
+        raise UserError(
+            f"the message {record.get('messageId', '')} is not JSON: docs/operations.md has each handler's event"
+        ) from None
 
 
 # ------------------------------------------------------------------------------------------------ Lambda's forms

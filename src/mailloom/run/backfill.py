@@ -21,6 +21,7 @@ from mailloom.run.validate import MANIFESTS, Validator, is_ours
 
 PART_MAILS = 1000
 MOST_MAILS = 10_000  # a part is read whole, and one call must come to its end with it
+PART_BYTES = 100_000_000  # 10,000 pointers to the longest keys, each letter escaped
 AT_ONCE = 100  # mails whose rows are asked for, and that are validated, at a time
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -89,9 +90,12 @@ class Manifest:
 
 def read_part(blobs: Blobs, key: str) -> list[Pointer]:
     """The pointers in a part. Raises UserError where it is none."""
-    data = blobs.get(key)
-    if data is None:
+    seen = blobs.beginning(key, PART_BYTES)
+    if seen is None:
         raise UserError(f"there is no part {key} of a manifest: list the mail again under the name of another run")
+    data, stat = seen
+    if stat.size > PART_BYTES:
+        raise UserError(f"{key} is no part of a manifest: {stat.size:,} bytes, {PART_BYTES:,} are allowed")
     try:
         # Not by splitlines(), which would end a line at U+2028, as a key may have it.
         pointers = [read_pointer(line) for line in data.decode().split("\n") if line]

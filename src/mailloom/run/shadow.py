@@ -45,6 +45,7 @@ SOON = (1.0, 1.0, 1.0)
 GATHERED_S = 20.0
 """How long a batch waits to be full: each batch is an object in the bucket, and nobody waits for it."""
 STILL = 300.0  # seconds without any movement: it hangs
+DAMAGED = "the stored record can't be read: `mailloom doctor`"
 _PLACE = re.compile(r"\w{1,100}:\d{1,9}")
 
 
@@ -76,10 +77,13 @@ def judge(pointer: Pointer, arrived: Arrived, stored: Stored | None, *, last: bo
     if stored is None:
         return found("absent", reason="not stored")
     if stored.damaged:
-        return found("failed", reason="the stored record can't be read: `mailloom doctor`")
+        return found("failed", reason=DAMAGED)
     if stored.said is None:
         return found("changed", [Difference(REJECTED, 0, 0)])
-    differs = differences(stored.said, said_of(arrived))
+    try:
+        differs = differences(stored.said, said_of(arrived))
+    except (ValueError, TypeError, AttributeError):  # no JSON, or of another shape: that mail's failure, and no other's
+        return found("failed", reason=DAMAGED)
     return found("changed" if differs else "same", differs)
 
 

@@ -10,7 +10,7 @@ They hold names and sizes, and where a mail lies; nothing of what it says.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,7 @@ from mailloom.run.differences import Difference
 VERSION = 1  # of a line
 DAY = timedelta(days=1)
 EXAMPLES = 3
+MOST = 1 << 40  # of anything that is counted: sums stay numbers that JSON can hold
 READERS = 16
 
 
@@ -125,27 +126,48 @@ def _keys(blobs: Blobs, since: int, until: int) -> Iterator[str]:
 
 
 def _add(summary: Summary, data: bytes) -> None:
+    """Line by line, each whole or not at all: who may write to the bucket may have written anything."""
     for line in data.splitlines():
         try:
             said = orjson.loads(line)
             if said["v"] != VERSION:
                 summary.unreadable += 1
             elif said["line"] == "counts":
-                summary.counts.update({(c["outcome"], c["was"], c["now"]): c["mails"] for c in said["counts"]})
+                rows = [(_texts(one, "outcome", "was", "now"), _number(one, "mails")) for one in said["counts"]]
+                for (outcome, was, now), mails in rows:
+                    summary.counts[outcome, was, now] += mails
             else:
-                _add_mail(summary, said)
+                _add_mail(summary, _texts(said, "outcome", "key", "reason"), said["fields"])
         except (orjson.JSONDecodeError, KeyError, TypeError):
             summary.unreadable += 1
 
 
-def _add_mail(summary: Summary, said: dict[str, Any]) -> None:
-    if said["outcome"] == "failed":
-        _count(summary.reasons[said["reason"]], 0, 0, said["key"])
+def _add_mail(summary: Summary, said: tuple[str, ...], fields: Sequence[Any]) -> None:
+    outcome, key, reason = said
     sizes: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for one in said["fields"]:
-        sizes[_numberless(one["path"])].append((one["removed"], one["added"]))
+    for one in fields:
+        (path,) = _texts(one, "path")
+        sizes[_numberless(path)].append((_number(one, "removed"), _number(one, "added")))
+    if outcome == "failed":
+        _count(summary.reasons[reason], 0, 0, key)
     for path, some in sizes.items():
-        _count(summary.fields[path], sum(r for r, _ in some), sum(a for _, a in some), said["key"])
+        _count(summary.fields[path], sum(r for r, _ in some), sum(a for _, a in some), key)
+
+
+def _texts(said: Mapping[str, Any], *names: str) -> tuple[str, ...]:
+    """These members, which are text. Raises KeyError, TypeError."""
+    found = tuple(said[name] for name in names)
+    if not all(isinstance(one, str) for one in found):
+        raise TypeError(f"no text: {names}")
+    return found
+
+
+def _number(said: Mapping[str, Any], name: str) -> int:
+    """A member that counts something. Raises KeyError, TypeError."""
+    found = said[name]
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= MOST:
+        raise TypeError(f"no count: {name}")
+    return found
 
 
 def _count(into: Field, removed: int, added: int, key: str) -> None:

@@ -24,6 +24,7 @@ LAYOUT = 1
 """The version of template.json: raised with every change of it. What documents of the version before don't fit means a new generation."""
 WINDOW = (1980, 2040)
 """Years that get an index a month; dates lie, and a lie must not make an index."""
+DAY_MS = 86_400_000
 OTHER = "other"
 _UNDATED = b"\xff" * 6
 
@@ -63,8 +64,13 @@ def month(message: MessageId) -> str:
 
 
 def first(days: int, now: int) -> str:
-    """The month of the day that is `days` before `now` (ms since 1970): the first that search holds; "" where it holds all (0 days)."""
-    return f"{datetime.fromtimestamp(now / 1000 - days * 86400, UTC):%Y-%m}" if days else ""
+    """The month of the day that is `days` before `now` (ms since 1970): the first that search holds; "" where it holds all: 0 days, or so many
+    that they reach back to before the window. Months are compared as text, and a year of three digits is above all others.
+    """
+    begins = now - days * DAY_MS
+    if not days or begins <= datetime(WINDOW[0], 1, 1, tzinfo=UTC).timestamp() * 1000:
+        return ""
+    return f"{datetime.fromtimestamp(begins / 1000, UTC):%Y-%m}"
 
 
 def expire(client: Any, names: Names, since: str) -> list[str]:

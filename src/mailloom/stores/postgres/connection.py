@@ -7,6 +7,7 @@ connection that was open.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
@@ -39,6 +40,8 @@ _ALIVE = {
 as the limits above are kept by the server. Seconds, and ms until what was sent must be acknowledged.
 """
 
+_URI_NAMES = re.compile(r"(?:[^@/]*@)?[^@/?]*")
+"""Of a URI: user, password, hosts and ports."""
 _ROOTS = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -80,6 +83,25 @@ _UNTRUSTED = (
 _REFUSED = (*_WRONG_PASSWORD, "no pg_hba.conf entry", "no password supplied", '" does not exist')
 
 
+def _read(dsn: str) -> dict[str, Any]:
+    """The parts of a DSN. Raises UserError, without a word of it: what libpq says quotes what it can't read, and that may be the password."""
+    wrong = UserError(
+        "the DSN of PostgreSQL can't be read: it looks like postgresql://user@host:5432/database, and in a password there "
+        "each of @ / : % is written as % and two digits"
+    )
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise wrong from None
+    _, is_uri, rest = dsn.partition("://")
+    # A password with such a letter goes on as the host, the port or the database, and these are said in errors.
+    more = _URI_NAMES.sub("", rest, count=1).partition("?")[0] if is_uri else ""
+    ports = str(parts.get("port") or "").split(",")
+    if "@" in more or not all(port.isdecimal() for port in ports if port):
+        raise wrong
+    return parts
+
+
 class Connections:
     """Up to `size` connections to one server, opened when they are needed. Safe between threads, not across a fork.
 
@@ -91,8 +113,7 @@ class Connections:
         self, dsn: str, *, size: int = 4, read_only: bool = False, password: Callable[[], str] | None = None
     ) -> None:
         self.dsn, self.read_only = dsn, read_only
-        with told(""):
-            parts = conninfo_to_dict(dsn)
+        parts = _read(dsn)
         self.password = Password(password) if password is not None and not parts.get("password") else None
         self.name = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
         self.idle: list[Connection] = []
@@ -245,10 +266,6 @@ def _known(error: psycopg.Error, where: str) -> UserError | None:
         return UserError(f"{where} refuses the connection ({text}): check user, password and database")
     if isinstance(error, _AGAIN) or state[:2] in _AGAIN_CLASSES:
         return Transient(f"{where} can't do it now: {text}")
-    if isinstance(error, psycopg.ProgrammingError) and not state:
-        return UserError(
-            f"the DSN of PostgreSQL can't be read ({text}): it looks like postgresql://user@host:5432/database"
-        )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state:
         return Transient(f"{where} does not answer: {text}")
     return None
