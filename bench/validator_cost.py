@@ -25,7 +25,6 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -50,18 +49,14 @@ def main() -> None:
         return
     from services import stack
     from services.servers import SERVERS, url
-    from tests.faults.proxy import Proxy
-    from worker_cost import mails_of
+    from worker_cost import far, mails_of
 
     mails = list(islice(mails_of(given.mail, given.most), given.most))
     running = stack.start(SERVERS)
     with ExitStack() as ends:
         urls = {name: url(name, running[name].port) for name in SERVERS}
-        if given.delay:
-            for name in ("aws", "dynamodb"):
-                proxy = ends.enter_context(Proxy("127.0.0.1", urlsplit(urls[name]).port or 0))
-                proxy.delay(given.delay / 2000)
-                urls[f"{name}, far"] = urls[name].replace(str(urlsplit(urls[name]).port), str(proxy.port))
+        for name in ("aws", "dynamodb"):
+            urls[f"{name}, far"] = ends.enter_context(far(urls[name], given.delay))
         for batch in given.batches:
             found = _run(urls, mails, batch, given)
             print(
@@ -91,9 +86,10 @@ def _run(urls: dict[str, str], mails: list[bytes], batch: int, given: argparse.N
             records.append(_record(profile.name, {"key": key, "size": len(raw), "eTag": etag}))
         events = Path(place) / "events.json"
         events.write_text(json.dumps(records))
-        env = profile.env()
-        if given.delay:
-            env |= {"MAILLOOM_AWS_ENDPOINT_URL": urls["aws, far"], "MAILLOOM_AWS_DYNAMODB_URL": urls["dynamodb, far"]}
+        env = profile.env() | {
+            "MAILLOOM_AWS_ENDPOINT_URL": urls["aws, far"],
+            "MAILLOOM_AWS_DYNAMODB_URL": urls["dynamodb, far"],
+        }
         words = ["--child", str(events), str(batch), *(["--profile"] if given.profile else [])]
         done = subprocess.run([sys.executable, __file__, *words], env=env, check=True, stdout=subprocess.PIPE)
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
