@@ -61,8 +61,8 @@ def test_tasks_pay_spot_above_their_base_only() -> None:
 def test_a_million_of_lambda() -> None:
     demand = replace(TEN, validator="lambda")
     (seconds,) = [one.amount for one in lines(demand, capacity(demand)) if one.price == "lambda.gb_second"]
-    # 0.40 ms x 1.25 on 0.1875 of 1.769 GB; 25/32 + 6/25 + 0.1 x 8 ms of waiting
-    a_mail = (0.40 * 1.25 / (0.1875 / 1.769) + 25 / 32 + 6 / 25 + 0.8) / 1000 * 0.1875
+    # 0.40 ms x 1.25 on 0.1875 of 1.769 GB; 25/32 + 6/100 + 0.1 x 8 ms of waiting
+    a_mail = (0.40 * 1.25 / (0.1875 / 1.769) + 25 / 32 + 6 / 100 + 0.8) / 1000 * 0.1875
     assert seconds == pytest.approx(a_mail * 10e6)
     assert line(demand, "Lambda", "validator, inv").amount == 10e6 / 100
 

@@ -100,13 +100,15 @@ def wait_ms(demand: Demand) -> float:
 
 
 def validator_wait_ms(demand: Demand) -> float:
-    """The same of the validator: a look is one of LOOKS at a time, the ledger takes 25 a call, and the queue ten. Lambda receives and deletes by itself; a
-    task does that, too, and gets ten events at once.
+    """The same of the validator, whose looks and calls to the ledger go side by side, but messages one request of ten after another. Lambda receives and
+    deletes by itself; a task does that, too, and gets ten events at once.
     """
     guess = assumed()
-    at_once, queue = (LOOKS, 0.1) if demand.validator == "lambda" else (10, measured()["sqs.validator"].value)
-    ledger = 1 / min(at_once, 25)
-    return guess["wait.s3"].value / at_once + ledger * guess["wait.dynamodb"].value + queue * guess["wait.sqs"].value
+    if demand.validator == "lambda":
+        looks, batch, queue = LOOKS, guess["lambda.batch"].value, 0.1
+    else:
+        looks, batch, queue = 10, 10, measured()["sqs.validator"].value
+    return guess["wait.s3"].value / looks + guess["wait.dynamodb"].value / batch + queue * guess["wait.sqs"].value
 
 
 def validator_cpu_ms(demand: Demand) -> float:
