@@ -33,20 +33,23 @@ def by_enqueue(settings: History, bucket: str, functions: Mapping[str, str], let
         "Comment": "Mail of the prefixes to the queues of the workers",
         "StartAt": "Asked?",
         "States": {
-            "Asked?": {"Type": "Choice", "Choices": [{**ASKED, "Next": "Begin"}], "Default": "Not asked"},
+            "Asked?": {"Type": "Choice", "Choices": [{**ASKED, "Next": "Count"}], "Default": "Not asked"},
             "Not asked": NOT_ASKED,
+            "Count": {
+                "Type": "Pass",
+                "Parameters": {"prefixes.$": "$.prefixes", "of.$": "States.ArrayLength($.prefixes)", "next": 0},
+                "Next": "Begin",
+            },
             "Begin": {
                 "Type": "Pass",
                 "Parameters": {
-                    "listed": {
-                        "bucket": bucket,
-                        "prefix.$": "$.prefixes[0]",
-                        # Drawn here and not in the function: a call that is made again goes on with the parts of the one before.
-                        "run.$": "States.UUID()",
-                        "batch": PART,
-                    },
-                    "rest.$": "$.prefixes[1:]",
+                    "bucket": bucket,
+                    "prefix.$": "States.ArrayGetItem($.prefixes, $.next)",
+                    # Drawn here and not in the function: a call that is made again goes on with the parts of the one before.
+                    "run.$": "States.UUID()",
+                    "batch": PART,
                 },
+                "ResultPath": "$.listed",
                 "Next": "List",
             },
             "List": invoke(
@@ -75,10 +78,22 @@ def by_enqueue(settings: History, bucket: str, functions: Mapping[str, str], let
                 "ItemProcessor": _part(functions["enqueue"], letters),
                 **_wide(settings, bucket),
                 "ResultPath": None,
-                "Next": "Next prefix",
+                "Next": "Count on",
             },
-            "Next prefix": {"Type": "Pass", "Parameters": {"prefixes.$": "$.rest"}, "Next": "Another?"},
-            "Another?": {"Type": "Choice", "Choices": [{**ASKED, "Next": "Begin"}], "Default": "Done"},
+            "Count on": {
+                "Type": "Pass",
+                "Parameters": {
+                    "prefixes.$": "$.prefixes",
+                    "of.$": "$.of",
+                    "next.$": "States.MathAdd($.next, 1)",
+                },
+                "Next": "Another?",
+            },
+            "Another?": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.next", "NumericLessThanPath": "$.of", "Next": "Begin"}],
+                "Default": "Done",
+            },
             "Done": {"Type": "Succeed"},
         },
     }

@@ -39,8 +39,14 @@ def shapes(stage: Stage, rights: roles.Rights, rollout: Rollout) -> dict[str, Sh
             *(functions.validate_mb, functions.validate_seconds, [rights.consume("events"), *checked]),
             environment.shares(rollout),
         ),
-        "prefix": Shape(1769, 900, [*rights.commits(), rights.send("work", "large", "next", "shadow", "dead")], beside),
-        "manifest": Shape(512, 900, [*rights.read_mail(), rights.objects("backfill/", "GetObject", "PutObject")]),
+        "prefix": Shape(
+            *(1769, 900),
+            [*rights.commits(), rights.list_mail(), rights.send("work", "large", "next", "shadow", "dead")],
+            beside,
+        ),
+        "manifest": Shape(
+            512, 900, [*rights.read_mail(), rights.list_mail(), rights.objects("backfill/", "GetObject", "PutObject")]
+        ),
         "enqueue": Shape(512, 900, [*checked, rights.objects("backfill/", "GetObject")], beside),
         "migrate": Shape(512, 900, [*rights.database(), rights.described(), rights.search(write=True, delete=True)]),
     }

@@ -6,6 +6,7 @@ what the tests validate. Sources of the names of errors: "Handling errors in Ste
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,8 @@ def machine(stack: cdk.Stack, stage: Stage, name: str, definition: Mapping[str, 
     made = sfn.StateMachine(
         stack,
         name,
-        definition_body=sfn.DefinitionBody.from_string(stack.to_json_string(definition)),
+        # Not by the CDK's own writer of JSON: that leaves out what is null, and "ResultPath": null is what keeps a state's input.
+        definition_body=sfn.DefinitionBody.from_string(json.dumps(definition)),
         role=role,
         tracing_enabled=True,
         # Keys of objects are no one's to read in a log; the execution itself shows them for 90 days.

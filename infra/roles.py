@@ -61,6 +61,10 @@ class Rights:
             _allow("kms", ("Decrypt", "GenerateDataKey"), self.landing.key.key_arn),  # objects, and messages of queues
         )
 
+    def list_mail(self) -> Right:
+        """What is current, with its version, as ListObjectVersions tells it."""
+        return _allow("s3", ("ListBucketVersions",), self.landing.bucket.bucket_arn)
+
     def quarantine(self) -> Sequence[Right]:
         """Copies of what is no mail. A copy takes an object's tags along, which S3 asks for apart."""
         return (

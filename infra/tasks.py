@@ -90,6 +90,7 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
                 *(rights.consume("dead"), rights.send("work", "large", "next", "shadow", "dead")),
                 *(*rights.commits(), *rights.ledger("Scan"), *rights.threads(*roles.SETTLE)),
                 rights.objects("shadow/", "GetObject"),  # `mailloom shadow report`
+                rights.list_mail(),  # `mailloom ingest s3://BUCKET/PREFIX`
             ],
         ),
         "migrate": Job(

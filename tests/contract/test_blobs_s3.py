@@ -164,6 +164,7 @@ def test_a_missing_bucket_is_the_owners_to_mend(boto, bucket, credentials):
         lambda: blobs.get("k"),
         lambda: blobs.put("k", b""),
         lambda: list(blobs.list("")),
+        lambda: list(blobs.current("")),
         lambda: blobs.beginning("k", 1),
     ):
         with pytest.raises(UserError, match=f"bucket {bucket} does not exist.*create it") as caught:
@@ -196,6 +197,7 @@ def test_a_server_that_is_away_is_transient(boto, bucket, credentials, aws_url):
         lambda: blobs.beginning("k", 1),
         lambda: blobs.put("k", b""),
         lambda: list(blobs.list("")),
+        lambda: list(blobs.current("")),
     ):
         with pytest.raises(Transient, match=f"bucket {bucket}"):
             call()

@@ -49,6 +49,21 @@ def test_all_definitions_are_valid(machines):
     assert [asl.dangling(each) for each in every] == [[]] * len(every)
 
 
+def test_what_is_deployed_is_what_the_functions_made(machines):
+    """Nothing is lost on the way to the template: null, above all, which keeps a state's input."""
+    for (stage, name), deployed in machines.items():
+        pure = NIGHTLY if name.startswith("Nightly") else WAYS["enqueue"]
+        assert shape(deployed) == shape(pure), f"{stage} {name}"
+    assert '["States"]["Enqueue"]["ResultPath"] null' in shape(WAYS["enqueue"])
+
+
+def shape(value, path=""):
+    """Where a definition has which keys, and which of them are null."""
+    if isinstance(value, dict):
+        return {one for key, each in value.items() for one in shape(each, f'{path}["{key}"]')}
+    return {f"{path}{' null' if value is None else ''}"}
+
+
 def broken(change):
     made = copy.deepcopy(WAYS["enqueue"])
     change(made["States"])

@@ -82,7 +82,7 @@ class Manifest:
         return at._replace(done=True)
 
     def _mail(self, prefix: str, after: str) -> Iterator[Pointer]:
-        for stat in self.blobs.list(prefix, after):
+        for stat in self.blobs.current(prefix, after):
             if not is_ours(stat.key, self.quarantine):
                 yield Pointer(self.bucket, stat.key, stat.version, stat.etag, stat.size, stat.modified)
 

@@ -56,7 +56,7 @@ class Prefixes:
         name = f"s3://{bucket}/{prefix}"
         after = self.places.progress(name)
         received = failed = 0
-        for batch in _batches(bucket, self.buckets(bucket).list(prefix, after), self.quarantine):
+        for batch in _batches(bucket, self.buckets(bucket).current(prefix, after), self.quarantine):
             if enough():
                 return Prefixed(False, after, received, failed)
             failed += self._work_off(batch)

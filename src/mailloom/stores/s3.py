@@ -17,7 +17,7 @@ from xml.etree.ElementTree import ParseError, fromstring
 from botocore.exceptions import ClientError
 
 from mailloom import obs
-from mailloom.ports import Stat, Transient
+from mailloom.ports import Stat, Transient, UserError
 from mailloom.stores.aws_errors import meaning, told
 from mailloom.stores.aws_http import Answer, Http, UnreachableError
 from mailloom.stores.aws_sign import EMPTY, Signer
@@ -170,6 +170,36 @@ class S3Blobs:
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def current(self, prefix: str, after: str = "") -> Iterator[Stat]:
+        # In every bucket: one that never kept versions answers with "null" for each, so nobody has to know which kind it is, or was a minute ago.
+        more: dict[str, str] = {"KeyMarker": after} if after else {}
+        last = after
+        while True:
+            page = self._versions(prefix, more)
+            for entry in page.get("Versions", ()):
+                # One version of a key is current, and none where a delete marker is. Not every service begins a page behind its markers.
+                if entry["IsLatest"] and entry["Key"] != last:
+                    last = entry["Key"]
+                    yield _stat(last, int(entry["Size"]), entry)
+            if not page.get("IsTruncated"):
+                return
+            more = {"KeyMarker": page["NextKeyMarker"]}
+            if version := page.get("NextVersionIdMarker"):
+                more["VersionIdMarker"] = version
+
+    def _versions(self, prefix: str, more: Mapping[str, str]) -> dict[str, Any]:
+        with told(self.what):
+            try:
+                return dict(self.client.list_object_versions(Bucket=self.bucket, Prefix=prefix, **more))
+            except ClientError as error:
+                if _code(error) != "AccessDenied":
+                    raise
+                # Never by a listing without versions instead: all mail that came by events would be entered a second time.
+                raise UserError(
+                    f"{self.what}: its versions may not be listed ({error.response['Error'].get('Message', '')}): "
+                    "allow s3:ListBucketVersions besides s3:ListBucket to the role that this runs as"
+                ) from error
 
     def delete(self, keys: Collection[str]) -> None:
         names = list(keys)
