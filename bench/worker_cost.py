@@ -1,11 +1,15 @@
 """What a mail costs a worker on servers: CPU by part, and calls and units of each service, of real mail.
 
     python bench/worker_cost.py [MAIL...] [--most N] [--rounds 3] [--evidence headers all] [--orders archive shuffled] [--profile]
+                                [--delay MS] [--lanes N]
 
 For each run it lays out a profile of its own (database, bucket, queues, tables, index) on the servers that `make services` starts, puts the
 mails into the bucket, validates their events, and lets one worker, a process of its own, drain the full queue. CPU time is user and
 system time of that process from the first mail on: imports, connections and the first few mails (made-up ones) are before it. `transform`
 is measured in the same process before and after: on a busy machine all CPU times are too long, and their ratio less so.
+
+--delay holds back each request to DynamoDB, and each answer, for half of that time by a proxy, as a region's network and service do; the wall time a
+mail tells what a worker makes of it. --lanes 1 sends its calls one after another.
 
 headers   soft evidence is left out of what is committed (it is still worked out): the threads of mail whose headers are whole
 all       content anchors and all other clues, as a worker does
@@ -32,6 +36,7 @@ from pathlib import Path
 from random import Random
 from statistics import median
 from typing import Any
+from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -45,6 +50,7 @@ from mailloom.run.pointers import pointer_body
 from mailloom.run.validate import Validator, follow
 from mailloom.run.worker import Worker
 from mailloom.sources import Item, load, walk
+from mailloom.stores.dynamodb.statements import LANES
 from mailloom.synth import generate
 from mailloom.wire.profile import Servers, open_servers
 from services import stack
@@ -64,12 +70,14 @@ def main() -> None:
     parser.add_argument("--evidence", nargs="+", choices=["headers", "all"], default=["headers", "all"])
     parser.add_argument("--orders", nargs="+", choices=["archive", "shuffled"], default=["archive", "shuffled"])
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--delay", type=float, default=0.0, help="ms that DynamoDB is away")
+    parser.add_argument("--lanes", type=int, default=LANES, help="calls to DynamoDB at a time")
     parser.add_argument("--profile", action="store_true", help="print the functions that took most of the main thread")
-    parser.add_argument("--child", nargs=3, metavar=("CONFIG", "EVIDENCE", "PROFILE"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=4, metavar=("CONFIG", "EVIDENCE", "PROFILE", "LANES"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        config, evidence, profile = given.child
-        print(json.dumps(_work(Path(config), evidence, profile == "profile")))
+        config, evidence, profile, lanes = given.child
+        print(json.dumps(_work(Path(config), evidence, profile == "profile", int(lanes))))
         return
     mails = list(islice(mails_of(given.mail, given.most), given.most))
     print(f"{len(mails):,} mails, mean {sum(map(len, mails)) / len(mails) / 1000:.1f} KB")
@@ -105,10 +113,12 @@ def _run(urls: dict[str, str], mails: Sequence[bytes], evidence: str, given: arg
         try:
             list(servers.migrate())
             counts = _fill(servers, profile, mails)
-            words = [str(profile.config), evidence, "profile" if given.profile else ""]
-            done = subprocess.run(
-                [sys.executable, __file__, "--child", *words], env=profile.env(), check=True, stdout=subprocess.PIPE
-            )
+            words = [str(profile.config), evidence, "profile" if given.profile else "", str(given.lanes)]
+            with far(urls["dynamodb"], given.delay) as tables:
+                env = profile.env() | {"MAILLOOM_AWS_DYNAMODB_URL": tables}
+                done = subprocess.run(
+                    [sys.executable, __file__, "--child", *words], env=env, check=True, stdout=subprocess.PIPE
+                )
             found: dict[str, Any] = json.loads(done.stdout)
             assert found.pop("mails") == len(mails), found
             calls = Counter(found["calls"]) + counts
@@ -118,6 +128,20 @@ def _run(urls: dict[str, str], mails: Sequence[bytes], evidence: str, given: arg
             client = servers.clients.opensearch()
             client.indices.delete(index=f"{servers.names.template}-*")
             servers.close()
+
+
+@contextmanager
+def far(url: str, delay: float) -> Iterator[str]:
+    """The address under which a server answers so many ms later."""
+    if not delay:
+        yield url
+        return
+    from tests.faults.proxy import Proxy
+
+    port = urlsplit(url).port or 0
+    with Proxy("127.0.0.1", port) as proxy:
+        proxy.delay(delay / 2000)
+        yield url.replace(str(port), str(proxy.port))
 
 
 @contextmanager
@@ -198,9 +222,10 @@ class Meter:
                 self.open[-1] += took
 
 
-def _work(config: Path, evidence: str, profiled: bool) -> dict[str, Any]:
+def _work(config: Path, evidence: str, profiled: bool, lanes: int) -> dict[str, Any]:
     servers = opened(config)
     servers.check()
+    servers.dynamo.lanes = lanes
     meter = Meter()
     _watch(servers, meter)
     if evidence == "headers":
@@ -226,7 +251,19 @@ def _work(config: Path, evidence: str, profiled: bool) -> dict[str, Any]:
     steps["other threads"] = 1000 * used / mails - sum(steps.values())
     states = {f"mails {state}": n for state, n in done.states.items()}
     servers.close()
-    return {"mails": mails, "cpu": 1000 * used / mails, "wall": 1000 * wall / mails, "alone": sum(alone) / 2, "steps": steps, "calls": +meter.calls | Counter(states)}  # fmt: skip
+    return {"mails": mails, "cpu": 1000 * used / mails, "wall": 1000 * wall / mails, "alone": sum(alone) / 2, "peak": peak_mb(), "steps": steps, "calls": +meter.calls | Counter(states)}  # fmt: skip
+
+
+def _count_rounds(dynamo: Any, meter: Meter) -> None:
+    """How often DynamoDB is waited for: calls of a step that go side by side are waited for together."""
+    inner = dynamo.side_by_side
+
+    def outer(one: Any, all_of: Any) -> Any:
+        each = list(all_of)
+        meter.calls["DynamoDB rounds"] += -(-len(each) // dynamo.lanes)
+        return inner(one, each)
+
+    dynamo.side_by_side = outer
 
 
 def drain(servers: Servers, queue: str) -> Any:
@@ -235,6 +272,12 @@ def drain(servers: Servers, queue: str) -> Any:
         servers.queue(queue), servers.buckets, servers.stores, servers.receipts, settings=settings, drain=True
     )
     return worker.run()
+
+
+def peak_mb() -> float:
+    """The most memory this process had, in MB. What getrusage tells begins with that of the process that started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 def _cpu() -> float:
@@ -261,6 +304,7 @@ def _watch(servers: Servers, meter: Meter) -> None:
 
     from mailloom.stores.s3 import S3Blobs
 
+    _count_rounds(servers.dynamo, meter)
     meter.counted(S3Blobs, "get", "S3 GET")
     meter.counted(psycopg.Cursor, "execute", "PostgreSQL statements")
     meter.counted(psycopg.Cursor, "copy", "PostgreSQL COPYs")
@@ -281,7 +325,7 @@ def _print(what: str, runs: Sequence[dict[str, Any]]) -> None:
     rates = ", ".join(f"{1000 / run['cpu']:.0f}" for run in runs)
     print(f"\n{what}: {1000 / cpu:.0f} mails a CPU-second (of {rates}), {cpu:.2f} ms a mail", flush=True)
     ratio = middle(lambda run: run["cpu"] / run["alone"])
-    print(f"  transform and seal alone {middle(lambda run: run['alone']):.2f} ms a mail; the worker {ratio:.2f} times that; wall {middle(lambda run: run['wall']):.2f} ms")  # fmt: skip
+    print(f"  transform and seal alone {middle(lambda run: run['alone']):.2f} ms a mail; the worker {ratio:.2f} times that; wall {middle(lambda run: run['wall']):.2f} ms; {max(run['peak'] for run in runs):.0f} MB at most")  # fmt: skip
     for kind in ("steps", "calls"):
         for name in dict.fromkeys(name for run in runs for name in run[kind]):
             print(f"    {name:<36}{middle(lambda run, n=name, k=kind: run[k].get(n, 0.0)):8.3f}")  # type: ignore[misc]

@@ -172,7 +172,7 @@ class Workers:
 class Functions:
     """Lambda functions; `validate` looks at each event of S3."""
 
-    validate_mb: Annotated[int, Says("memory", least=256, most=10_240)] = 512
+    validate_mb: Annotated[int, Says("memory", least=192, most=10_240)] = 192
     validate_seconds: Annotated[int, Says("timeout", least=10, most=900)] = 60
     validate_batch: Annotated[int, Says("events in a call", least=10, most=10_000)] = 100
     validate_window_seconds: Annotated[int, Says("a call waits for more events", least=0, most=300)] = 5

@@ -68,9 +68,32 @@ def test_what_is_not_there_is_none_and_so_is_what_was_overwritten(blobs):
     assert not blobs.copy("nothing here", "to")
 
 
+@pytest.mark.parametrize("credentials", [None, Credentials("test", "test")])
+def test_the_first_look_of_a_process_may_be_at_nothing(boto, bucket, credentials):
+    """It is also the request that where a bucket is is learnt from."""
+    blobs = S3Blobs(boto("s3"), bucket, credentials)
+    assert blobs.beginning("nothing here", 10) is None
+    blobs.put("k", b"mail")
+    assert blobs.beginning("k", 2)[0] == b"ma"
+    assert (blobs._reader is None) == (credentials is None)
+
+
+def test_both_ways_see_the_same_of_an_object(boto, bucket):
+    ways = [S3Blobs(boto("s3"), bucket, way) for way in (None, Credentials("test", "test"))]
+    ways[0].put("k", b"x" * 70_000)
+    for length in (1, 16 << 10, 70_000, 100_000):
+        one, two = (blobs.beginning("k", length) for blobs in ways)
+        assert one == two
+        assert (len(one[0]), one[1].size) == (min(length, 70_000), 70_000)
+
+
 def test_an_empty_object_has_a_beginning(blobs):
     blobs.put("empty", b"")
-    assert blobs.beginning("empty", 100)[0] == b""
+    for _ in range(2):
+        head, stat = blobs.beginning("empty", 100)
+        assert (head, stat.size, stat.key) == (b"", 0, "empty")
+        assert stat.etag
+        assert stat.modified > 1_600_000_000_000
     assert blobs.get("empty") == b""
 
 
@@ -91,9 +114,11 @@ def test_versions_stay_readable(blobs):
     for _ in range(2):
         assert blobs.get("k", version=one) == b"one"
         assert blobs.get("k", version=two) == b"two!"
-    assert blobs.beginning("k", 2, version=one)[1].version == one
+    head, stat = blobs.beginning("k", 2, version=one)
+    assert (head[:2], stat.version, stat.size) == (b"on", one, 3)
     blobs.client.delete_object(Bucket=blobs.bucket, Key="k", VersionId=one)
     assert blobs.get("k", version=one) is None
+    assert blobs.beginning("k", 2, version=one) is None
     blobs.delete(["k"])
     assert blobs.get("k") is None
 
@@ -169,6 +194,7 @@ def test_a_server_that_is_away_is_transient(boto, bucket, credentials, aws_url):
         blobs._reader.http = Http("http://127.0.0.1:9", sleep=lambda _: None)
     for call in (
         lambda: blobs.get("k"),
+        lambda: blobs.beginning("k", 1),
         lambda: blobs.put("k", b""),
         lambda: list(blobs.list("")),
         lambda: list(blobs.current("")),

@@ -34,3 +34,30 @@ def test_the_cache_answers_at_peak() -> None:
     from mailloom.plan.figures import assumed
 
     assert PROD.state.cache_ecpu > assumed()["valkey.ecpus"].value * DEMAND.peak_per_second
+
+
+def test_the_validator_has_the_memory_that_is_priced() -> None:
+    from mailloom.plan.figures import assumed
+
+    assert PROD.functions.validate_mb == 1024 * assumed()["lambda.validate_gb"].value
+    assert PROD.functions.validate_batch == assumed()["lambda.batch"].value
+
+
+def test_the_validator_looks_at_as_many_objects_at_a_time_as_is_priced() -> None:
+    from mailloom.plan.capacity import LOOKS
+    from mailloom.run import validate
+
+    assert LOOKS == validate.LOOKS
+
+
+def test_tasks_beside_the_workers_are_of_the_size_that_is_priced(made) -> None:
+    from mailloom.plan.figures import assumed
+
+    sizes = {
+        one.properties["Family"].rpartition("-")[2]: (int(one.properties["Cpu"]), int(one.properties["Memory"]))
+        for one in made.all("prod", "AWS::ECS::TaskDefinition")
+    }
+    for name in ("settle", "large"):
+        planned = (1024 * assumed()[f"{name}.vcpu"].value, 1024 * assumed()[f"{name}.gb"].value)
+        assert sizes[name] == planned
+    assert PROD.workers.min_tasks >= PROD.workers.base_tasks

@@ -52,9 +52,9 @@ def test_tasks_pay_spot_above_their_base_only() -> None:
     there = capacity(TEN)
     fleet = there.workers
     vcpu = next(one for one in lines(TEN, there) if one.price == "fargate.vcpu_hour" and one.what == "workers")
-    assert vcpu.amount == sum(fleet.hourly) * 0.5
+    assert vcpu.amount == sum(fleet.hourly) * 0.25
     spot_hours = (sum(fleet.hourly) - 24) * 0.8  # one task of the base, four of five above it
-    listed = 0.5 * 0.03238
+    listed = 0.25 * 0.03238
     assert vcpu.usd.on_demand == pytest.approx(sum(fleet.hourly) * listed)
     assert vcpu.usd.spot == pytest.approx((sum(fleet.hourly) - spot_hours * (1 - 0.35)) * listed)
 
@@ -62,8 +62,8 @@ def test_tasks_pay_spot_above_their_base_only() -> None:
 def test_a_million_of_lambda() -> None:
     demand = replace(TEN, validator="lambda")
     (seconds,) = [one.amount for one in lines(demand, capacity(demand)) if one.price == "lambda.gb_second"]
-    # 1.95 ms x 1.25 on 0.25 of 1.769 GB, and 25/8 + 0.1 x 6 + 0.3 x 8 ms of waiting; 0.25 GB
-    a_mail = (1.95 * 1.25 / (0.25 / 1.769) + 25 / 8 + 0.6 + 2.4) / 1000 * 0.25
+    # 0.40 ms x 1.25 on 0.1875 of 1.769 GB; 25/32 + 6/100 + 0.1 x 8 ms of waiting
+    a_mail = (0.40 * 1.25 / (0.1875 / 1.769) + 25 / 32 + 6 / 100 + 0.8) / 1000 * 0.1875
     assert seconds == pytest.approx(a_mail * 10e6)
     assert line(demand, "Lambda", "validator, inv").amount == 10e6 / 100
 

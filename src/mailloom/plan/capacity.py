@@ -17,6 +17,8 @@ LAMBDA_VCPU_GB = 1.769
 SIZES = (1, 2, 4, 8, 16, 24, 32)
 """OpenSearch instance sizes in times of large: large, xlarge, 2xlarge, 4xlarge, 8xlarge, 12xlarge, 16xlarge."""
 SIZE_NAMES = dict(zip(SIZES, ("large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge"), strict=True))
+LOOKS = 32
+"""Objects that a validator looks at at a time (run/validate.py, which this doesn't import for its weight)."""
 MANY_NODES = 40  # beyond which the next size is taken: a domain of few nodes rebalances faster
 
 
@@ -83,26 +85,37 @@ def cpu_ms(demand: Demand) -> float:
 
 
 def wait_ms(demand: Demand) -> float:
-    """What a worker waits for stores, a mail: its calls come one after another while nothing else is done by the committing thread."""
+    """What a worker waits for stores, a mail: steps come one after another while nothing else is done by the committing thread, calls to DynamoDB
+    within a step side by side.
+    """
     fact, guess = measured(), assumed()
-    calls = fact["dynamodb.calls" if demand.evidence == "all" else "dynamodb.calls_headers"].value
+    rounds = fact["dynamodb.rounds" if demand.evidence == "all" else "dynamodb.rounds_headers"].value
     commits = fact["worker.commits"].value
     firehose = guess["wait.firehose"].value if demand.stream else 0.0
     return (
-        calls * guess["wait.dynamodb"].value
+        rounds * guess["wait.dynamodb"].value
         + fact["worker.round_trips"].value * guess["wait.postgres"].value
         + commits * (guess["wait.opensearch"].value + firehose)
     )
 
 
-def validator_wait_ms() -> float:
-    """The same of the validator: a look is one of 8 at a time; ledger and queue go by 10 and more."""
+def validator_wait_ms(demand: Demand) -> float:
+    """The same of the validator, whose looks and calls to the ledger go side by side, but messages one request of ten after another. Lambda receives and
+    deletes by itself; a task does that, too, and gets ten events at once.
+    """
     guess = assumed()
-    return (
-        guess["wait.s3"].value / 8
-        + 0.10 * guess["wait.dynamodb"].value
-        + measured()["sqs.validator"].value * guess["wait.sqs"].value
-    )
+    if demand.validator == "lambda":
+        looks, batch, queue = LOOKS, guess["lambda.batch"].value, 0.1
+    else:
+        looks, batch, queue = 10, 10, measured()["sqs.validator"].value
+    return guess["wait.s3"].value / looks + guess["wait.dynamodb"].value / batch + queue * guess["wait.sqs"].value
+
+
+def validator_cpu_ms(demand: Demand) -> float:
+    """CPU a mail of the validator."""
+    fact = measured()
+    queue = 0.0 if demand.validator == "lambda" else fact["validator.queue_cpu"].value
+    return (fact["validator.cpu"].value + queue) * assumed()["cpu.graviton"].value
 
 
 def rate(cpu: float, wait: float, vcpu: float) -> float:
@@ -118,7 +131,8 @@ def capacity(demand: Demand) -> Capacity:
     mails = [times * demand.per_second for times in demand.served]
     workers = _fleet(mails, policy.mails_per_task * busy, policy.vcpu, policy.memory, least=policy.min_tasks)
     vcpu = assumed()["validator.vcpu"].value
-    looked = rate(measured()["validator.cpu"].value * assumed()["cpu.graviton"].value, validator_wait_ms(), vcpu)
+    as_task = replace(demand, validator="ecs")
+    looked = rate(validator_cpu_ms(as_task), validator_wait_ms(as_task), vcpu)
     events = [times * demand.per_second for times in demand.curve.hours]
     least = int(assumed()["validator.min_tasks"].value)
     validators = _fleet(events, looked * busy, vcpu, 0.5, least=least)

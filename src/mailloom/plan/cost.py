@@ -12,6 +12,7 @@ from mailloom.plan.capacity import (
     Capacity,
     Fleet,
     cpu_ms,
+    validator_cpu_ms,
     validator_wait_ms,
     wait_ms,
 )
@@ -143,11 +144,10 @@ def _compute(demand: Demand, there: Capacity) -> Iterator[Line]:
     if demand.validator == "ecs":
         yield from _tasks("validator", there.validators, there.policy.spot_share)
     else:
-        cpu = measured()["validator.cpu"].value * guess["cpu.graviton"].value
         memory = guess["lambda.validate_gb"].value
-        yield from _functions("validator", demand, cpu, validator_wait_ms(), memory)
-    yield from _tasks("settle", Fleet((1,) * 24, 0, guess["settle.vcpu"].value, 0.5), 1.0)
-    large = Fleet((1,) * int(guess["large.hours"].value), 0, 0.5, 2.0)
+        yield from _functions("validator", demand, validator_cpu_ms(demand), validator_wait_ms(demand), memory)
+    yield from _tasks("settle", Fleet((1,) * 24, 0, guess["settle.vcpu"].value, guess["settle.gb"].value), 1.0)
+    large = Fleet((1,) * int(guess["large.hours"].value), 0, guess["large.vcpu"].value, guess["large.gb"].value)
     yield from _tasks("large mail", large, there.policy.spot_share)
 
 

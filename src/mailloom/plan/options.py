@@ -12,7 +12,6 @@ from mailloom.plan.demand import Demand
 
 Change = Callable[[Demand], Demand]
 DEAREST = 3
-NO_SERVICE = "functions need no service, scaling and release of their own"
 BURSTS = "on demand takes a burst of ten times as much at once; what is provisioned throttles it for minutes"
 
 
@@ -126,7 +125,7 @@ def choices(demand: Demand) -> list[Choice]:
     warm = [("off", usd_of(replace(demand, warm_after=0.0))), ("after 7 days", usd_of(_warm(demand)))]
     return [
         of("workers", "ecs", "lambda"),
-        of("validator", "ecs", "lambda")._replace(note=NO_SERVICE),
+        of("validator", "ecs", "lambda"),
         of("endpoints", "interface", "nat"),
         of("capacity", "on-demand", "provisioned")._replace(note=BURSTS),
         Choice("UltraWarm", tuple(sorted(warm, key=lambda way: (way[0] == "off") == bool(demand.warm_after)))),

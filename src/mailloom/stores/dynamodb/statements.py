@@ -11,6 +11,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cached_property
 from itertools import islice
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
@@ -29,10 +31,12 @@ from botocore.exceptions import (
 from mailloom.ports import Fenced, Transient, UserError
 
 Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 STATEMENTS = 25  # a call of BatchExecuteStatement takes at most
 KEYS = 100  # BatchGetItem
 FENCED = 99  # TransactWriteItems takes 100 actions, one is the check
+LANES = 8  # calls of one step at a time: a batch of 256 mails makes 74 of its dearest step, and each is waited for some milliseconds
 UNIT, STRONG_UNIT = 1024, 4096  # bytes that one write unit, one strong read unit pay for
 OVERHEAD = 16  # bytes of names of attributes and numbers that an item has beside its key and value, at most
 
@@ -97,7 +101,8 @@ class Spent:
 class Dynamo:
     """A boto3 client of DynamoDB and the tables whose names begin with `prefix`. `spent` is what all calls cost so far.
 
-    A busy service is asked again up to `attempts` times, with full jitter up to `most` seconds between; then it is Transient.
+    A busy service is asked again up to `attempts` times, with full jitter up to `most` seconds between; then it is Transient. Safe between
+    threads. What one step asks or writes of many items goes in up to `lanes` calls side by side.
     """
 
     def __init__(
@@ -108,10 +113,11 @@ class Dynamo:
         attempts: int = 8,
         first: float = 0.05,
         most: float = 5.0,
+        lanes: int = LANES,
         sleep: Callable[[float], None] = time.sleep,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        self.client, self.prefix = client, prefix
+        self.client, self.prefix, self.lanes = client, prefix, lanes
         self.attempts, self.first, self.most, self.sleep, self.dice = attempts, first, most, sleep, dice
         self.spent = Spent()
 
@@ -121,7 +127,7 @@ class Dynamo:
         attempt = 0
         while True:
             attempt += 1
-            self.spent.calls[operation] += 1
+            self.spent.add(self.spent.calls, operation, 1)
             try:
                 answer: dict[str, Any] = getattr(self.client, operation)(ReturnConsumedCapacity="TOTAL", **arguments)
             except ClientError as error:
@@ -154,6 +160,22 @@ class Dynamo:
         told: Exception = error
         return told
 
+    # -------------------------------------------------------------------------------------------- many calls
+    def side_by_side(self, one: Callable[[Item], Answer], all_of: Iterable[Item]) -> list[Answer]:
+        """`one` of each, for what needs no order among itself; the answers are in the order of what was given. The first error is raised when all have
+        ended: nothing is written after the caller was told how its step went, so steps keep the order that thread/weave.py needs.
+        """
+        each = list(all_of)
+        if len(each) < 2 or self.lanes < 2:
+            return [one(item) for item in each]
+        running = [self._lanes.submit(one, item) for item in each]
+        wait(running)
+        return [call.result() for call in running]
+
+    @cached_property
+    def _lanes(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.lanes, "dynamodb")
+
     # -------------------------------------------------------------------------------------------- reads
     def read(self, table: str, keys: Collection[bytes], *, strong: bool = True) -> dict[bytes, bytes]:
         """The values of these keys; who is absent is left out."""
@@ -162,10 +184,11 @@ class Dynamo:
 
     def items(self, table: str, keys: Iterable[Item], *, strong: bool = True) -> list[Attributes]:
         """The whole items of these keys."""
-        found: list[Attributes] = []
         name = self.prefix + table
-        for some in parts(keys, KEYS):
-            wanted, attempt = some, 0
+
+        def read(wanted: list[Item]) -> list[Attributes]:
+            found: list[Attributes] = []
+            attempt = 0
             while wanted:
                 answer = self.call("batch_get_item", RequestItems={name: {"Keys": wanted, "ConsistentRead": strong}})
                 found += answer["Responses"].get(name, ())
@@ -176,7 +199,9 @@ class Dynamo:
                 if wanted:
                     attempt += 1
                     self.wait(attempt, "keys left unprocessed")
-        return found
+            return found
+
+        return [item for some in self.side_by_side(read, parts(keys, KEYS)) for item in some]
 
     # -------------------------------------------------------------------------------------------- writes
     def write(self, table: str, changes: Sequence[Change]) -> dict[bytes, bytes | None]:
@@ -190,9 +215,10 @@ class Dynamo:
         """Run conditional statements, none of two on one item: the places of those that were refused, with the item that is there
         where the answer tells it. `units` is what each costs at least.
         """
-        refused: dict[int, Attributes] = {}
-        for some in parts(range(len(statements)), STATEMENTS):
-            todo, attempt = some, 0
+
+        def run(todo: list[int]) -> dict[int, Attributes]:
+            refused: dict[int, Attributes] = {}
+            attempt = 0
             while todo:
                 answer = self.call("batch_execute_statement", Statements=[statements[at] for at in todo])
                 self.paid(self.spent.written, table, answer, sum(units[at] for at in todo))
@@ -210,7 +236,10 @@ class Dynamo:
                 if todo:
                     attempt += 1
                     self.wait(attempt, why)
-        return refused
+            return refused
+
+        answers = self.side_by_side(run, parts(range(len(statements)), STATEMENTS))
+        return {at: item for refused in answers for at, item in refused.items()}
 
     def _statement(self, table: str, change: Change) -> dict[str, Any]:
         name, key, new = f'"{self.prefix}{table}"', {"B": change.key}, {"B": change.new}
