@@ -280,9 +280,6 @@ def safety(stage: Stage) -> Iterator[Fault]:
             "watch.budget_usd",
             f"can't be made by CloudFormation in {stage.region}: write 0, and make a budget of the tag mailloom:stage by hand",
         )
-    zones = available_timezones()
-    if zones and stage.history.time_zone not in zones:  # a machine may have no list of them
-        yield Fault("history.time_zone", "is no time zone: write one of the IANA's, as Europe/Berlin")
     if stage.watch.log_days not in LOG_DAYS:
         yield Fault("watch.log_days", f"is nothing that CloudWatch has: write one of {', '.join(map(str, LOG_DAYS))}")
 

@@ -64,7 +64,7 @@ BAD = [
     ),
     (
         "[dev.history]\ntime_zone = 'Europe/Nowhere'",
-        "history.time_zone = 'Europe/Nowhere' is no time zone: write one of",
+        "history.time_zone = 'Europe/Nowhere' is no time zone of the IANA database: write one",
     ),
     ("[dev.history]\ntime_zone = ''", "history.time_zone = '' must be a time zone, as Europe/Berlin"),
     ("[dev.release]\ncollector_image = ''", "release.collector_image = '' must be a tag of an image"),
@@ -176,7 +176,6 @@ BAD = [
         "[dev]\nregion = 'eu-north-1'\nnetwork.s3_list = 'pl-0123abcd'\nnetwork.dynamodb_list = 'pl-0123abce'",
         "watch.budget_usd = 500 can't be made by CloudFormation in eu-north-1: write 0, and make a budget of the tag",
     ),
-    ("[dev.history]\ntime_zone = 'Mars/Base'", "history.time_zone = 'Mars/Base' is no time zone of the IANA database"),
     # releases
     ("[dev.release]\nimage = ''", "release.image = '' must be a tag of an image"),
     ("[dev.release]\nnext_image = '2'", "release.next_image = '2' has no place in a first roll-out"),
