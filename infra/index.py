@@ -13,7 +13,7 @@ from aws_cdk import aws_opensearchservice as opensearch
 from constructs import Construct
 
 from infra import keep
-from infra.logs import log_group
+from infra.log_groups import log_group
 from infra.nag import accept
 from infra.parts import Network
 from infra.stages import Index, Stage

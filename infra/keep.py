@@ -1,4 +1,4 @@
-"""How what holds data is kept: one way to make keys, buckets and log groups, so that none is the odd one out."""
+"""How what holds data is kept: one way to make keys and buckets, so that none is the odd one out."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra import keep, queries
-from infra.logs import log_group
+from infra.log_groups import log_group
 from infra.nag import accept
 from infra.stages import Stage
 from mailloom.stores.firehose import OTHER, PARTITION, WINDOW, glue_columns

@@ -14,7 +14,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 
-from infra.logs import log_group
+from infra.log_groups import log_group
 from infra.nag import accept_star
 from infra.stages import Stage
 

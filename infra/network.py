@@ -14,7 +14,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.logs import log_group
+from infra.log_groups import log_group
 from infra.nag import accept
 from infra.parts import GROUPS, Network
 from infra.rules import PREFIX_LISTS

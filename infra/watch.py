@@ -13,7 +13,7 @@ from infra import alarms_mail, alarms_stores
 from infra.budget import budget
 from infra.dashboard import dashboard
 from infra.figures import Figures
-from infra.logs import log_group
+from infra.log_groups import log_group
 from infra.nag import accept
 from infra.paging import raise_alarms, topics
 from infra.parts import Whole
