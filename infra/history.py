@@ -13,8 +13,7 @@ from constructs import Construct
 from infra import backfill, nightly
 from infra.machine import machine
 from infra.nag import accept, accept_star
-from infra.parts import Compute, History, Landing, Network, State, Stores
-from infra.roles import elsewhere
+from infra.parts import Compute, History, Landing, Network, State, Stores, elsewhere
 from infra.schedules import schedules
 from infra.spark import spark
 from infra.stages import Stage

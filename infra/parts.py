@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
@@ -20,6 +21,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
+from constructs import IConstruct
 
 GROUPS = ("functions", "workers", "database", "proxy", "search", "cache", "history", "endpoints")
 """Components with a security group of their own; network.py has who may call whom."""
@@ -107,3 +109,9 @@ class Whole:
     compute: Compute
     history: History
     stacks: Mapping[str, object] = field(default_factory=dict)
+
+
+def elsewhere(made: IConstruct, arn: str) -> str:
+    """An ARN of another stack as what it will be, an import by name, so that a finding on it can be named."""
+    found: str = cdk.Stack.of(made).export_value(arn)
+    return found

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from infra.nag import accept_star
-from infra.parts import Landing, State, Stores
+from infra.parts import Landing, State, Stores, elsewhere
 
 CONSUME = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
 LEDGER = ("PartiQLInsert", "PartiQLUpdate", "BatchGetItem", "UpdateItem", "Query")
@@ -169,9 +168,3 @@ def role(scope: Construct, name: str, service: str, rights: Sequence[Right]) -> 
 
 def _allow(service: str, actions: Sequence[str], *resources: str, star: str = "") -> Right:
     return Right([f"{service}:{action}" for action in actions], resources, star)
-
-
-def elsewhere(made: IConstruct, arn: str) -> str:
-    """An ARN of another stack as what it will be, an import by name, so that a finding on it can be named."""
-    found: str = cdk.Stack.of(made).export_value(arn)
-    return found

@@ -12,8 +12,7 @@ from aws_cdk import aws_emrserverless as emr
 from aws_cdk import aws_iam as iam
 
 from infra.nag import accept_star
-from infra.parts import Landing, Network, Stores
-from infra.roles import elsewhere
+from infra.parts import Landing, Network, Stores, elsewhere
 from infra.stages import Stage
 
 RELEASE = "emr-7.12.0"
