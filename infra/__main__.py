@@ -6,8 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from infra.config.stages import load
 from infra.node import use_node
-from infra.stages import load
 from mailloom.ports.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,7 +38,9 @@ def main() -> None:
     try:
         app, _ = build(chosen, code, Path(out) if out else ROOT / "build/infra")
         app.synth()
-    except RuntimeError as error:  # of the CDK: what rules.py doesn't know, as a type of node that can't have a disk
+    except (
+        RuntimeError
+    ) as error:  # of the CDK: what config/rules.py doesn't know, as a type of node that can't have a disk
         parser.exit(1, f"the CDK refuses {', '.join(one.name for one in chosen)}: {str(error).partition(chr(10))[0]}\n")
 
 

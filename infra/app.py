@@ -7,15 +7,15 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from infra.compute import ComputeStack
-from infra.history import HistoryStack
+from infra.compute.stack import ComputeStack
+from infra.config.stages import Stage
+from infra.history.stack import HistoryStack
 from infra.landing import LandingStack
 from infra.network import NetworkStack
 from infra.parts import Whole
-from infra.stages import Stage
 from infra.state import StateStack
-from infra.stores import StoresStack
-from infra.watch import WatchStack
+from infra.stores.stack import StoresStack
+from infra.watch.stack import WatchStack
 
 CONTEXT = {
     "@aws-cdk/core:validateAgainstDefaultRules": True,

@@ -11,7 +11,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.stages import Stage
+from infra.config.stages import Stage
 
 UPLOAD_DAYS = 7
 """An upload in parts that nobody ended is paid for, and seen by nobody."""

@@ -11,8 +11,8 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import keep
+from infra.config.stages import Stage
 from infra.parts import QUEUES, Landing
-from infra.stages import Stage
 
 RAW, QUARANTINE, SHADOW, BACKFILL = "raw/", "quarantine/", "shadow/", "backfill/"
 RECEIVES = 5

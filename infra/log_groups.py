@@ -7,7 +7,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.stages import Stage
+from infra.config.stages import Stage
 
 
 def log_group(
@@ -27,6 +27,6 @@ def log_group(
         encryption_key=encryption_key,
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
-    # The CDK has a name for each number of days, we have the number; rules.py knows which there are.
+    # The CDK has a name for each number of days, we have the number; config/rules.py knows which there are.
     made.node.default_child.retention_in_days = stage.watch.log_days
     return made

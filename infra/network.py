@@ -14,11 +14,11 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.config.rules import PREFIX_LISTS
+from infra.config.stages import Stage
 from infra.log_groups import log_group
 from infra.nag import accept
 from infra.parts import GROUPS, Network
-from infra.rules import PREFIX_LISTS
-from infra.stages import Stage
 
 SQL, WEB, VALKEY, VALKEY_READ = 5432, 443, 6379, 6380
 RUNS = ("functions", "workers", "history")
@@ -93,7 +93,7 @@ class NetworkStack(cdk.Stack):
         self.out = Network(vpc, fixed)
 
     def _vpc(self, stage: Stage) -> ec2.Vpc:
-        """A quarter of the addresses for each zone (addresses.py). The CDK knows two zones of a region that it must not look up; these are tokens of the region."""
+        """A quarter of the addresses for each zone (config/addresses.py). The CDK knows two zones of a region that it must not look up; these are tokens of the region."""
         settings = stage.network
         length = int(settings.cidr.partition("/")[2])
         vpc = ec2.Vpc(

@@ -15,9 +15,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import keep
+from infra.config.stages import Stage
 from infra.nag import accept
 from infra.parts import Network, State
-from infra.stages import Stage
 from mailloom.stores.dynamodb import TABLES
 
 TYPES = {"B": dynamodb.AttributeType.BINARY, "S": dynamodb.AttributeType.STRING}

@@ -35,7 +35,7 @@ def alone(stage: Any) -> dict[str, list[tuple[str, Json]]]:
     from infra.landing import LandingStack
     from infra.network import NetworkStack
     from infra.state import StateStack
-    from infra.stores import StoresStack
+    from infra.stores.stack import StoresStack
 
     app = cdk.App(analytics_reporting=False, post_cli_context=CONTEXT)
     network = NetworkStack(app, "Network", stage)

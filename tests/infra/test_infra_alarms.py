@@ -202,7 +202,7 @@ def test_half_of_last_week_is_asked_of_the_function_that_cloudwatch_may_call(mad
             if one.properties.get("FunctionName") == f"mailloom-{stage}-week"
         ]
         code = function.properties["Code"]["ZipFile"]
-        compile(code, "week.py", "exec")
+        compile(code, "week_before.py", "exec")
         assert function.properties["Handler"] == "index.handler"
         for name in re.findall(r'os\.environ\["(\w+)"\]', code):
             assert name in function.properties["Environment"]["Variables"]
@@ -294,7 +294,7 @@ def test_alarms_of_other_stacks_tell_nobody(made, stage):
 # ------------------------------------------------------------------------------------------------ money, logs
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_budget_tells_before_it_is_spent(made, stage):
-    from infra.stages import load
+    from infra.config.stages import load
 
     (budget,) = made.all(stage, "AWS::Budgets::Budget")
     limits = budget.properties["Budget"]

@@ -228,9 +228,9 @@ def synthesized(tmp_path_factory) -> tuple[Path, str, dict[str, Any], dict[str, 
     from infra.node import use_node
 
     use_node()
-    from infra import backfill
     from infra.app import build
-    from infra.stages import read
+    from infra.config.stages import read
+    from infra.history import backfill
 
     folder = tmp_path_factory.mktemp("deployed")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -395,8 +395,8 @@ def test_parts_that_cannot_be_enqueued_are_letters_and_the_run_fails(place):
 
 
 def test_the_other_way_works_through_prefixes_without_workers(place):
-    from infra import backfill
-    from infra.stages import History
+    from infra.config.stages import History
+    from infra.history import backfill
 
     states = place.aws.client("stepfunctions")
     name = place.one("compute", "AWS::Lambda::Function", "Prefix")

@@ -11,8 +11,9 @@ import zoneinfo
 import pytest
 from definitions import definition, states, text
 
-from infra import asl, backfill, nightly
-from infra.stages import History
+from infra import asl
+from infra.config.stages import History
+from infra.history import backfill, nightly
 
 STAGES = ("dev", "staging", "prod")
 ARNS = {

@@ -6,8 +6,8 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from infra import addresses
-from infra.stages import load
+from infra.config import addresses
+from infra.config.stages import load
 
 STAGES = ("dev", "staging", "prod")
 

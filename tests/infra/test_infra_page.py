@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.stages import Stage
-from infra.typed import keys
+from infra.config.stages import Stage
+from infra.config.typed import keys
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "aws.md").read_text("utf-8")
 TOLD = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra import stages
+from infra.config import stages
 from mailloom.plan.capacity import capacity, cpu_ms, rate, wait_ms
 from mailloom.plan.demand import Demand
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from infra.release import SHARES, rollout
-from infra.stages import Release, read
+from infra.compute.rollout import SHARES, rollout
+from infra.config.stages import Release, read
 from mailloom.ports.errors import UserError
 
 OLD, NEW = "1.0.0", "1.1.0"

@@ -141,8 +141,8 @@ def test_the_task_that_commands_run_in_may_do_what_they_do(made, stage):
 
 
 def test_settings_exist(books):
-    from infra.stages import Stage
-    from infra.typed import keys
+    from infra.config.stages import Stage
+    from infra.config.typed import keys
 
     known = set(keys(Stage))
     tables = {key.split(".")[0] for key in known if "." in key}

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 import infra
-from infra.stages import Stage
-from infra.typed import keys
+from infra.config.stages import Stage
+from infra.config.typed import keys
 
 FLOORS = {"network": 40, "landing": 14, "state": 6, "stores": 30, "compute": 50, "history": 20, "watch": 30}
 """Resources that each stack has at least."""
+HERE = Path(infra.__file__).parent
+SOURCES = [file.relative_to(HERE) for file in sorted(HERE.rglob("*.py")) if "node_modules" not in file.parts]
 
 
 @pytest.mark.parametrize("stage", ["dev", "staging", "prod"])
@@ -37,19 +39,45 @@ def test_no_stack_is_too_large_for_cloudformation(made, stage):
 
 def test_each_setting_is_used_by_a_stack():
     """A setting that nothing reads would be believed all the same."""
-    folder = Path(infra.__file__).parent
-    checks = {"stages.py", "rules.py", "typed.py", "addresses.py"}
-    files = [file for file in folder.glob("*.py") if file.name not in checks]
+    files = [HERE / file for file in SOURCES if file.parts[0] != "config"]
     read = {
         node.attr
         for file in files
         for node in ast.walk(ast.parse(file.read_bytes()))
         if isinstance(node, ast.Attribute)
     }
-    assert len(files) > 10
+    assert len(files) > 30
     assert sorted(key for key in keys(Stage) if not set(key.split(".")) <= read) == [
         "network.peers"
     ]  # for a rule alone
+
+
+def imported(file: Path) -> set[str]:
+    """What a module of infra/ imports, as `json`, `infra.nag`, `infra.watch.alarm`; names from it are not told from modules in it."""
+    found = set()
+    for node in ast.walk(ast.parse((HERE / file).read_bytes())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, file
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def test_rooms_look_at_what_all_share_and_into_no_other_room():
+    """What one stack needs of another is handed over by app.py, as a value of parts.py."""
+    rooms = {file.parts[0].removesuffix(".py") for file in SOURCES} & {*FLOORS, "config"}
+    assert rooms == {*FLOORS, "config"}
+    shared = {"parts", "keep", "log_groups", "nag", "config"}
+    seen = 0
+    for file in SOURCES:
+        room = file.parts[0].removesuffix(".py")
+        if room in rooms | shared:
+            looked_at = {name.split(".")[1] for name in imported(file) if name.startswith("infra.")}
+            assert looked_at <= {room} | (set() if room == "config" else shared), file
+            assert room != "config" or "aws_cdk" not in {name.split(".")[0] for name in imported(file)}, file
+            seen += len(looked_at)
+    assert seen > 60
 
 
 def test_what_is_left_out_can_be_let_go_by_who_uses_it(made):

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra import addresses
-from infra.rules import FARGATE, NO_BUDGETS
-from infra.stages import FILE, Network, Stage, load, read
-from infra.typed import keys
+from infra.config import addresses
+from infra.config.rules import FARGATE, NO_BUDGETS
+from infra.config.stages import FILE, Network, Stage, load, read
+from infra.config.typed import keys
 from mailloom.ports.errors import UserError
 
 BAD = [
@@ -22,8 +22,11 @@ BAD = [
     ("[dev]\nregoin = 'us-east-1'", "stage dev: regoin = 'us-east-1' is no key of a stage; did you mean region?"),
     ("[dev]\ncidr = '10.0.0.0/16'", "stage dev: cidr = '10.0.0.0/16' is no key of a stage; did you mean network.cidr?"),
     ("[dev.network]\nzone = 2", "stage dev: network.zone = 2 is no key of a stage; did you mean network.zones?"),
-    ("[dev.qqq]\nzone = 2", "stage dev: qqq = {'zone': 2} is no key of a stage; stages.py lists them: take it out"),
-    ("[dev]\nname = 'x'", "stage dev: name = 'x' is no key of a stage; stages.py lists them: take it out"),
+    (
+        "[dev.qqq]\nzone = 2",
+        "stage dev: qqq = {'zone': 2} is no key of a stage; infra/config/stages.py lists them: take it out",
+    ),
+    ("[dev]\nname = 'x'", "stage dev: name = 'x' is no key of a stage; infra/config/stages.py lists them: take it out"),
     ("[dev]\nnetwork = 2", "stage dev: network = 2 must be a table: write [dev.network] and its keys below"),
     ("dev = 2", "stage dev: dev = 2 must be a table: write [dev] and its keys below"),
     ("[Dev-1]", "stage Dev-1: names of stages are up to 12 small letters and digits, a letter first: rename it"),

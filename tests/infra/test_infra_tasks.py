@@ -8,7 +8,7 @@ import click
 import pytest
 from values import Values
 
-from infra.stages import load
+from infra.config.stages import load
 from mailloom.cli import group
 
 STAGES = ("dev", "staging", "prod")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-FILE = Path(__file__).resolve().parents[2] / "infra" / "week.py"
+FILE = Path(__file__).resolve().parents[2] / "infra" / "watch" / "week_before.py"
 WEEK, HOUR = 7 * 86_400, 3600
 
 
