@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from infra.config.stages import load
+from infra.config.load import load
 from infra.node import use_node
 from mailloom.ports.errors import UserError
 

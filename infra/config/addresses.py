@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Network, ip_network
 from math import ceil
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from infra.config.stages import Stage
+from infra.config.stages import Stage
 
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 """RFC 1918, and the shared space of RFC 6598."""

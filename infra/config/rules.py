@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import reduce
 from re import fullmatch
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from zoneinfo import available_timezones
 
 from infra.config import addresses
+from infra.config.stages import Stage
 from infra.config.typed import shown
 from mailloom.ports.errors import UserError
-
-if TYPE_CHECKING:
-    from infra.config.stages import Stage
 
 ZONES = {"us-west-1": 2}
 """Regions in which an account has fewer than three zones ("AWS Regions and Availability Zones")."""

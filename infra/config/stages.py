@@ -1,4 +1,4 @@
-"""What differs between the stages, as frozen values: read from stages.toml, checked before anything is made of them (rules.py).
+"""What differs between the stages, as frozen values. load.py reads them from stages.toml, rules.py tells what must agree.
 
 Each field tells what it means and what may be written. Days, seconds, megabytes are in the name of the field; 0 means "never" or
 "none" only where a field says so. What is the same in every stage is no field: it is written where it is used.
@@ -7,18 +7,11 @@ Each field tells what it means and what may be written. Days, seconds, megabytes
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
-from infra.config import rules
-from infra.config.typed import build, shown
 from mailloom.config.settings import Says
-from mailloom.ports.errors import UserError
 
-FILE = Path(__file__).parents[1] / "stages.toml"
 DAYS = 36_500
 """The most of any number of days: S3's longest lock, and a number that every service takes."""
 REGION = (re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]"), "a region, as us-east-1")
@@ -252,33 +245,3 @@ class Stage:
     def namespace(self) -> str:
         """Of its metrics in CloudWatch: stages may share an account."""
         return f"Mailloom/{self.name}"
-
-
-def load(path: Path = FILE) -> Mapping[str, Stage]:
-    """Name -> stage. Raises UserError: one sentence with the stage, the key, what stands there, and what to change."""
-    try:
-        tables = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}; it is where the stages are written") from None
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are ones
-        raise UserError(f"{path} is no TOML: {error}") from None
-    except RecursionError:
-        raise UserError(
-            f"{path} is no TOML of stages: lists in it are inside each other too often; take them out"
-        ) from None
-    if not tables:
-        raise UserError(f"{path} has no stage: write [dev] and its keys below")
-    return {name: read(name, table) for name, table in tables.items()}
-
-
-def read(name: str, table: object) -> Stage:
-    """One stage of its table. Raises as load does."""
-    if not re.fullmatch(r"[a-z][a-z0-9]{0,11}", name):
-        raise UserError(
-            f"stage {shown(name, name=True)}: names of stages are up to 12 small letters and digits, a letter first: rename it"
-        )
-    if not isinstance(table, dict):
-        raise UserError(f"stage {name}: {name} = {shown(table)} must be a table: write [{name}] and its keys below")
-    stage: Stage = build(Stage, table, name)
-    rules.check(stage)
-    return stage

@@ -65,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
     from infra import nag
     from infra.app import build
-    from infra.config.stages import load
+    from infra.config.load import load
 
     folder = tmp_path_factory.mktemp("infra")
     code = folder / "code.zip"

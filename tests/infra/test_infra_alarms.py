@@ -294,7 +294,7 @@ def test_alarms_of_other_stacks_tell_nobody(made, stage):
 # ------------------------------------------------------------------------------------------------ money, logs
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_budget_tells_before_it_is_spent(made, stage):
-    from infra.config.stages import load
+    from infra.config.load import load
 
     (budget,) = made.all(stage, "AWS::Budgets::Budget")
     limits = budget.properties["Budget"]

@@ -131,7 +131,7 @@ def test_names_are_the_stages_own_so_that_stages_share_an_account(made, stage):
 
 
 def test_a_restored_cluster_brings_its_own_password_and_the_old_one_is_still_exported():
-    from infra.config.stages import load
+    from infra.config.load import load
 
     arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:rds!cluster-restored-AbCdEf"
     found = load()["prod"]
@@ -143,7 +143,7 @@ def test_a_restored_cluster_brings_its_own_password_and_the_old_one_is_still_exp
 
 
 def test_storage_without_a_price_a_request_is_a_setting():
-    from infra.config.stages import load
+    from infra.config.load import load
 
     found = load()["prod"]
     stores = alone(replace(found, database=replace(found.database, io_optimized=True)))

@@ -229,7 +229,7 @@ def synthesized(tmp_path_factory) -> tuple[Path, str, dict[str, Any], dict[str, 
 
     use_node()
     from infra.app import build
-    from infra.config.stages import read
+    from infra.config.load import read
     from infra.history import backfill
 
     folder = tmp_path_factory.mktemp("deployed")

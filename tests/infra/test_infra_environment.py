@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from values import Values
 
-from infra.config.stages import load as stages
+from infra.config.load import load as stages
 from mailloom.config import load
 
 STAGES = ("dev", "staging", "prod")

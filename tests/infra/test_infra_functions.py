@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from values import Values
 
-from infra.config.stages import load
+from infra.config.load import load
 from mailloom.run import aws_lambda
 
 STAGES = ("dev", "staging", "prod")

@@ -84,7 +84,7 @@ def test_no_function_is_needed_to_make_what_holds_data(made, stage):
 
 
 def test_ultrawarm_is_an_option_that_needs_masters():
-    from infra.config.stages import load
+    from infra.config.load import load
 
     found = load()["staging"]
     warm = replace(found.index, nodes=2, node="r7g.large.search", masters=3, warm_nodes=2)

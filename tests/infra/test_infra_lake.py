@@ -177,7 +177,7 @@ def test_the_queries_run_on_the_products_columns(made, stage):
 
 
 def test_parquet_grows_cold_where_it_shall():
-    from infra.config.stages import load
+    from infra.config.load import load
 
     found = load()["staging"]
     cold = replace(found, lake=replace(found.lake, warm_days=30, cold_days=90, expire_days=400))

@@ -195,7 +195,7 @@ def test_each_stack_has_a_key_that_changes_each_year(made, stage):
 
 
 def test_tiers_in_their_order_and_for_large_mail_only():
-    from infra.config.stages import load
+    from infra.config.load import load
 
     found = load()["prod"]
     landing = replace(
@@ -217,7 +217,7 @@ def test_tiers_in_their_order_and_for_large_mail_only():
 
 @pytest.mark.parametrize("lock", ["governance", "compliance"])
 def test_mail_can_be_locked(made, lock):
-    from infra.config.stages import load
+    from infra.config.load import load
 
     found = load()["prod"]
     locked = replace(found, landing=replace(found.landing, lock=lock, lock_days=7))

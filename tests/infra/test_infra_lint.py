@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.config.stages import load
+from infra.config.load import load
 
 CFN_LINT = Path(sysconfig.get_path("scripts")) / "cfn-lint"
 LEFT = {

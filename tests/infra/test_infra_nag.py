@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from infra.config.stages import load
+from infra.config.load import load
 
 
 class Accepted(NamedTuple):

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from infra.config import addresses
-from infra.config.stages import load
+from infra.config.load import load
 
 STAGES = ("dev", "staging", "prod")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from infra.config import stages
+from infra.config.load import load
 from mailloom.plan.capacity import capacity, cpu_ms, rate, wait_ms
 from mailloom.plan.demand import Demand
 
 DEMAND = Demand(mails_per_day=10e6)
 NEED = capacity(DEMAND)
-PROD = stages.load()["prod"]
+PROD = load()["prod"]
 
 
 def test_search_has_the_disk_and_the_nodes() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.config.stages import load
+from infra.config.load import load
 from mailloom.plan.demand import Demand
 from mailloom.plan.planning import plan
 

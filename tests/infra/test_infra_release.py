@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from infra.compute.rollout import SHARES, rollout
-from infra.config.stages import Release, read
+from infra.config.load import read
+from infra.config.stages import Release
 from mailloom.ports.errors import UserError
 
 OLD, NEW = "1.0.0", "1.1.0"

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.config import addresses
+from infra.config.load import FILE, load, read
 from infra.config.rules import FARGATE, NO_BUDGETS
-from infra.config.stages import FILE, Network, Stage, load, read
+from infra.config.stages import Network, Stage
 from infra.config.typed import keys
 from mailloom.ports.errors import UserError
 

@@ -93,7 +93,7 @@ def test_in_production_every_table_is_exported_by_a_role_that_can_do_nothing_els
 
 
 def test_costs_can_be_bounded_and_a_table_begun_warm(made):
-    from infra.config.stages import load
+    from infra.config.load import load
 
     found = load()["prod"]
     bounded = replace(

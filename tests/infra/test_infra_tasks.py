@@ -8,7 +8,7 @@ import click
 import pytest
 from values import Values
 
-from infra.config.stages import load
+from infra.config.load import load
 from mailloom.cli import group
 
 STAGES = ("dev", "staging", "prod")

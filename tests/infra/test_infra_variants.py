@@ -28,7 +28,7 @@ def variants(tmp_path_factory):
 
     use_node()
     from infra.app import build
-    from infra.config.stages import read
+    from infra.config.load import read
 
     folder = tmp_path_factory.mktemp("variants")
     code = folder / "code.zip"
