@@ -95,7 +95,8 @@ def _read(dsn: str) -> dict[str, Any]:
         raise wrong from None
     _, is_uri, rest = dsn.partition("://")
     # A password with such a letter goes on as the host, the port or the database, and these are said in errors.
-    more = _URI_NAMES.sub("", rest, count=1).partition("?")[0] if is_uri else ""
+    names = _URI_NAMES.match(rest) if is_uri else None
+    more = rest[names.end() :].partition("?")[0] if names else ""
     ports = str(parts.get("port") or "").split(",")
     if "@" in more or not all(port.isdecimal() for port in ports if port):
         raise wrong
