@@ -50,6 +50,23 @@ def test_a_burst_of_ten_times_as_much_is_worked_off_in_minutes() -> None:
     assert max(one.desired for one in run.minutes) <= DEFAULT.max_tasks
 
 
+@pytest.mark.parametrize("scenario", [BURST, RECLAIM])
+def test_a_plot_shows_the_time_around_what_happens(scenario: Scenario) -> None:
+    begin, end = scenario.shown
+    assert end - begin <= 3 * 3_600
+    run = simulate(scenario, DEFAULT)
+    assert all(begin < one.at < end for one in run.minutes if one.age > 0.5 * run.worst)
+    marks = [text for _, text in sorted(_marks(svg(run, "")))]
+    assert marks[0] == f"{begin // 3_600}:{begin // 60 % 60:02}"
+    assert len(marks) == len(set(marks)) > 4
+
+
+def _marks(drawn: str) -> set[tuple[float, str]]:
+    """Where the axes of time have which text."""
+    texts = ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")
+    return {(float(one.attrib["x"]), one.text or "") for one in texts if ":" in (one.text or "")}
+
+
 def test_what_killed_tasks_held_comes_again() -> None:
     run = checked(simulate(RECLAIM, DEFAULT))
     assert run.returned > 0

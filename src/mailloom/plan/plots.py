@@ -20,7 +20,7 @@ Curve = tuple[str, Callable[[Minute], float]]
 
 
 def svg(run: Run, title: str) -> str:
-    """Three panels over the same hours; `b` lines are what is wanted or comes beside what is."""
+    """Three panels over the same time, that in which something happens; `b` lines are what is wanted or comes beside what is."""
     panels: list[tuple[str, Callable[[float], str], list[Curve]]] = [
         ("age of the oldest message", lambda value: f"{value:.0f} s", [("a", lambda one: one.age)]),
         (
@@ -41,8 +41,10 @@ def svg(run: Run, title: str) -> str:
         f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
         f'<text class="title" x="{LEFT}" y="24">{escape(title)}</text>',
     ]
+    begin, end = run.scenario.shown
+    minutes = [one for one in run.minutes if begin <= one.at <= end]
     for number, (name, said, curves) in enumerate(panels):
-        parts += _panel(run.minutes, TOP + number * (PANEL + GAP), name, said, curves)
+        parts += _panel(minutes, TOP + number * (PANEL + GAP), name, said, curves)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -50,11 +52,11 @@ def _panel(
     minutes: Sequence[Minute], top: int, name: str, said: Callable[[float], str], curves: Sequence[Curve]
 ) -> list[str]:
     most = _round_up(max(4.0, *(of(one) for one in minutes for _, of in curves)))  # whole numbers at the marks
-    bottom, last = top + PANEL, minutes[-1].at
+    bottom, first, last = top + PANEL, minutes[0].at // 900 * 900, minutes[-1].at
     room = WIDTH - LEFT - 24
 
     def x(at: float) -> float:
-        return LEFT + room * at / last
+        return LEFT + room * (at - first) / (last - first)
 
     def y(value: float) -> float:
         return bottom - PANEL * value / most
@@ -66,9 +68,10 @@ def _panel(
             f'<line class="{"grid" if share else "axis"}" x1="{LEFT}" x2="{WIDTH - 24}" y1="{at:.1f}" y2="{at:.1f}"/>'
         )
         parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{said(most * share)}</text>')
+    step = 10_800 if last - first > 21_600 else 900  # seconds between two marks
     parts += (
-        f'<text x="{x(hour * 3_600):.1f}" y="{bottom + 18}" text-anchor="middle">{hour}:00</text>'
-        for hour in range(0, last // 3_600 + 1, 3)
+        f'<text x="{x(at):.1f}" y="{bottom + 18}" text-anchor="middle">{at // 3_600}:{at // 60 % 60:02}</text>'
+        for at in range(-(-first // step) * step, last + 1, step)
     )
     for style, of in curves:
         points = " ".join(f"{x(one.at):.1f},{y(of(one)):.1f}" for one in _thinned(minutes, of))

@@ -46,6 +46,14 @@ class Scenario:
     reclaim: tuple[int, int] | None = None
     seconds: int = DAY
 
+    @property
+    def shown(self) -> tuple[int, int]:
+        """From when until when something is to be seen: the day, or the time around what happens on it."""
+        began, ended, _ = self.burst
+        if self.reclaim is not None:
+            began, ended = self.reclaim[0], sum(self.reclaim)
+        return (max(0, began - 1_800), min(self.seconds, ended + 3_600)) if ended else (0, self.seconds)
+
 
 class Minute(NamedTuple):
     """How it stood at its end: the oldest message's age (s), messages that wait and in flight, tasks that run and that are wanted."""
