@@ -64,7 +64,9 @@ class Trouble:
             if name != "postgres":
                 text = text.replace(urlsplit(urls[name]).netloc, f"127.0.0.1:{port}")
         config = self.whole.folder / "through.toml"
-        config.write_text(text, encoding="utf-8")
+        new = config.with_suffix(".new")
+        new.write_text(text, encoding="utf-8")
+        new.replace(config)  # at once: a process that was begun just before may be reading it
         dsn = urls["postgres"]
         if "postgres" in self.through:
             dsn = dsn.replace(f":{urlsplit(dsn).port}/", f":{self.through['postgres']}/")
