@@ -67,39 +67,41 @@ def scale(
             return_data=True,
         ),
     ]
-    scaling.CfnScalingPolicy(
-        scope,
-        f"{name}Backlog",
-        policy_name=f"{name.lower()}-backlog",
-        policy_type="TargetTrackingScaling",
-        scaling_target_id=target.ref,
-        target_tracking_scaling_policy_configuration=tracking.TargetTrackingScalingPolicyConfigurationProperty(
-            target_value=policy.target,
-            scale_out_cooldown=policy.out_seconds,
-            scale_in_cooldown=policy.in_seconds,
-            customized_metric_specification=tracking.CustomizedMetricSpecificationProperty(metrics=metrics),
-        ),
-    )
+    backlog = tracking.CustomizedMetricSpecificationProperty(metrics=metrics)
+    _track(scope, name, "Backlog", target, policy, policy.target, customized_metric_specification=backlog)
     if policy.cpu_percent:
-        scaling.CfnScalingPolicy(
-            scope,
-            f"{name}Cpu",
-            policy_name=f"{name.lower()}-cpu",
-            policy_type="TargetTrackingScaling",
-            scaling_target_id=target.ref,
-            target_tracking_scaling_policy_configuration=tracking.TargetTrackingScalingPolicyConfigurationProperty(
-                target_value=policy.cpu_percent,
-                scale_out_cooldown=policy.out_seconds,
-                scale_in_cooldown=policy.in_seconds,
-                predefined_metric_specification=tracking.PredefinedMetricSpecificationProperty(
-                    predefined_metric_type="ECSServiceAverageCPUUtilization"
-                ),
-            ),
-        )
+        cpu = tracking.PredefinedMetricSpecificationProperty(predefined_metric_type="ECSServiceAverageCPUUtilization")
+        _track(scope, name, "Cpu", target, policy, policy.cpu_percent, predefined_metric_specification=cpu)
     if policy.least == 0:
         places = _places(cluster, service, queue)
         _from_none(scope, name, target, places)
         _to_none(scope, name, target, places)
+
+
+def _track(
+    scope: Construct,
+    name: str,
+    what: str,
+    target: scaling.CfnScalableTarget,
+    policy: Policy,
+    value: float,
+    **metric: object,
+) -> None:
+    """Keep a metric at a value, by as many tasks as that takes."""
+    configuration = scaling.CfnScalingPolicy.TargetTrackingScalingPolicyConfigurationProperty
+    scaling.CfnScalingPolicy(
+        scope,
+        f"{name}{what}",
+        policy_name=f"{name.lower()}-{what.lower()}",
+        policy_type="TargetTrackingScaling",
+        scaling_target_id=target.ref,
+        target_tracking_scaling_policy_configuration=configuration(
+            target_value=value,
+            scale_out_cooldown=policy.out_seconds,
+            scale_in_cooldown=policy.in_seconds,
+            **metric,
+        ),
+    )
 
 
 def _from_none(scope: Construct, name: str, target: scaling.CfnScalableTarget, places: Places) -> None:
