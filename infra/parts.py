@@ -10,8 +10,6 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_emrserverless as emrserverless
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesisfirehose as firehose
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -94,8 +92,6 @@ class Compute:
 class History:
     machines: Mapping[str, sfn.StateMachine]  # backfill, nightly
     letters: sqs.Queue  # what a schedule couldn't start, and parts of a backfill that can't be enqueued
-    spark: emrserverless.CfnApplication
-    job_role: iam.Role  # of Spark's jobs
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ No job is made here: the application and its role are the place for `aws emr-ser
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import aws_cdk as cdk
 from aws_cdk import aws_emrserverless as emr
 from aws_cdk import aws_iam as iam
@@ -24,12 +22,7 @@ WRITES = "history/"
 """Where jobs may write, in the lake."""
 
 
-class Spark(NamedTuple):
-    application: emr.CfnApplication
-    role: iam.Role  # of jobs
-
-
-def spark(stack: cdk.Stack, stage: Stage, network: Network, landing: Landing, stores: Stores) -> Spark:
+def spark(stack: cdk.Stack, stage: Stage, network: Network, landing: Landing, stores: Stores) -> None:
     """The application, which starts with a job and stops by itself, and what its jobs may do: read mail and the lake, write below `history/`."""
     settings = stage.history
     application = emr.CfnApplication(
@@ -71,4 +64,3 @@ def spark(stack: cdk.Stack, stage: Stage, network: Network, landing: Landing, st
         role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=resources))
     for starred in (mails, all_lake, written):
         accept_star(role, starred, "keys below one prefix have no name before they are there")
-    return Spark(application, role)

@@ -45,8 +45,8 @@ class HistoryStack(cdk.Stack):
             "nightly": _nightly(self, stage, network, compute),
         }
         schedules(self, stage, letters, machines, compute.aliases)
-        cluster = spark(self, stage, network, landing, stores)
-        self.out = History(machines, letters, cluster.application, cluster.role)
+        spark(self, stage, network, landing, stores)
+        self.out = History(machines, letters)
 
 
 def _backfill(
