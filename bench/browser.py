@@ -18,8 +18,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from mailloom.mail.html import text_of
-from mailloom.mail.mime import scan
+from mailloom.mail.parts.mime import scan
+from mailloom.mail.text.html import text_of
 from mailloom.sources import Item, load, walk
 
 PAGE = """<!doctype html><meta charset=utf-8><meta http-equiv="Content-Security-Policy" content="default-src 'none';

@@ -20,9 +20,9 @@ from pathlib import Path
 from random import Random
 
 from mailloom.mail.identity import identify
-from mailloom.mail.mime import Mime
 from mailloom.mail.model import Message, MessageId
 from mailloom.mail.parse import read
+from mailloom.mail.parts.mime import Mime
 from mailloom.ports import Stated, Target
 from mailloom.sources import Item, load, walk
 from mailloom.thread.batch import derive

@@ -13,11 +13,11 @@ import json
 import sys
 from typing import Any
 
-from mailloom.mail.html import text_of
+from mailloom.mail.cut.segment import cut
+from mailloom.mail.inside.nested import inline
 from mailloom.mail.model import OWN, SIGNED, Address, Nested, Segment
-from mailloom.mail.nested import inline
 from mailloom.mail.parse import parse
-from mailloom.mail.segment import cut
+from mailloom.mail.text.html import text_of
 
 
 def people(found: tuple[Address, ...]) -> list[dict[str, str]]:

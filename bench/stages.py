@@ -17,12 +17,12 @@ from pathlib import Path
 
 from mailloom.flow.commit import Arrived, commit
 from mailloom.flow.transform import seal, transform
-from mailloom.mail.body import body
+from mailloom.mail.cut.segment import cut
 from mailloom.mail.identity import identify
-from mailloom.mail.mime import scan
-from mailloom.mail.nested import inline
+from mailloom.mail.inside.nested import inline
 from mailloom.mail.parse import read
-from mailloom.mail.segment import cut
+from mailloom.mail.parts.mime import scan
+from mailloom.mail.text.body import body
 from mailloom.sources import Item, load, walk
 from mailloom.stores.files import frames
 from mailloom.thread.evidence import evidence

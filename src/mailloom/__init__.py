@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mailloom.archive import Archive, open_archive
     from mailloom.flow.transform import Outcome, transform
-    from mailloom.mail.mailbox import identities
     from mailloom.mail.model import Message, Origin, Record
     from mailloom.mail.parse import parse
+    from mailloom.mail.people.mailbox import identities
 
 __all__ = ["Archive", "Message", "Origin", "Outcome", "Record", "identities", "open_archive", "parse", "transform"]
 
@@ -32,7 +32,7 @@ _HOME = {
     "Origin": "mailloom.mail.model",
     "Outcome": "mailloom.flow.transform",
     "Record": "mailloom.mail.model",
-    "identities": "mailloom.mail.mailbox",
+    "identities": "mailloom.mail.people.mailbox",
     "open_archive": "mailloom.archive",
     "parse": "mailloom.mail.parse",
     "transform": "mailloom.flow.transform",

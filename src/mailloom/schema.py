@@ -13,7 +13,6 @@ from uuid import UUID
 import orjson
 import zstandard
 
-from mailloom.mail.header import Headers
 from mailloom.mail.model import (
     OWN,
     Address,
@@ -27,6 +26,7 @@ from mailloom.mail.model import (
     Segment,
     Trace,
 )
+from mailloom.mail.parts.header import Headers
 from mailloom.mail.visible import visible
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from email.message import Message
 from typing import NamedTuple
 
 from mailloom.mail import charset
-from mailloom.mail.mime import Mime, Part, scan
 from mailloom.mail.parse import message
+from mailloom.mail.parts.mime import Mime, Part, scan
 
 _TYPE = re.compile(r"[\w!#$&^.+\-]+/[\w!#$&^.+\-]+")
 _C1 = re.compile("[\x80-\x9f]")

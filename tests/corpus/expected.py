@@ -13,12 +13,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from mailloom.mail import header
-from mailloom.mail.address import addresses
 from mailloom.mail.charset import decode
-from mailloom.mail.mime import Mime, scan
 from mailloom.mail.model import Message
 from mailloom.mail.parse import message
+from mailloom.mail.parts import header
+from mailloom.mail.parts.mime import Mime, scan
+from mailloom.mail.people.address import addresses
 
 Compared = tuple[str, object, object]
 

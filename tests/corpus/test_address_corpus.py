@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mailloom.mail.address import addresses
-from mailloom.mail.mailbox import valid
+from mailloom.mail.people.address import addresses
+from mailloom.mail.people.mailbox import valid
 
 # isemail's categories for what SMTP can carry; the rest needs comments or obsolete forms, or is no address.
 CARRIED = {"ISEMAIL_VALID_CATEGORY", "ISEMAIL_DNSWARN", "ISEMAIL_RFC5321"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import expected
 import pytest
 
-from mailloom.mail.mime import scan
+from mailloom.mail.parts.mime import scan
 
 Key = tuple[str, str]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mailloom.mail.body import body
 from mailloom.mail.parse import parse, read
+from mailloom.mail.text.body import body
 
 
 def mails(folder: Path) -> list[Path]:

@@ -7,23 +7,23 @@ from itertools import pairwise
 from typing import Final
 
 from mailloom.flow.transform import seal, transform
-from mailloom.mail import armour, cms, rtf, uuencode
-from mailloom.mail.address import addresses, key
-from mailloom.mail.body import body as body_of
-from mailloom.mail.dates import date
-from mailloom.mail.header import all_ids, fields, params, words
-from mailloom.mail.html import text_of
-from mailloom.mail.mailbox import identities, valid
-from mailloom.mail.mime import scan
+from mailloom.mail.cut.segment import cut
+from mailloom.mail.forms import armour, cms, rtf, uuencode
+from mailloom.mail.forms.tnef import SIGNATURE, tnef
+from mailloom.mail.inside.nested import inline
+from mailloom.mail.inside.stated import author, people
+from mailloom.mail.inside.stated import stated as read_head
+from mailloom.mail.inside.when import find, when
 from mailloom.mail.model import Nested, Origin, Segment
-from mailloom.mail.nested import inline
 from mailloom.mail.parse import parse, read
-from mailloom.mail.segment import cut
-from mailloom.mail.source import source_spans
-from mailloom.mail.stated import author, people
-from mailloom.mail.stated import stated as read_head
-from mailloom.mail.tnef import SIGNATURE, tnef
-from mailloom.mail.when import find, when
+from mailloom.mail.parts.dates import date
+from mailloom.mail.parts.header import all_ids, fields, params, words
+from mailloom.mail.parts.mime import scan
+from mailloom.mail.people.address import addresses, key
+from mailloom.mail.people.mailbox import identities, valid
+from mailloom.mail.text.body import body as body_of
+from mailloom.mail.text.html import text_of
+from mailloom.mail.text.source import source_spans
 from mailloom.schema import dump_record, load_record
 
 ORIGIN = Origin("fuzz", "", 0, 0, 0, 0)

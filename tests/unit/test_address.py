@@ -9,8 +9,8 @@ from effort import linear
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailloom.mail import address
-from mailloom.mail.address import addresses, folded, key
+from mailloom.mail.people import address
+from mailloom.mail.people.address import addresses, folded, key
 
 
 def seen(value: str) -> list[tuple[str, str]]:

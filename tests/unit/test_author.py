@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.mail.author import authors, behalf, written_by
 from mailloom.mail.identity import identify
-from mailloom.mail.mime import scan
 from mailloom.mail.parse import message, parse
+from mailloom.mail.parts.mime import scan
+from mailloom.mail.people.author import authors, behalf, written_by
 from mailloom.schema import dump_record, load_record
 from mailloom.thread.evidence import evidence
 from mailloom.thread.keys import short_hash

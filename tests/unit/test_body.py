@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.mail import body as bodies
-from mailloom.mail.body import body, unflow
-from mailloom.mail.mime import scan
+from mailloom.mail.parts.mime import scan
+from mailloom.mail.text import body as bodies
+from mailloom.mail.text.body import body, unflow
 
 
 def leaf(kind, text, extra=""):

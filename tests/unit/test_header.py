@@ -11,8 +11,8 @@ from effort import linear
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailloom.mail import header
 from mailloom.mail.model import Date
+from mailloom.mail.parts import header
 
 
 @pytest.mark.parametrize(

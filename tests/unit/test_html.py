@@ -7,8 +7,8 @@ from effort import linear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailloom.mail.html import MAX_LEVEL, text_of
-from mailloom.mail.tags import read_tag
+from mailloom.mail.text.html import MAX_LEVEL, text_of
+from mailloom.mail.text.tags import read_tag
 
 CASES = {
     "blocks": ("<div>one</div><div>two</div>", "one\ntwo"),

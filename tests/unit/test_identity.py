@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailloom.mail.identity import FIRST_MS, LAST_MS, REPLY, base_subject, identify, message_id
-from mailloom.mail.mime import scan
 from mailloom.mail.model import Date, Record
 from mailloom.mail.parse import message
+from mailloom.mail.parts.mime import scan
 
 hashes = st.binary(min_size=32, max_size=32)
 times = st.integers(FIRST_MS, LAST_MS - 1)

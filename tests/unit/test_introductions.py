@@ -9,9 +9,9 @@ import introductions as made
 import pytest
 from effort import linear
 
+from mailloom.mail.cut.segment import cut
+from mailloom.mail.inside.nested import inline
 from mailloom.mail.model import OWN, SIGNED
-from mailloom.mail.nested import inline
-from mailloom.mail.segment import cut
 
 MINE = "My answer to this.\n\nIt has two parts."
 ANSWER = "An answer below it."

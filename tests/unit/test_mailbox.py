@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.mail.address import key
-from mailloom.mail.mailbox import identities, valid
 from mailloom.mail.parse import parse
+from mailloom.mail.people.address import key
+from mailloom.mail.people.mailbox import identities, valid
 
 
 @pytest.mark.parametrize(

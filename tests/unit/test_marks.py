@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailloom.mail.html import text_of
-from mailloom.mail.marks import bare_name
+from mailloom.mail.cut.segment import cut
 from mailloom.mail.model import OWN
-from mailloom.mail.segment import cut
+from mailloom.mail.text.html import text_of
+from mailloom.mail.text.marks import bare_name
 
 OLD = "<div>Could you send the figures?</div><div>Thanks, Ann</div>"
 # Heads in a language that no table of phrases knows: only the marks tell.

@@ -15,7 +15,7 @@ from effort import linear
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.mail.mime import Limits, Mime, safe_name, scan
+from mailloom.mail.parts.mime import Limits, Mime, safe_name, scan
 
 # ---------------------------------------------------------------- well-formed mails, made at random
 

@@ -7,10 +7,10 @@ from effort import linear
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.mail.nested import _SIGN, MAX_DEPTH, MAX_NESTED, _unquoted, inline
-from mailloom.mail.quote import unquote
-from mailloom.mail.segment import cut
-from mailloom.mail.when import when
+from mailloom.mail.cut.quote import unquote
+from mailloom.mail.cut.segment import cut
+from mailloom.mail.inside.nested import _SIGN, MAX_DEPTH, MAX_NESTED, _unquoted, inline
+from mailloom.mail.inside.when import when
 
 
 def found(text, subject=""):

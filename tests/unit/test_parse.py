@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailloom.mail import parse as module
-from mailloom.mail.address import RECIPIENTS
 from mailloom.mail.model import Message
 from mailloom.mail.parse import message, parse, read
+from mailloom.mail.people.address import RECIPIENTS
 
 PLAIN = b"""Return-Path: <bounce@example.org>
 Delivered-To: bob@example.net

@@ -9,11 +9,11 @@ from effort import linear
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.mail import heading, phrases, trailer, uncut
-from mailloom.mail.html import Mark, text_of
+from mailloom.mail.cut import heading, phrases, trailer, uncut
+from mailloom.mail.cut.quote import MAX_QUOTE_LEVEL, PROMPT, layout
+from mailloom.mail.cut.segment import cut, cut_heads
 from mailloom.mail.model import OWN
-from mailloom.mail.quote import MAX_QUOTE_LEVEL, PROMPT, layout
-from mailloom.mail.segment import cut, cut_heads
+from mailloom.mail.text.html import Mark, text_of
 
 
 def kinds(text, marks=(), subject=""):
@@ -146,7 +146,7 @@ def test_what_is_drawn_far_from_the_margin_is_no_quote():
 
 
 def level(line):
-    """What mail/quote.py says of all lines at once, of one."""
+    """What mail/cut/quote.py says of all lines at once, of one."""
     bare = line.lstrip(" \t")
     signs = bare[: len(bare) - len(bare.lstrip("> \t"))].count(">")
     return 0 if len(line) - len(bare) > 3 or line.startswith(">From ") else signs

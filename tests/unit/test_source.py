@@ -10,9 +10,9 @@ from effort import linear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailloom.mail.html import text_of
-from mailloom.mail.segment import cut
-from mailloom.mail.source import source_spans
+from mailloom.mail.cut.segment import cut
+from mailloom.mail.text.html import text_of
+from mailloom.mail.text.source import source_spans
 
 PIECES = [
     "one",

@@ -9,9 +9,9 @@ from effort import linear
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from mailloom.mail import stated as stated_module
-from mailloom.mail.stated import author, people, stated
-from mailloom.mail.when import when
+from mailloom.mail.inside import stated as stated_module
+from mailloom.mail.inside.stated import author, people, stated
+from mailloom.mail.inside.when import when
 
 
 def pair(people):

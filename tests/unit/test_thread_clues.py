@@ -9,8 +9,8 @@ from zlib import crc32
 import pytest
 
 from mailloom.mail.identity import identify
-from mailloom.mail.mime import scan
 from mailloom.mail.parse import message
+from mailloom.mail.parts.mime import scan
 from mailloom.ports import Stated, Target
 from mailloom.thread.batch import derive
 from mailloom.thread.clues import MAX_INSIDE, OWN_ANCHORS, REPLY_SPAN, SPAN, SUBJECT_DAYS

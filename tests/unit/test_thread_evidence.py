@@ -7,8 +7,8 @@ from base64 import b64encode
 import pytest
 
 from mailloom.mail.identity import identify
-from mailloom.mail.mime import scan
 from mailloom.mail.parse import message
+from mailloom.mail.parts.mime import scan
 from mailloom.ports import KeyItem, Link, Stated
 from mailloom.thread.decide import is_asking
 from mailloom.thread.evidence import FIRST_REFERENCES, LAST_REFERENCES, MAX_PEOPLE, evidence

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailloom.mail.identity import identify
-from mailloom.mail.mime import scan
 from mailloom.mail.model import Address, Date, MessageId, Record
 from mailloom.mail.parse import message
+from mailloom.mail.parts.mime import scan
 from mailloom.ports import Soft
 from mailloom.thread.evidence import evidence
 from mailloom.thread.ghosts import MAX_COPIES, recover

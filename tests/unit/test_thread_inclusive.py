@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailloom.mail.identity import identify
-from mailloom.mail.mime import scan
 from mailloom.mail.model import Record
 from mailloom.mail.parse import message
+from mailloom.mail.parts.mime import scan
 from mailloom.thread.evidence import evidence
 from mailloom.thread.inclusive import held
 from mailloom.thread.tree import tree

@@ -10,13 +10,13 @@ from effort import linear
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.mail import phrases
-from mailloom.mail.card import evidence
-from mailloom.mail.greeting import is_name, is_signoff, known_words
-from mailloom.mail.html import text_of
+from mailloom.mail.cut import phrases
+from mailloom.mail.cut.card import evidence
+from mailloom.mail.cut.greeting import is_name, is_signoff, known_words
+from mailloom.mail.cut.segment import cut
+from mailloom.mail.cut.signature import is_device
 from mailloom.mail.model import OWN
-from mailloom.mail.segment import cut
-from mailloom.mail.signature import is_device
+from mailloom.mail.text.html import text_of
 
 ANN = ("Ann Lee", "ann.lee@example.org")
 

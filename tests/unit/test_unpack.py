@@ -14,12 +14,12 @@ from effort import linear
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.mail import armour, cms, rtf, uuencode
-from mailloom.mail.enriched import readable
-from mailloom.mail.mime import Limits, scan
+from mailloom.mail.forms import armour, cms, rtf, uuencode
+from mailloom.mail.forms.enriched import readable
+from mailloom.mail.forms.tnef import tnef
 from mailloom.mail.model import Message
 from mailloom.mail.parse import parse, read
-from mailloom.mail.tnef import tnef
+from mailloom.mail.parts.mime import Limits, scan
 
 FILE = bytes(range(256)) * 3
 

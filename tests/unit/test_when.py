@@ -11,9 +11,9 @@ from effort import linear
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailloom.mail.dates import date as header_date
-from mailloom.mail.months import calendar, fold
-from mailloom.mail.when import find, when
+from mailloom.mail.cut.months import calendar, fold
+from mailloom.mail.inside.when import find, when
+from mailloom.mail.parts.dates import date as header_date
 
 TABLE = tomllib.loads((get_data("mailloom.mail", "months.toml") or b"").decode())
 NAMED = [language for language, words in TABLE.items() if words["months"]]

@@ -10,12 +10,12 @@ import click
 import orjson
 
 from mailloom.cli import draw, json_option, mail_view
-from mailloom.mail.html import text_of
 from mailloom.mail.identity import identify
-from mailloom.mail.mime import Mime, scan
 from mailloom.mail.model import Message
 from mailloom.mail.parse import message as read
-from mailloom.mail.source import source_spans
+from mailloom.mail.parts.mime import Mime, scan
+from mailloom.mail.text.html import text_of
+from mailloom.mail.text.source import source_spans
 from mailloom.schema import dump_record
 from mailloom.sources import SourceError
 from mailloom.sources.place import MAX_MAIL

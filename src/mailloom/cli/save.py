@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mailloom.mail.mime import Mime, safe_name, scan
 from mailloom.mail.model import Attachment, Message
 from mailloom.mail.parse import parse
+from mailloom.mail.parts.mime import Mime, safe_name, scan
 
 MAX_SAME = 10_000  # files of one name in a folder; who has more wants another folder
 

@@ -9,8 +9,8 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 
-from mailloom.mail.mime import Mime
 from mailloom.mail.model import Address, Date, Message, MessageId, Record
+from mailloom.mail.parts.mime import Mime
 
 FIRST_MS = 315_532_800_000  # 1980-01-01: no mail that is dated earlier was sent then
 LAST_MS = 4_102_444_800_000  # 2100-01-01

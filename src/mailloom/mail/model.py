@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, NewType
 
 if TYPE_CHECKING:
-    from mailloom.mail.header import Headers
+    from mailloom.mail.parts.header import Headers
 
 from mailloom.mail.visible import visible
 
@@ -127,7 +127,7 @@ class Message:
     """What one mail says: headers decoded, the body a person read, cut into segments, with the messages inside it.
 
     `message_id`, `in_reply_to` and `references` are without brackets, as stated: hygiene is for thread/evidence.py.
-    `author` is who really wrote (mail/author.py): `from_`, unless a mailing list put itself there.
+    `author` is who really wrote (mail/people/author.py): `from_`, unless a mailing list put itself there.
     `in_reply_to_text` keeps the header as it was for its garbled forms.
     `headers` are all fields of the top level in order, decoded when looked at, for `show` (they hold what a copy adds too).
     """

@@ -13,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from mailloom.mail import header
-from mailloom.mail.address import RECIPIENTS, addresses
-from mailloom.mail.author import ORIGINAL, authors
-from mailloom.mail.body import Body, body
-from mailloom.mail.kinds import kinds
-from mailloom.mail.mailbox import valid
-from mailloom.mail.mime import LIMITS, Mime, Part, scan
+from mailloom.mail.cut.segment import cut
+from mailloom.mail.inside.nested import inline
 from mailloom.mail.model import Address, Attachment, Message, Nested, Problem, Trace
-from mailloom.mail.nested import inline
-from mailloom.mail.segment import cut
+from mailloom.mail.parts import header
+from mailloom.mail.parts.mime import LIMITS, Mime, Part, scan
+from mailloom.mail.people.address import RECIPIENTS, addresses
+from mailloom.mail.people.author import ORIGINAL, authors
+from mailloom.mail.people.mailbox import valid
+from mailloom.mail.text.body import Body, body
+from mailloom.mail.text.kinds import kinds
 
 # Messages inside messages inside messages: real ladders end below ten. Each level reads its bytes once more, so that this bounds
 # the work to so many times the size of the mail.

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from mailloom import obs
-from mailloom.mail.dates import date
+from mailloom.mail.parts.dates import date
 from mailloom.ports import Blobs
 from mailloom.run.buckets import open_bucket
 from mailloom.sources import STDIN, Found, Item, Options, Refused, bucket_of, is_bucket, load, walk, walk_bucket

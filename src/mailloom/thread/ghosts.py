@@ -23,7 +23,7 @@ from mailloom.thread.wording import own_words, run_set, wording
 
 Load = Callable[[MessageId], Record]
 
-MAX_LEVELS = 12  # messages inside messages: mail/nested.py reads no deeper
+MAX_LEVELS = 12  # messages inside messages: mail/inside/nested.py reads no deeper
 MAX_COPIES = 32
 """Of one ghost, from its oldest carriers: the text of a mail that a thousand people answered is in the first few."""
 MAX_ALIKE = 20

@@ -22,7 +22,7 @@ from mailloom.thread.wording import RUN, Wording, lines, own_words, run_set, sta
 
 MAX_HOLDERS = 32  # later mails that one is held against, the latest first: what all of those cut, hardly any other has
 MAX_ALIKE = 200  # mails that begin with the same words, of which one is looked for in a later mail: the rest are read
-MAX_ABOVE = 12  # mails above one in which its quotes are looked for: mail/nested.py reads no deeper
+MAX_ABOVE = 12  # mails above one in which its quotes are looked for: mail/inside/nested.py reads no deeper
 SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 """Parts that say nothing, and are another in each mail."""
 EMPTY = 5_000  # letters that a record's other fields weigh

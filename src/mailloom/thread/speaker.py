@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from mailloom.mail.author import written_by
 from mailloom.mail.model import Address, Date
+from mailloom.mail.people.author import written_by
 from mailloom.thread.keys import short_hash
 
 # ------------------------------------------------------------------------------------------------ who

@@ -78,7 +78,7 @@ def lines(text: Wording) -> str:
 
 def own_words(one: Nested, subject: str) -> str:
     """What the author of a message inside another wrote, without what is quoted there; `subject` is the carrier's."""
-    from mailloom.mail.segment import cut  # its tables take longer to load than a search takes
+    from mailloom.mail.cut.segment import cut  # its tables take longer to load than a search takes
 
     names = [part for a in one.from_ for part in (a.name, a.address) if part]
     segments, _ = cut(one.text, subject=one.subject or subject, names=names)

@@ -1,0 +1,1 @@
+"""Text into spans: what is new, and what was there before."""

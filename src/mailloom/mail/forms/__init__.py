@@ -1,0 +1,1 @@
+"""What lies inside a part in a form of its own. A part's bytes in, texts and files out."""
