@@ -15,7 +15,7 @@ from mailloom.mail.cut.months import calendar, fold
 from mailloom.mail.inside.when import find, when
 from mailloom.mail.parts.dates import date as header_date
 
-TABLE = tomllib.loads((get_data("mailloom.mail", "months.toml") or b"").decode())
+TABLE = tomllib.loads((get_data("mailloom.mail.cut", "months.toml") or b"").decode())
 NAMED = [language for language, words in TABLE.items() if words["months"]]
 MINUTES = st.integers(631_152_000 // 60, 3_124_223_999 // 60).map(
     lambda n: datetime.fromtimestamp(60 * n, UTC)
