@@ -46,6 +46,8 @@ MANIFESTS = "backfill/"
 """Below it each run of a backfill has a prefix with its parts (backfill.py)."""
 _PART = re.compile(MANIFESTS + r"[^/]+/part-\d+\.jsonl")
 LOOKS = 32  # range reads at a time: each waits some 25 ms for S3 and takes a third of a millisecond
+NOBODY, NOBODY_CHARS = "no-mail-has-this-name", 200
+"""A key that isn't there, and how much of the folder that it is looked for in: policies may be for a folder."""
 DELETED = "deleted before it was read"
 OVERWRITTEN = "overwritten before it was read"
 
@@ -105,6 +107,19 @@ def _by_hand(pointer: Pointer) -> str:
     return f"run `mailloom ingest {pointer.source}/{pointer.key}`"
 
 
+def is_alone(blobs: Blobs, key: str) -> bool:
+    """Whether an object that can't be read is the only one: it lies in an archive, its key of KMS isn't ours. A look for a name that nobody has tells, as
+    a bucket that may not be read refuses that too. Raises Transient.
+    """
+    try:
+        blobs.beginning(key[: key.find("/") + 1][:NOBODY_CHARS] + NOBODY, 1)
+    except Transient:
+        raise
+    except UserError:
+        return False
+    return True
+
+
 def set_aside(quarantine: str, key: str) -> str:
     """The key under which a rejected object is copied: its own behind the prefix, shortened where that were too long for S3."""
     to = quarantine + key
@@ -119,7 +134,8 @@ class Validator:
 
     `routes` says how much mail is accepted, and which of it goes the way of a new version.
 
-    `bucket` is the one that mail lands in: where it can't be read, nothing goes on. An event of another that can't be read is left to its queue.
+    `bucket` is the one that mail lands in: where it can't be read, nothing goes on. An event of another that can't be read, or of a single object, is left
+    to its queue.
     """
 
     def __init__(
@@ -222,7 +238,8 @@ class Validator:
             try:
                 reason = self._judge(pointer)
             except Exception as error:
-                if pointer.bucket == self.bucket and isinstance(error, UserError) and not isinstance(error, Transient):
+                owners = isinstance(error, UserError) and not isinstance(error, Transient)
+                if owners and pointer.bucket == self.bucket and not is_alone(self.buckets(self.bucket), pointer.key):
                     raise
                 return error, trace
             span.set(outcome=reason or "mail")
