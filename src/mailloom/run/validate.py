@@ -161,11 +161,12 @@ class Validator:
         done = Validated()
         pointers: dict[Pointer, int] = {}
         held: dict[Pointer, Mapping[str, str]] = {}
+        refused: dict[int, str] = {}
         for number, event in enumerate(events):
             told = read_event(event.body)
             done.ignored += told.ignored
             if told.refused:
-                self._refuse(event, told.refused, number, done)
+                refused[number] = told.refused
             for pointer in told.pointers:
                 if is_ours(pointer.key, self.quarantine):
                     done.ignored += 1
@@ -178,6 +179,7 @@ class Validator:
             accepted = self._sort(pointers, events, done)
             copy_to_shadow(accepted, self.routes)
         copy_to_shadow(list(held.items()), self.routes)
+        self._refuse(events, refused, done)
         done.held += len(held)
         obs.count("events", len(held), outcome="held")
         obs.count("events", done.ignored, outcome="ignored")
@@ -193,14 +195,17 @@ class Validator:
             self._sort({pointer: number for number, pointer in enumerate(pointers)}, [Event("")] * len(pointers), done)
         return done
 
-    def _refuse(self, event: Event, reason: str, number: int, done: Validated) -> None:
-        done.refused += 1
-        obs.count("errors", 1, kind="poison", place="validate")
-        obs.log.warning("no event", reason=reason)
+    def _refuse(self, events: Sequence[Event], refused: Mapping[int, str], done: Validated) -> None:
+        """Last of all: as long as a store is away all is done again, and each time there would be a letter more."""
+        for reason in refused.values():
+            obs.count("errors", 1, kind="poison", place="validate")
+            obs.log.warning("no event", reason=reason)
+        done.refused += len(refused)
         if self.dead is None:
-            done.again.add(number)
-        else:
-            self.dead.send([dead_letter(event.body, event.attributes, reason)])
+            done.again |= refused.keys()
+        elif refused:
+            letters = ((events[number], reason) for number, reason in refused.items())
+            self.dead.send([dead_letter(event.body, event.attributes, reason) for event, reason in letters])
 
     def _sort(
         self, pointers: Mapping[Pointer, int], events: Sequence[Event], done: Validated

@@ -232,9 +232,14 @@ class Worker:
         obs.count("errors", 1, kind="poison", place="pointer")
         obs.log.error("no pointer", message=message.id, reason=reason)
         self.done.dead += 1
-        if self.dead is not None:
+        if self.dead is None:
+            return
+        try:
             self.dead.send([dead_letter(message.body, message.attributes, reason)])
             self.queue.delete([message.receipt])
+        except Transient as error:  # it comes again by itself; what was received beside it is worked on
+            obs.count("errors", 1, kind="transient", place="dead")
+            obs.log.warning("a dead letter waits", message=message.id, why=str(error))
 
     def _fetch(self, pointer: Pointer) -> Mail:
         return fetch(self.buckets(pointer.bucket), pointer)
