@@ -35,7 +35,7 @@ RECEIVERS = 2
 BATCHES = 2  # of mails that are held: one is worked on while the next comes in
 WAIT = 10.0  # seconds of a long poll: an idle worker costs 12 requests a minute, and ends within that
 SUSPECT = 3
-"""A mail that came for the n-th time is worked on alone: it may be the one that ended the processes before."""
+"""A mail that came for the n-th time is a batch by itself, and is read in a process apart: it may be the one that ended those before."""
 RETURN = Backoff(first=2.0, most=900.0, attempts=1 << 30)
 """How long a message that failed stays hidden, by how often it came."""
 PAUSE = Backoff(first=1.0, most=60.0, attempts=1 << 30)
@@ -294,7 +294,8 @@ class Worker:
             if not tasks:
                 return
             with obs.span("transform"):
-                worked = transformer(mails)
+                is_suspect = any(task.attempts >= SUSPECT for task in tasks)
+                worked = transformer.alone(mails) if is_suspect else transformer(mails)
             try:
                 landed = land(mails, worked, self.stores, keep=self.keep, sleep=self._sleep, backoff=self.backoff)
             except Transient as error:
