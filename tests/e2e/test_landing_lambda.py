@@ -14,7 +14,7 @@ import pytest
 from landing import Landing
 
 from mailloom.archive import open_archive
-from mailloom.ports import Parcel, Transient
+from mailloom.ports import Parcel, Transient, UserError
 from mailloom.run import aws_lambda
 from mailloom.run import prefix as prefixes
 from mailloom.run.aws_lambda import Parts
@@ -162,6 +162,25 @@ def test_where_a_store_is_away_all_come_again(landing, shed, monkeypatch):
     assert landing.ledger.books() == {"stored": 3}
 
 
+def test_a_call_that_fails_leaves_no_letter_behind(landing, shed):
+    """What is no pointer comes again with all others then, as often as the owner has not mended it."""
+    landing.put("raw/1.eml", mail(1))
+    landing.validate()
+
+    def trouble(rows):
+        raise UserError("a table of a newer version")
+
+    shed["trouble"] = trouble
+    landing.queue("work").send([Parcel("no pointer")])
+    messages = as_sqs(landing.queue("work").receive(10, 1))
+    for _ in range(2):
+        with pytest.raises(UserError, match="newer"):
+            aws_lambda.work(messages)
+    shed["trouble"] = lambda rows: None
+    assert aws_lambda.work(messages) == {"batchItemFailures": []}
+    assert [letter.body for letter in landing.queue("dead").receive(10, 1)] == ["no pointer"]
+
+
 def test_a_prefix_is_worked_through_in_turns_and_the_place_is_kept(landing, shed, monkeypatch):
     monkeypatch.setattr(prefixes, "BATCH_MAILS", 4)
     for n in range(10):
@@ -219,8 +238,6 @@ def test_two_runs_on_one_prefix_make_no_mail_twice(landing, shed, monkeypatch):
 
 
 def test_the_handlers_take_the_profile_of_the_environment(monkeypatch):
-    from mailloom.ports import UserError
-
     aws_lambda.provide(lambda: aws_lambda.from_settings(os.environ))
     for name in [name for name in os.environ if name.startswith("MAILLOOM_")]:
         monkeypatch.delenv(name)

@@ -44,8 +44,8 @@ def folder(tmp_path_factory) -> Path:
     return place / "mail"
 
 
-def begin(landing: Landing, **options) -> subprocess.Popen:
-    command = [sys.executable, str(PROGRAM), landing.endpoint, landing.name, str(landing.folder)]
+def begin(landing: Landing, program: Path = PROGRAM, **options) -> subprocess.Popen:
+    command = [sys.executable, str(program), landing.endpoint, landing.name, str(landing.folder)]
     given = [f"{name}={json.dumps(value)}" for name, value in options.items()]
     process = subprocess.Popen([*command, *given], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline().strip() == "ready", process.stderr.read()
@@ -228,3 +228,24 @@ def test_health_is_served_on_loopback():
         assert (ask("/healthz"), ask("/readyz")) == (503, 503)
         lines = Path("/proc/net/tcp").read_text().splitlines() if os.path.exists("/proc/net/tcp") else []
         assert all("0100007F" in line for line in lines if f":{port:04X} 00000000:0000 0A" in line)
+
+
+def test_mail_that_ends_every_worker_takes_nobody_along(aws_url, prefix, tmp_path):
+    """What is held beside it comes again as often, and would be a dead letter with it."""
+    landing = Landing(aws_url, prefix, tmp_path / "landing").make(receives=5)
+    for number in range(24):
+        subject = "Killer" if number in {5, 11, 17, 23} else "Tides"
+        head = f"From: ann@example.org\nTo: bo@example.net\nSubject: {subject} {number}\nMessage-ID: <{number}@example.org>\n"
+        landing.put(f"raw/{number:02}.eml", f"{head}\nThe tide of port {number}\n".encode())
+    assert landing.validate().queued == 24
+    ends = []
+    while not ends or ends[-1]:
+        assert len(ends) < 6, (ends, landing.ledger.reasons())
+        process = begin(landing, PROGRAM.with_name("landing_killer.py"), drain=True, visibility=10)
+        process.communicate()
+        ends.append(process.returncode)
+    assert set(ends) == {9, 0}
+    assert landing.ledger.books() == {"stored": 20, "rejected": 4}
+    assert landing.queue("dead").depth() == (0, 0)
+    ended = "rejected: bug: the worker process ended with exit code 9"
+    assert landing.ledger.reasons() == {f"raw/{n:02}.eml": ended for n in (5, 11, 17, 23)}

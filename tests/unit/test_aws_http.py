@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from mailloom.stores.aws_http import ATTEMPTS, Http, UnreachableError
 from mailloom.stores.aws_json import JsonClient
+from mailloom.stores.s3 import _Reader
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nX-Why: slow\r\n\r\nwait"
@@ -237,3 +238,30 @@ def test_who_is_throttled_asks_again_and_who_is_refused_does_not(serve):
 def test_who_can_not_be_reached_is_told_as_boto3_tells_it(serve):
     with pytest.raises(EndpointConnectionError):
         sqs(serve(NOTHING).url).receive_message(QueueUrl="q")
+
+
+# ------------------------------------------------------------------------------------------------ objects
+@pytest.mark.parametrize(
+    ("status", "code", "words", "gone"),
+    [
+        ("404 No", "NoSuchKey", "", True),
+        ("404 No", "NoSuchVersion", "", True),
+        ("404 No", "NoSuchKey", "no key a\0b &#x1; <here>", True),  # as S3 repeats it, and no parser of XML takes it
+        ("405 No", "MethodNotAllowed", "a delete marker", True),
+        ("412 No", "PreconditionFailed", "", True),
+        ("400 No", "InvalidArgument", "Invalid version id specified", True),
+        ("404 No", "NoSuchAccessPoint", "", False),
+        ("404 No", "", "a page of a proxy", False),
+        ("405 No", "", "a page of a proxy", False),
+        ("400 No", "InvalidRequest", "This version of the protocol is not supported", False),
+    ],
+)
+def test_an_object_is_gone_only_where_the_service_says_so(serve, status, code, words, gone):
+    said = f"<Error><Code>{code}</Code><Message>{words}</Message></Error>" if code else f"<html>{words}</html>"
+    server = serve(refusal(status, said.encode()))
+    reader = _Reader(f"{server.url}/mail/k", "/k", "eu-central-1", Credentials("a", "b"), "bucket mail")
+    if gone:
+        assert reader.read("k", "", "e") is None
+    else:
+        with pytest.raises(RuntimeError, match=status.partition(" ")[0]):
+            reader.read("k", "", "e")

@@ -397,3 +397,37 @@ def test_warnings_of_libraries_are_lines_too() -> None:
     assert [(line["event"], line["logger"]) for line in told(err)] == [("it is late", "some.library")]
     obs.close()
     assert not [one for one in logging.getLogger().handlers if "mailloom" in repr(getattr(one, "emit", ""))]
+
+
+class Full(io.StringIO):
+    """A file on a disk that is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_stops_neither_who_logs_nor_the_reports() -> None:
+    obs.configure(Obs(emf=True, log="info", interval=1), out=Full(), err=Full())
+    obs.log.info("begun")
+    obs.log.error("failed", ValueError("x"))
+    logging.getLogger("library").warning("retrying")
+    obs.count("bytes", 1)
+    obs.flush()
+    assert [thread for thread in threading.enumerate() if thread.name == "obs"]
+    obs.close()
+
+
+def test_a_report_that_finds_no_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(obs, "PATIENCE", 0.2)
+    free, looks = threading.Event(), []
+
+    def look() -> None:
+        looks.append(free.wait(20))
+
+    obs.configure(Obs(emf=True, interval=3600), out=io.StringIO(), err=io.StringIO())
+    obs.observe(look)
+    obs.flush()
+    obs.flush()
+    obs.close()
+    assert not looks, "somebody waited"
+    free.set()

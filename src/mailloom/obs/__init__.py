@@ -48,6 +48,9 @@ _tracing: Tracing | None = None
 _reports: list[Callable[[], None]] = []
 _observers: list[Callable[[], None]] = []
 _stop = threading.Event()
+_late: threading.Thread | None = None
+PATIENCE = 10.0
+"""Seconds that a report may take whoever waits for it: twice what a collector gets for spans, then for metrics (lib.TIMEOUT)."""
 
 
 # ------------------------------------------------------------------------------------------------ what is told
@@ -151,7 +154,7 @@ def _report(meter: Meter, writers: Sequence[Callable[[int, Sequence[Series]], No
     for write in writers if series else ():
         try:
             write(now, series)
-        except (OSError, ValueError) as error:  # a closed pipe: mail goes on without figures
+        except Exception as error:  # noqa: BLE001  a closed pipe, an exporter's own bug: mail goes on without figures
             log.error("metrics could not be written", error)
 
 
@@ -161,9 +164,29 @@ def _often(interval: float, report: Callable[[], None]) -> None:
 
 
 def flush() -> None:
-    """Report now: at the end of a Lambda call, before the process is frozen."""
-    for report in _reports:
+    """Report now: at the end of a Lambda call, before the process is frozen. What takes longer than PATIENCE goes on by itself: timeouts of a collector are
+    for each byte that it says, so one that is slow enough never comes to an end.
+    """
+    if _reports:
+        _in_time(partial(_all, list(_reports)))
+
+
+def _all(reports: Sequence[Callable[[], None]]) -> None:
+    for report in reports:
         report()
+
+
+def _in_time(work: Callable[[], None]) -> None:
+    global _late  # noqa: PLW0603
+    if _late is not None and _late.is_alive():
+        return  # as slow as ever: no mail waits for it a second time
+    _late = threading.Thread(target=work, name="obs late", daemon=True)
+    try:
+        _late.start()
+    except RuntimeError:  # at its very end an interpreter begins no thread
+        work()
+        return
+    _late.join(PATIENCE)
 
 
 def close() -> None:
@@ -174,15 +197,15 @@ def close() -> None:
     _reports.clear()
     _observers.clear()
     if _tracing is not None:
-        _tracing.close()
+        _in_time(_tracing.close)
     _meter = _tracing = None
     log.off()
 
 
 def _forget() -> None:
     """A forked child has no thread that reports, and must not report its parent's figures."""
-    global _meter, _tracing  # noqa: PLW0603
-    _meter = _tracing = None
+    global _meter, _tracing, _late  # noqa: PLW0603
+    _meter = _tracing = _late = None
     _reports.clear()
     _observers.clear()
 

@@ -6,7 +6,8 @@ words are told: a library's message may quote the mail that it failed on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -72,19 +73,25 @@ _handler: logging.Handler | None = None
 def info(event: str, **fields: object) -> None:
     """What went as it should, once a batch at most."""
     if _logger is not None:
-        _logger.info(event, **fields)
+        _say(_logger.info, event, fields)
 
 
 def warning(event: str, **fields: object) -> None:
     """What somebody may want to look at, and that mends itself."""
     if _logger is not None:
-        _logger.warning(event, **fields)
+        _say(_logger.warning, event, fields)
 
 
 def error(event: str, error: BaseException | None = None, **fields: object) -> None:
     """What somebody must look at; `error` is told by its type and its place in the code, and by its words if they are ours."""
     if _logger is not None:
-        _logger.error(event, **(described(error) if error is not None else {}), **fields)
+        _say(_logger.error, event, {**(described(error) if error is not None else {}), **fields})
+
+
+def _say(tell: Callable[..., object], event: str, fields: Mapping[str, object]) -> None:
+    """A line that can't be written, as the disk is full or nobody reads any more, is lost: mail goes on without it."""
+    with suppress(OSError, ValueError):
+        tell(event, **fields)
 
 
 # ------------------------------------------------------------------------------------------------ what is told of a thing
@@ -175,7 +182,7 @@ def off() -> None:
 def _library(record: logging.LogRecord) -> None:
     if _logger is not None:
         tell = _logger.error if record.levelno >= 40 else _logger.warning
-        tell(record.getMessage().partition("\n")[0], logger=record.name)
+        _say(tell, record.getMessage().partition("\n")[0], {"logger": record.name})
 
 
 def _clean(_: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -32,6 +32,8 @@ from mailloom.wire.clock import now_ms
 
 BACKOFF = Backoff()
 SLICE = 32  # mails that one process transforms at a time
+ALONE_S = 240.0
+"""How long one mail may take in a process apart: less than what a worker is taken for hanging after (worker.STILL)."""
 
 
 class Unit(Stores, Protocol):
@@ -113,6 +115,7 @@ class Transformer:
     def __init__(self, jobs: int, *, keep: bool) -> None:
         self.work = partial(work, keep=keep)
         self.pool: Pool[Sequence[Mail], Worked] | None = Pool(self.work, jobs) if jobs > 1 else None
+        self.apart: Pool[Sequence[Mail], Worked] | None = None
 
     def __call__(self, mails: Sequence[Mail]) -> Worked:
         """The whole batch, slices of it side by side. What ends a process that works on it is rejected."""
@@ -126,30 +129,36 @@ class Transformer:
                 self.pool.submit(given, slices[given])
                 given += 1
             for number, result in self.pool.results():
-                done[number] = self._alone(slices[number]) if isinstance(result, WorkerDied) else result
-        parts = [done[number] for number in range(len(slices))]
-        return Worked([a for part in parts for a in part.arrived], [f for part in parts for f in part.frames])
+                done[number] = self.alone(slices[number]) if isinstance(result, WorkerDied) else result
+        return _joined([done[number] for number in range(len(slices))])
 
-    def _alone(self, mails: Sequence[Mail]) -> Worked:
-        """Mails of which one ended its process: each in a process of its own, so that only that one is rejected."""
-        parts: list[Worked] = []
-        pool: Pool[Sequence[Mail], Worked] = Pool(self.work, 1)
-        try:
-            for number, mail in enumerate(mails):
-                pool.submit(number, [mail])
-                while pool.busy:
-                    for _, result in pool.results():
-                        parts.append(self._died(mail, result) if isinstance(result, WorkerDied) else result)
-        finally:
-            pool.close()
-        return Worked([a for part in parts for a in part.arrived], [f for part in parts for f in part.frames])
+    def alone(self, mails: Sequence[Mail]) -> Worked:
+        """Mails of which one may end who works on it: one after the other in a process apart, so that only that one is rejected."""
+        return _joined([self._apart(mail) for mail in mails])
+
+    def _apart(self, mail: Mail) -> Worked:
+        if self.apart is None:
+            self.apart = Pool(self.work, 1)
+        self.apart.submit(0, [mail])
+        until = time.monotonic() + ALONE_S
+        while (left := until - time.monotonic()) > 0:
+            for _, result in self.apart.results(left):
+                return self._died(mail, result) if isinstance(result, WorkerDied) else result
+        self.apart.close()
+        self.apart = None
+        return self._died(mail, WorkerDied(f"it was not read within {ALONE_S:.0f} s"))
 
     def _died(self, mail: Mail, why: WorkerDied) -> Worked:
         return self.work([mail._replace(reason=f"bug: {why}")])
 
     def close(self) -> None:
-        if self.pool is not None:
-            self.pool.close()
+        for pool in (self.pool, self.apart):
+            if pool is not None:
+                pool.close()
+
+
+def _joined(parts: Sequence[Worked]) -> Worked:
+    return Worked([a for part in parts for a in part.arrived], [f for part in parts for f in part.frames])
 
 
 # ------------------------------------------------------------------------------------------------ committing

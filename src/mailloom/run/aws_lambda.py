@@ -170,6 +170,7 @@ def _work(parts: Parts, records: Sequence[Mapping[str, Any]]) -> list[Mapping[st
     """The records whose messages must come again."""
     pointers: dict[Pointer, list[Mapping[str, Any]]] = {}
     again: list[Mapping[str, Any]] = []
+    letters: list[Parcel] = []
     for record in records:
         try:
             pointers.setdefault(read_pointer(record["body"]), []).append(record)
@@ -178,14 +179,25 @@ def _work(parts: Parts, records: Sequence[Mapping[str, Any]]) -> list[Mapping[st
             if parts.dead is None:
                 again.append(record)
             else:
-                parts.dead.send([dead_letter(record["body"], _attributes(record), str(error))])
+                letters.append(dead_letter(record["body"], _attributes(record), str(error)))
+    again += _landed(parts, pointers)
+    if (
+        parts.dead is not None and letters
+    ):  # last: where the call fails all come again, and each time there would be a letter more
+        parts.dead.send(letters)
+    return again
+
+
+def _landed(parts: Parts, pointers: Mapping[Pointer, Sequence[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+    """The records of mail that must come again."""
     mails, failed = _read(parts, list(pointers))
     try:
         landed = land(mails, transformed(mails, keep=parts.keep), _stores(), keep=parts.keep)
     except Transient as error:
         obs.log.warning("mails are given back", mails=len(mails), why=str(error))
-        return again + [record for some in pointers.values() for record in some]  # those that are dead letters are not
+        return [record for some in pointers.values() for record in some]
     failed |= {mails[number].pointer: error for number, error in landed.failed.items()}
+    again: list[Mapping[str, Any]] = []
     failures: dict[Pointer, Failure] = {}
     for pointer, why in failed.items():
         again += pointers[pointer]

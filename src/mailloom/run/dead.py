@@ -20,6 +20,9 @@ from mailloom.run.validate import Buckets
 from mailloom.wire.clock import now_ms
 
 MOST = 10_000  # letters that are looked at in one go
+ATONCE = (
+    100  # letters that are done with before the next are begun: who is stopped leaves no more of them to be done twice
+)
 EMPTY = 3  # receivings in a row that bring nothing: a queue is spread over servers, and one answer asks a few
 HEAD = 16 << 10
 ID_DIGITS = 4  # fewer digits are a group's number, not the beginning of an id: nobody shall drop the wrong letter
@@ -84,7 +87,8 @@ def _received(dead: Queue, most: int) -> list[Received]:
     empty = 0
     while len(found) < most and empty < EMPTY:
         some = dead.receive(10, 0)
-        empty = 0 if some else empty + 1
+        # Of very many the first are seen again before the last is: they bring nothing new, or there were no end.
+        empty = 0 if any(message.id not in found for message in some) else empty + 1
         found.update({message.id: message for message in some})
     return list(found.values())
 
@@ -179,22 +183,26 @@ def retry(
     the workers too, who judge it as the validator would have.
     """
     pointing = [letter for letter in letters if letter.objects]
-    receipts.received(list(dict.fromkeys(pointer for letter in pointing for pointer in letter.objects)))
-    some = [(pointer, passed_on(letter.message.attributes)) for letter in pointing for pointer in letter.objects]
-    dispatch(some, work, large, routes)
-    dead.delete([letter.message.receipt for letter in pointing])
+    for start in range(0, len(pointing), ATONCE):
+        letters = pointing[start : start + ATONCE]
+        receipts.received(list(dict.fromkeys(pointer for letter in letters for pointer in letter.objects)))
+        some = [(pointer, passed_on(letter.message.attributes)) for letter in letters for pointer in letter.objects]
+        dispatch(some, work, large, routes)
+        dead.delete([letter.message.receipt for letter in letters])
     return len(pointing)
 
 
 def drop(letters: Sequence[Letter], dead: Queue, ledger: Ledger) -> int:
     """Give letters up: their deliveries are rejected, by hand; how many letters."""
     now = now_ms()
-    rows = [
-        rejection(pointer, f"{DROPPED} ({letter.failure.reason})", now)
-        for letter in letters
-        for pointer in letter.objects
-    ]
-    if rows:
-        ledger.deliver(rows)
-    dead.delete([letter.message.receipt for letter in letters])
+    for start in range(0, len(letters), ATONCE):
+        some = letters[start : start + ATONCE]
+        rows = [
+            rejection(pointer, f"{DROPPED} ({letter.failure.reason})", now)
+            for letter in some
+            for pointer in letter.objects
+        ]
+        if rows:
+            ledger.deliver(rows)
+        dead.delete([letter.message.receipt for letter in some])
     return len(letters)

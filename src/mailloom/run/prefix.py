@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailloom import obs
-from mailloom.ports import Blobs, Failure, Pointer, Progress, Queue, Receipts, Stat
+from mailloom.ports import Blobs, Failure, Pointer, Progress, Queue, Receipts, Stat, Transient, UserError
 from mailloom.run.arrivals import Mail, Unit, fetch, land, work
 from mailloom.run.causes import cause
 from mailloom.run.pointers import dispatch
 from mailloom.run.rollout import PLAIN, Routes
-from mailloom.run.validate import QUARANTINE, Buckets, is_ours
+from mailloom.run.validate import QUARANTINE, Buckets, is_alone, is_ours
 from mailloom.schema import VERSION
 from mailloom.sources.detect import HEAD, kind_of
 
@@ -71,17 +71,33 @@ class Prefixes:
         blobs = self.buckets(pointers[0].bucket)
         self.receipts.received(pointers)
         with ThreadPoolExecutor(min(READERS, len(pointers))) as readers:
-            mails: list[Mail] = list(readers.map(lambda pointer: fetch(blobs, pointer), pointers))
+            read = list(readers.map(lambda pointer: _fetched(blobs, pointer), pointers))
+        failed = {p: one for p, one in zip(pointers, read, strict=True) if isinstance(one, Exception)}
+        mails = [one for one in read if isinstance(one, Mail)]
         landed = land(mails, work(mails, keep=self.keep), self.stores, keep=self.keep)
-        if landed.failed:
-            failures = {pointers[n]: Failure(cause(error), VERSION, 1) for n, error in landed.failed.items()}
+        failed |= {mails[n].pointer: error for n, error in landed.failed.items()}
+        if failed:
+            failures = {pointer: Failure(cause(error), VERSION, 1) for pointer, error in failed.items()}
             for pointer, failure in failures.items():
-                obs.count("errors", 1, kind="bug", place="prefix")
+                kind = "poison" if isinstance(failed[pointer], UserError) else "bug"
+                obs.count("errors", 1, kind=kind, place="prefix")
                 obs.log.error("mail failed", source=pointer.source, path=pointer.key, reason=failure.reason)
             self.receipts.failed(failures)
             if self.again is not None:
                 dispatch([(pointer, {}) for pointer in failures], self.again, self.large, self.routes)
-        return len(landed.failed)
+        return len(failed)
+
+
+def _fetched(blobs: Blobs, pointer: Pointer) -> Mail | Exception:
+    """A mail, or why this one can't be read though others can. Raises Transient, or UserError where the bucket can't be read."""
+    try:
+        return fetch(blobs, pointer)
+    except Transient:
+        raise
+    except Exception as error:
+        if isinstance(error, UserError) and not is_alone(blobs, pointer.key):
+            raise
+        return error
 
 
 def is_container(blobs: Blobs, key: str) -> bool:

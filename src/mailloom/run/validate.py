@@ -46,6 +46,8 @@ MANIFESTS = "backfill/"
 """Below it each run of a backfill has a prefix with its parts (backfill.py)."""
 _PART = re.compile(MANIFESTS + r"[^/]+/part-\d+\.jsonl")
 LOOKS = 32  # range reads at a time: each waits some 25 ms for S3 and takes a third of a millisecond
+NOBODY, NOBODY_CHARS = "no-mail-has-this-name", 200
+"""A key that isn't there, and how much of the folder that it is looked for in: policies may be for a folder."""
 DELETED = "deleted before it was read"
 OVERWRITTEN = "overwritten before it was read"
 
@@ -105,6 +107,19 @@ def _by_hand(pointer: Pointer) -> str:
     return f"run `mailloom ingest {pointer.source}/{pointer.key}`"
 
 
+def is_alone(blobs: Blobs, key: str) -> bool:
+    """Whether an object that can't be read is the only one: it lies in an archive, its key of KMS isn't ours. A look for a name that nobody has tells, as
+    a bucket that may not be read refuses that too. Raises Transient.
+    """
+    try:
+        blobs.beginning(key[: key.find("/") + 1][:NOBODY_CHARS] + NOBODY, 1)
+    except Transient:
+        raise
+    except UserError:
+        return False
+    return True
+
+
 def set_aside(quarantine: str, key: str) -> str:
     """The key under which a rejected object is copied: its own behind the prefix, shortened where that were too long for S3."""
     to = quarantine + key
@@ -119,7 +134,8 @@ class Validator:
 
     `routes` says how much mail is accepted, and which of it goes the way of a new version.
 
-    `bucket` is the one that mail lands in: where it can't be read, nothing goes on. An event of another that can't be read is left to its queue.
+    `bucket` is the one that mail lands in: where it can't be read, nothing goes on. An event of another that can't be read, or of a single object, is left
+    to its queue.
     """
 
     def __init__(
@@ -145,11 +161,12 @@ class Validator:
         done = Validated()
         pointers: dict[Pointer, int] = {}
         held: dict[Pointer, Mapping[str, str]] = {}
+        refused: dict[int, str] = {}
         for number, event in enumerate(events):
             told = read_event(event.body)
             done.ignored += told.ignored
             if told.refused:
-                self._refuse(event, told.refused, number, done)
+                refused[number] = told.refused
             for pointer in told.pointers:
                 if is_ours(pointer.key, self.quarantine):
                     done.ignored += 1
@@ -162,6 +179,7 @@ class Validator:
             accepted = self._sort(pointers, events, done)
             copy_to_shadow(accepted, self.routes)
         copy_to_shadow(list(held.items()), self.routes)
+        self._refuse(events, refused, done)
         done.held += len(held)
         obs.count("events", len(held), outcome="held")
         obs.count("events", done.ignored, outcome="ignored")
@@ -177,14 +195,17 @@ class Validator:
             self._sort({pointer: number for number, pointer in enumerate(pointers)}, [Event("")] * len(pointers), done)
         return done
 
-    def _refuse(self, event: Event, reason: str, number: int, done: Validated) -> None:
-        done.refused += 1
-        obs.count("errors", 1, kind="poison", place="validate")
-        obs.log.warning("no event", reason=reason)
+    def _refuse(self, events: Sequence[Event], refused: Mapping[int, str], done: Validated) -> None:
+        """Last of all: as long as a store is away all is done again, and each time there would be a letter more."""
+        for reason in refused.values():
+            obs.count("errors", 1, kind="poison", place="validate")
+            obs.log.warning("no event", reason=reason)
+        done.refused += len(refused)
         if self.dead is None:
-            done.again.add(number)
-        else:
-            self.dead.send([dead_letter(event.body, event.attributes, reason)])
+            done.again |= refused.keys()
+        elif refused:
+            letters = ((events[number], reason) for number, reason in refused.items())
+            self.dead.send([dead_letter(event.body, event.attributes, reason) for event, reason in letters])
 
     def _sort(
         self, pointers: Mapping[Pointer, int], events: Sequence[Event], done: Validated
@@ -222,7 +243,8 @@ class Validator:
             try:
                 reason = self._judge(pointer)
             except Exception as error:
-                if pointer.bucket == self.bucket and isinstance(error, UserError) and not isinstance(error, Transient):
+                owners = isinstance(error, UserError) and not isinstance(error, Transient)
+                if owners and pointer.bucket == self.bucket and not is_alone(self.buckets(self.bucket), pointer.key):
                     raise
                 return error, trace
             span.set(outcome=reason or "mail")

@@ -35,7 +35,7 @@ RECEIVERS = 2
 BATCHES = 2  # of mails that are held: one is worked on while the next comes in
 WAIT = 10.0  # seconds of a long poll: an idle worker costs 12 requests a minute, and ends within that
 SUSPECT = 3
-"""A mail that came for the n-th time is worked on alone: it may be the one that ended the processes before."""
+"""A mail that came for the n-th time is a batch by itself, and is read in a process apart: it may be the one that ended those before."""
 RETURN = Backoff(first=2.0, most=900.0, attempts=1 << 30)
 """How long a message that failed stays hidden, by how often it came."""
 PAUSE = Backoff(first=1.0, most=60.0, attempts=1 << 30)
@@ -232,9 +232,14 @@ class Worker:
         obs.count("errors", 1, kind="poison", place="pointer")
         obs.log.error("no pointer", message=message.id, reason=reason)
         self.done.dead += 1
-        if self.dead is not None:
+        if self.dead is None:
+            return
+        try:
             self.dead.send([dead_letter(message.body, message.attributes, reason)])
             self.queue.delete([message.receipt])
+        except Transient as error:  # it comes again by itself; what was received beside it is worked on
+            obs.count("errors", 1, kind="transient", place="dead")
+            obs.log.warning("a dead letter waits", message=message.id, why=str(error))
 
     def _fetch(self, pointer: Pointer) -> Mail:
         return fetch(self.buckets(pointer.bucket), pointer)
@@ -289,7 +294,8 @@ class Worker:
             if not tasks:
                 return
             with obs.span("transform"):
-                worked = transformer(mails)
+                is_suspect = any(task.attempts >= SUSPECT for task in tasks)
+                worked = transformer.alone(mails) if is_suspect else transformer(mails)
             try:
                 landed = land(mails, worked, self.stores, keep=self.keep, sleep=self._sleep, backoff=self.backoff)
             except Transient as error:
