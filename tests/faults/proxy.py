@@ -56,8 +56,10 @@ class Proxy:
         self._thread.join()
         self._loop.close()
 
-    def forward(self) -> None:
-        """Forward everything as it is, and listen again."""
+    def forward(self, port: int = 0) -> None:
+        """Forward everything as it is, and listen again; with a port, whoever connects from now on reaches that one."""
+        if port:
+            self._to = (self._to[0], port)
         self._switch(self._nothing)
 
     def delay(self, seconds: float) -> None:

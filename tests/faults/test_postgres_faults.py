@@ -5,20 +5,25 @@ run that nobody disturbed.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from random import Random
 from threading import Thread
 from typing import Any
 
+import psycopg
 import pytest
 from proxy import Proxy
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from arrivals import arrivals, batches
 from mailloom.flow.commit import Arrived, commit
 from mailloom.flow.retry import Backoff, persist
+from mailloom.mail.model import MessageId
 from mailloom.ports import Delivery, Frame, Transient
 from mailloom.stores.postgres.connection import Connection, Connections
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
@@ -289,6 +294,33 @@ def test_a_server_that_is_away_is_transient_and_then_there_again(postgres_url: s
         proxy.forward()
         assert Scoped(away, "", lambda: 0).rows("select 1", ()) == [(1,)]
         away.close()
+
+
+def test_a_writer_that_became_a_reader_is_left_for_the_new_one(
+    postgres_url: str, own_server: Callable[[str], Any]
+) -> None:
+    """After a failover of Aurora, the writer's name leads to the old one for some seconds: that takes connections, and writes nothing."""
+    parts = conninfo_to_dict(postgres_url)
+    before = own_server("postgres")
+    with psycopg.connect(before.url, autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(str(parts["dbname"]))))
+        data = str(admin.execute("show data_directory").fetchall()[0][0])
+    for dsn in (postgres_url, make_conninfo(postgres_url, port=before.port)):
+        each = Connections(dsn)
+        migrate(each)
+        each.close()
+    before.kill(signal.SIGINT)
+    Path(data, "standby.signal").touch()
+    before.start()
+    with Proxy("127.0.0.1", before.port) as name:
+        writer = Connections(make_conninfo(postgres_url, port=name.port))
+        finish = PostgresMessages(Scoped(writer, "", lambda: 0)).finish
+        for _ in range(2):
+            with pytest.raises(Transient, match="read-only"):
+                finish([MessageId(b"one")])
+        name.forward(int(parts["port"] or 0))
+        finish([MessageId(b"one")])
+        writer.close()
 
 
 # ------------------------------------------------------------------------------------------------ at the same time

@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: a few that are kept open, their limits, and what goes wrong with them in words.
 
-The rule it keeps: a connection that an error left in doubt is closed, not used again; so a server that was restarted costs one failed call for each
-connection that was open.
+The rule it keeps: a connection that an error left in doubt is closed, not used again; so a server that was restarted, or that became a reader,
+costs one failed call for each connection that was open.
 """
 
 from __future__ import annotations
@@ -139,9 +139,11 @@ class Connections:
         connection = connection or self._opened()
         try:
             yield connection
-        except BaseException:
-            # A transaction's own block has rolled back; where that failed, or a query is still under way, nobody can go on with it.
-            if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        except BaseException as error:
+            # A transaction's own block has rolled back; where that failed, or a query is still under way, nobody can go on with it. Nor
+            # with one to a server that writes nothing any more: after a failover the name leads to another, the connection never will.
+            idle = connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+            if not idle or isinstance(error, errors.ReadOnlySqlTransaction):
                 connection.close()
             raise
         finally:
