@@ -13,6 +13,9 @@ from mailloom.cli import settings
 from mailloom.ports import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailloom.config import Settings
     from mailloom.wire.profile import Servers
 
 
@@ -27,8 +30,7 @@ def servers(*, service: bool = False, figures: bool = False) -> Iterator[Servers
         raise UserError(
             f"profile {found.profile} keeps mail in a folder, and this works on servers: --profile aws (docs/configuration.md)"
         )
-    from mailloom.wire.profile import open_servers
-
+    open_servers = _opener()
     told = (
         replace(found.obs, log=found.obs.log or "info")
         if service
@@ -44,3 +46,14 @@ def servers(*, service: bool = False, figures: bool = False) -> Iterator[Servers
             opened.close()
     finally:
         obs.close()
+
+
+def _opener() -> Callable[[Settings], Servers]:
+    """open_servers, which a plain `pip install mailloom` can't import: its libraries are an extra."""
+    try:
+        from mailloom.wire.profile import open_servers
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "mailloom":
+            raise
+        raise UserError(f'{error.name} is needed for servers and not installed: pip install "mailloom[aws]"') from None
+    return open_servers

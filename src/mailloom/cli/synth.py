@@ -11,7 +11,7 @@ import click
 
 from mailloom.cli import draw
 from mailloom.ports import UserError
-from mailloom.synth import DEFAULT, Counts, Form, Mail, Shape, generate, shape_of
+from mailloom.synth import DEFAULT, Counts, Form, Mail, Shape, ShapeError, generate, shape_of
 from mailloom.synth import write as write_mails
 
 EVERY = 200  # mails between two looks at the clock
@@ -47,9 +47,11 @@ def synth(out: Path, mails: int, seed: int, shape: str, form: Form) -> None:
     Mails go to OUT/mail, the truth to OUT/truth.jsonl; an mbox's truth stands beside it in OUT.truth.jsonl.
     """
     began = time.monotonic()
-    made = generate(mails, seed, shape_of(shape))
     try:
+        made = generate(mails, seed, shape_of(shape))
         counts = write_mails(out, _watched(made, mails) if sys.stderr.isatty() else made, form)
+    except ShapeError as error:
+        raise SynthError(f"--{error}") from None
     except FileExistsError as error:
         raise SynthError(str(error)) from None
     except OSError as error:
