@@ -7,6 +7,7 @@ Also a program: `python landing.py ENDPOINT NAME FOLDER [OPTION=VALUE...]` is a 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import sys
 import time
@@ -216,6 +217,7 @@ def main() -> None:
     with landing.shed(trouble) as shed:
         drain = given.pop("drain", False)
         worker = landing.worker(shed, drain=drain, **given)
+        worker.abandon = lambda: os._exit(1)
         print("ready", flush=True)
         done = worker.run()
         print(json.dumps({"received": done.received, **done.states, "returned": done.returned}), flush=True)

@@ -129,6 +129,20 @@ def test_a_drain_that_takes_too_long_gives_back_what_is_held(landing, folder, tm
     assert sum(books.values()) == 20
 
 
+def test_a_store_that_never_answers_keeps_no_mail_and_no_process(landing, folder):
+    for number, path in enumerate(sorted(p for p in folder.rglob("*") if p.is_file())[:20]):
+        landing.put(f"raw/{number:04}.eml", path.read_bytes())
+    landing.validate()
+    process = begin(landing, batch=10, slow=3600, visibility=3600, drain_seconds=5)
+    until = time.monotonic() + 60
+    while landing.queue("work").depth()[1] < 20 and time.monotonic() < until:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert landing.queue("work").depth() == (20, 0)
+
+
 def test_the_heartbeat_keeps_a_slow_batch_to_its_worker(landing, folder):
     """Commits that take longer than the visibility: no message comes a second time meanwhile."""
     for number, path in enumerate(sorted(p for p in folder.rglob("*") if p.is_file())[:12]):

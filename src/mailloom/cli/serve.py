@@ -69,6 +69,7 @@ def work(
             drain=drain,
             name=queue,
             protection=from_agent(os.environ),
+            abandon=lambda: os._exit(1),  # its threads may wait for what never answers
         )
         done = worker.run()
     _say(

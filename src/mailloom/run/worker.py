@@ -11,8 +11,9 @@ import queue as queues
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
@@ -75,7 +76,7 @@ class Worker:
     """One process's work on one queue.
 
     `keep`: the stores want the raw bytes (where the object itself isn't the raw copy). `dead` takes messages that are no pointers. `drain`: stop when
-    the queue is empty. `protection` is told whether mail is held.
+    the queue is empty. `protection` is told whether mail is held. `abandon` ends a process that is there still long after its time to drain.
     """
 
     def __init__(
@@ -93,15 +94,16 @@ class Worker:
         wait: float = WAIT,
         backoff: Backoff = BACKOFF,
         protection: Protection | None = None,
+        abandon: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.queue, self.buckets, self.stores, self.receipts, self.dead = queue, buckets, stores, receipts, dead
         self.settings = settings or Settings()
         self.keep, self.drain, self.name, self.backoff, self.clock = keep, drain, name, backoff, clock
         self.wait = min(1.0, wait) if drain else wait
-        self.protection = protection
+        self.protection, self.abandon = protection, abandon
         self.done = Done()
-        self.stopping, self.hurry = Event(), Event()
+        self.stopping, self.hurry, self.ended = Event(), Event(), Event()
         self.moved, self.stop_at = clock(), 0.0
         self.trouble, self.words, self.paused_until = 0, "", 0.0
         self.broken: BaseException | None = None
@@ -124,7 +126,8 @@ class Worker:
         threads = [Thread(target=self._receiving, name=f"receiver {n}", daemon=True) for n in range(RECEIVERS)]
         beating = Thread(target=self._beating, name="heartbeat", daemon=True)
         transformer = Transformer(self.settings.jobs, keep=self.keep)
-        with on_signals(self.stop), serving_if(self.health, self.settings):
+        limit = self.settings.drain_seconds + self.wait  # a long poll ends by itself
+        with on_signals(self.stop, self.abandon, limit), serving_if(self.health, self.settings):
             obs.log.info("worker begins", queue=self.name)
             for thread in (*threads, beating):
                 thread.start()
@@ -139,6 +142,7 @@ class Worker:
                     thread.join(self.wait + 5)
                 self._give_back_all()
                 self.readers.shutdown(wait=False, cancel_futures=True)
+                self.ended.set()
                 self.hurry.set()
         obs.log.info("worker ends", queue=self.name, received=self.done.received)
         if self.broken is not None:
@@ -171,10 +175,8 @@ class Worker:
 
     def _is_empty(self) -> bool:
         """With `drain`: whether nothing waits, nor is held by anybody."""
-        if not self.drain or self.clock() < self.paused_until:
-            return False
         try:
-            return self.queue.depth() == (0, 0)
+            return self.drain and self.clock() >= self.paused_until and self.queue.depth() == (0, 0)
         except Transient:
             return False
 
@@ -202,7 +204,8 @@ class Worker:
                 self.stop()
             finally:
                 self.holding.take(taken, began, promised)
-            for message, pointer in self._pointers(taken):
+            for message, _ in taken.values():
+                pointer = read_pointer(message.body)
                 self.inbox.put(Task(pointer, [message], self.readers.submit(self._fetch, pointer)))
 
     def _taken(self, messages: Sequence[Received]) -> dict[str, tuple[Received, int]]:
@@ -222,10 +225,6 @@ class Worker:
             for message in messages:
                 obs.timing("queue_age", max(0, now - message.sent) / 1000, queue=self.name)
         return taken
-
-    def _pointers(self, taken: Mapping[str, tuple[Received, int]]) -> Iterator[tuple[Received, Pointer]]:
-        for message, _ in taken.values():
-            yield message, read_pointer(message.body)
 
     def _bury(self, message: Received, reason: str) -> None:
         """A message that no worker can do anything with goes to the dead letters at once, with the cause."""
@@ -257,6 +256,8 @@ class Worker:
                 return
             if self.stopping.is_set() and self.clock() - self.stop_at > drain:
                 self.hurry.set()
+        if not self.ended.wait(self.settings.drain_seconds * 0.1):
+            self._give_back_all()  # its commit may come to an end still: doing it again is doing it once
 
     # -------------------------------------------------------------------------------------------- batches
     def _gather(self) -> list[Task]:
@@ -387,7 +388,8 @@ class Worker:
 
     def _give_back_all(self) -> None:
         receipts = self.holding.receipts
-        self._extend(dict.fromkeys(receipts, 0))
+        with suppress(UserError):  # they come again by themselves
+            self._extend(dict.fromkeys(receipts, 0))
         self.holding.forget(receipts)
 
     def _sleep(self, seconds: float) -> None:
