@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
@@ -39,15 +41,15 @@ class LandingStack(cdk.Stack):
 
 
 def _queues(stack: cdk.Stack, stage: Stage, key: kms.Key) -> dict[str, sqs.Queue]:
-    """The queues by name. Their names in AWS are fixed: `dead` names whose letters it takes and they name it, which is a circle by references."""
+    """The queues by name. Their names in AWS are fixed: a queue of letters names whose it takes and they name it, which is a circle by references."""
 
     def called(queue: str) -> str:
-        return f"{stage.prefix}-{queue}"
+        return f"{stage.prefix}-{queue.replace('_', '-')}"
 
     def made(queue: str, seconds: int, dead: sqs.Queue | None) -> sqs.Queue:
         return sqs.Queue(
             stack,
-            queue.capitalize(),
+            queue.title().replace("_", ""),
             queue_name=called(queue),
             visibility_timeout=cdk.Duration.seconds(seconds),
             retention_period=cdk.Duration.days(KEEP_DAYS),
@@ -59,15 +61,22 @@ def _queues(stack: cdk.Stack, stage: Stage, key: kms.Key) -> dict[str, sqs.Queue
             removal_policy=keep.removal(stage),
         )
 
-    sources = QUEUES[:-1]
-    dead = made("dead", DEAD_SECONDS, None)
-    dead.node.default_child.redrive_allow_policy = {
-        "redrivePermission": "byQueue",
-        "sourceQueueArns": [stack.format_arn(service="sqs", resource=called(queue)) for queue in sources],
-    }
+    def letters(queue: str, sources: Sequence[str]) -> sqs.Queue:
+        dead = made(queue, DEAD_SECONDS, None)
+        dead.node.default_child.redrive_allow_policy = {
+            "redrivePermission": "byQueue",
+            "sourceQueueArns": [stack.format_arn(service="sqs", resource=called(source)) for source in sources],
+        }
+        return dead
+
+    sources = [queue for queue in QUEUES if queue not in ("shadow", "dead", "dead_shadow")]
+    # Copies apart: `doctor` holds the letters in `dead` against mail that is pending for long, and a copy is nobody's mail.
+    dead, dead_shadow = letters("dead", sources), letters("dead_shadow", ["shadow"])
     seconds = dict.fromkeys(sources, stage.landing.work_seconds)
     seconds |= {"events": stage.landing.events_seconds, "large": stage.landing.large_seconds}
-    return {queue: made(queue, seconds[queue], dead) for queue in sources} | {"dead": dead}
+    found = {queue: made(queue, seconds[queue], dead) for queue in sources}
+    found["shadow"] = made("shadow", stage.landing.work_seconds, dead_shadow)
+    return found | {"dead": dead, "dead_shadow": dead_shadow}
 
 
 def _bucket(stack: cdk.Stack, stage: Stage, key: kms.Key, events: sqs.Queue) -> s3.Bucket:

@@ -23,7 +23,8 @@ from constructs import IConstruct
 
 GROUPS = ("functions", "workers", "database", "proxy", "search", "cache", "history", "endpoints")
 """Components with a security group of their own; network.py has who may call whom."""
-QUEUES = ("events", "work", "large", "next", "shadow", "dead")
+QUEUES = ("events", "work", "large", "next", "shadow", "dead", "dead_shadow")
+"""As the settings call them (aws.queues); in AWS `-` stands for `_`."""
 
 
 @dataclass(frozen=True)

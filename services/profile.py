@@ -94,12 +94,13 @@ def lay_out(
 def _queues(sqs: Any, name: str, receives: int) -> dict[str, tuple[str, str]]:
     """Role -> (URL, ARN)."""
     made: dict[str, tuple[str, str]] = {}
-    for role in ("dead", "events", "work", "large", "next", "shadow"):
+    for role in ("dead", "dead_shadow", "events", "work", "large", "next", "shadow"):
         attributes = {"VisibilityTimeout": "120", "MessageRetentionPeriod": str(14 * 24 * 3600)}
-        if role not in {"dead", "shadow"}:  # letters are put to work again, and a copy is no work
-            redrive = {"deadLetterTargetArn": made["dead"][1], "maxReceiveCount": receives}
+        if role not in {"dead", "dead_shadow"}:
+            letters = made["dead_shadow" if role == "shadow" else "dead"][1]  # a copy is nobody's mail
+            redrive = {"deadLetterTargetArn": letters, "maxReceiveCount": receives}
             attributes["RedrivePolicy"] = json.dumps(redrive)
-        url = sqs.create_queue(QueueName=f"{name}-{role}", Attributes=attributes)["QueueUrl"]
+        url = sqs.create_queue(QueueName=f"{name}-{role.replace('_', '-')}", Attributes=attributes)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         made[role] = (url, arn)
     return made

@@ -87,7 +87,7 @@ def jobs(stage: Stage, rights: roles.Rights, cluster_tasks: str) -> dict[str, Jo
         "desk": Job(  # what people type: looking, dead letters, repairs
             *(["dead", "list"], 1024, 4096, False),
             [
-                *(rights.consume("dead"), rights.send("work", "large", "next", "shadow", "dead")),
+                *(rights.consume("dead", "dead_shadow"), rights.send("work", "large", "next", "shadow", "dead")),
                 *(*rights.commits(), *rights.ledger("Scan"), *rights.threads(*roles.SETTLE)),
                 rights.objects("shadow/", "GetObject"),  # `mailloom shadow report`
                 rights.list_mail(),  # `mailloom ingest s3://BUCKET/PREFIX`

@@ -58,6 +58,14 @@ def queues(f: Figures) -> Iterator[Alarm]:
         "Each is a mail that nobody finds; the queue keeps it for 14 days. By SQS and by what workers see: either may be late.",
         *("ticket", ""),
     )
+    yield Alarm(
+        "dead-shadow",
+        "The shadow worker gave copies up: they are in the queue dead-shadow.",
+        f.queue("dead_shadow", "ApproximateNumberOfMessagesVisible"),
+        *(">", 0, 1, QUIET),
+        "Each is a mail over which the next version was stopped five times: a reason not to go on. The mail itself goes its own way.",
+        *("ticket", ""),
+    )
 
 
 def lost(f: Figures) -> Iterator[Alarm]:

@@ -59,7 +59,7 @@ def mail(f: Figures, week: str) -> Sequence[cloudwatch.GraphWidget]:
                 f.queue(queue, "ApproximateNumberOfMessagesVisible", label=queue)
                 for queue in ("events", "work", "large", "next", "shadow")
             ],
-            [f.queue("dead", "ApproximateNumberOfMessagesVisible", label="dead")],
+            [f.queue(queue, "ApproximateNumberOfMessagesVisible", label=queue) for queue in ("dead", "dead_shadow")],
         ),
     ]
 

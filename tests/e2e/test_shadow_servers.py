@@ -199,6 +199,32 @@ def test_a_shadow_worker_that_is_killed_loses_nothing(wholes: Callable[..., Any]
     assert whole.books()["stored"] == len(mails)
 
 
+def test_a_copy_that_was_given_up_is_no_dead_letter_of_mail(wholes: Callable[..., Any]) -> None:
+    """Letters in `dead` stand for mail that is pending: a copy among them would hide one that has lost its message."""
+    whole: Whole = wholes(more={"rollout": {"shadow": 1.0}})
+    mails = made(14, 3)
+    whole.put(mails)
+    whole.run("validate", "--drain")
+    whole.run("work", "--drain")
+    copies, letters = whole.servers.queue("shadow"), whole.servers.queue("dead_shadow")
+    until = time.monotonic() + 60
+    while letters.depth()[0] < len(mails):  # a shadow worker that dies over each of them: it receives, and that is all
+        assert time.monotonic() < until
+        copies.extend({message.receipt: 0 for message in copies.receive(10, 0)})
+    assert whole.servers.queue("dead").depth() == (0, 0)
+    assert f"{len(mails)} copies given up" in whole.run("shadow", "report")
+    assert json.loads(whole.run("shadow", "report", "--json"))["letters"] == len(mails)
+    whole.run("shadow", "report", "--fail-above", "1", code=1)
+    assert whole.run("dead", "list") == ""
+    listed = whole.run("dead", "list", "--shadow")
+    assert f"s3://{whole.profile.name}/raw/{min(mails)}" in listed
+    assert f"{len(mails)} letters dropped" in whole.run("dead", "drop", "all", "--shadow")
+    assert letters.depth() == (0, 0)
+    books = whole.books()
+    assert books["received"] == books["stored"] == len(mails)
+    assert "given up" not in whole.run("shadow", "report")
+
+
 def test_a_share_without_its_queue_stops_the_validator(wholes: Callable[..., Any]) -> None:
     whole: Whole = wholes(more={"rollout": {"next": 0.1, "shadow": 0.1}, "aws.queues": {"next": ""}})
     assert whole.run("validate", "--drain", code=2) == ""

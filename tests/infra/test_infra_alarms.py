@@ -16,7 +16,8 @@ from mailloom.obs.metrics import TABLE
 
 KIND, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
 PROMISED = {
-    *("queue-age-events", "queue-age-work", "queue-age-next", "queue-age-large", "workers-gone", "dead-letters"),
+    *("queue-age-events", "queue-age-work", "queue-age-next", "queue-age-large", "workers-gone"),
+    *("dead-letters", "dead-shadow"),
     *("books-off", "books-open", "archive-faults", "latency", "throughput", "settle-stopped", "dirty-growing"),
     *("validator-errors", "validator-throttles", "function-errors", "function-concurrency", "store-away"),
     *("errors-bug", "errors-poison", "error-share-transient", "error-share-bug", "error-share-poison"),
@@ -166,6 +167,20 @@ CASES = [
 def test_an_alarm_is_one_when_it_should_be(made, name, values, is_alarm):
     for stage in STAGES:
         assert breaching(alarms(made, stage)[name], values) is is_alarm
+
+
+def test_one_letter_of_the_shadow_tells_and_is_no_dead_mail(made):
+    for stage in STAGES:
+        found = alarms(made, stage)
+        shadow, mail = found["dead-shadow"], found["dead-letters"]
+        assert (shadow["ComparisonOperator"], shadow["Threshold"]) == ("GreaterThanThreshold", 0)
+        queues = [
+            {str(used.dimensions["QueueName"]) for used in watched(alarm) if used.namespace == "AWS/SQS"}
+            for alarm in (shadow, mail)
+        ]
+        assert [len(some) for some in queues] == [1, 1]
+        assert "DeadShadow" in queues[0].pop()
+        assert "DeadShadow" not in queues[1].pop()
 
 
 @pytest.mark.parametrize("kind", ["transient", "bug", "poison"])

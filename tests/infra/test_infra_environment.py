@@ -35,8 +35,10 @@ def test_the_product_takes_all_of_it(made, stage, tmp_path):
         assert settings.servers
         assert settings.aws.tables == f"mailloom-{stage}-"
         queues = settings.aws.queues
-        urls = [getattr(queues, queue) for queue in ("events", "work", "large", "next", "shadow", "dead")]
-        assert len(set(urls)) == 6
+        urls = [
+            getattr(queues, queue) for queue in ("events", "work", "large", "next", "shadow", "dead", "dead_shadow")
+        ]
+        assert len(set(urls)) == 7
         assert all(url.startswith("https://sqs.") for url in urls)
         assert settings.aws.bucket
         assert settings.aws.stream
@@ -63,17 +65,17 @@ def test_the_password_is_named_and_the_connection_proven(made, stage, tmp_path):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_queues_and_tables_are_those_that_were_made(made, stage):
+    from infra.parts import QUEUES
+
     values = Values(made.templates[stage])
     tables = {one.properties["TableName"] for one in made.all(stage, "AWS::DynamoDB::Table")}
     assert tables == {f"mailloom-{stage}-{name}" for name in ("nodes", "clues", "ledger")}
     for one in made.all(stage, "AWS::Lambda::Function"):
         variables = one.properties.get("Environment", {}).get("Variables", {})
-        for queue in (
-            ("events", "work", "large", "next", "shadow", "dead") if "MAILLOOM_AWS_BUCKET" in variables else ()
-        ):
+        for queue in QUEUES if "MAILLOOM_AWS_BUCKET" in variables else ():
             place = values.place(variables[f"MAILLOOM_AWS_QUEUES_{queue.upper()}"])
             assert place.stack == "landing"
-            assert place.id.lower().startswith(queue)
+            assert place.id.lower().startswith(queue.replace("_", ""))
 
 
 @pytest.mark.parametrize("stage", STAGES)

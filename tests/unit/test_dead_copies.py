@@ -82,6 +82,7 @@ def test_a_copy_is_not_put_to_work(letters: Any) -> None:
     with dead.looking(letters, receipts) as found:  # type: ignore[arg-type]
         assert sorted(len(one.objects) for one in found) == [0, 1]
         assert {one.cause for one in found} == {dead.COPIED, dead.UNKNOWN}
+        assert {one.pointer for one in found} == {pointer(1), pointer(2)}  # `mailloom shadow show` wants its key
         assert dead.retry(found, letters, receipts, work) == 1  # type: ignore[arg-type]
     assert receipts.accepted == [pointer(2)]
     assert receipts.asked == {pointer(2)}

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 SHOWN = 3  # letters that are named of a group
 
 
+def shadow_option(command: Any) -> Any:
+    return click.option(
+        "--shadow", is_flag=True, help="Copies that the shadow worker gave up (aws.queues.dead_shadow), not mail."
+    )(command)
+
+
+def _queue(shadow: bool) -> str:
+    return "dead_shadow" if shadow else "dead"
+
+
 @click.group()
 def dead() -> None:
     """Mail that workers gave up: list it by cause, look, retry, drop.
@@ -26,13 +36,14 @@ def dead() -> None:
 
 
 @dead.command("list")
+@shadow_option
 @profile_options
 @json_option
-def list_(as_json: bool) -> int:
+def list_(shadow: bool, as_json: bool) -> int:
     """Print the dead letters by cause, the most frequent first."""
     from mailloom.run.dead import grouped, looking
 
-    with servers() as found, looking(found.queue("dead"), found.receipts) as letters:
+    with servers() as found, looking(found.queue(_queue(shadow)), found.receipts) as letters:
         groups = grouped(letters)
     for group in groups:
         if as_json:
@@ -45,15 +56,16 @@ def list_(as_json: bool) -> int:
     return 0
 
 
-@dead.command()
+@dead.command(short_help="Print what is known of dead letters: head, error, version.")
 @click.argument("which")
+@shadow_option
 @profile_options
 @json_option
-def show(which: str, as_json: bool) -> int:
+def show(which: str, shadow: bool, as_json: bool) -> int:
     """Print what is known of dead letters: the mail's head, the error, the version, how often it was tried."""
     from mailloom.run.dead import chosen, head, looking
 
-    with servers() as found, looking(found.queue("dead"), found.receipts) as letters:
+    with servers() as found, looking(found.queue(_queue(shadow)), found.receipts) as letters:
         for letter in chosen(letters, which):
             if as_json:
                 draw.say_json({**_letter(letter), "head": _text(head(letter, found.buckets))})
@@ -63,7 +75,7 @@ def show(which: str, as_json: bool) -> int:
     return 0
 
 
-@dead.command()
+@dead.command(short_help="Put dead letters to work again, once what failed is mended.")
 @click.argument("which")
 @profile_options
 def retry(which: str) -> int:
@@ -83,16 +95,17 @@ def retry(which: str) -> int:
     return 0
 
 
-@dead.command()
+@dead.command(short_help="Give dead letters up: their mail is rejected, by hand.")
 @click.argument("which")
+@shadow_option
 @profile_options
-def drop(which: str) -> int:
-    """Give dead letters up: their mail is rejected, by hand, in the books. The objects stay in the bucket."""
+def drop(which: str, shadow: bool) -> int:
+    """Give dead letters up: their mail is rejected, by hand, in the books. The objects stay in the bucket. A copy for the shadow worker rejects nothing."""
     from mailloom.run.dead import chosen, looking
     from mailloom.run.dead import drop as run
 
-    with servers() as found, looking(found.queue("dead"), found.receipts) as letters:
-        count = run(chosen(letters, which), found.queue("dead"), found.objects)
+    with servers() as found, looking(found.queue(_queue(shadow)), found.receipts) as letters:
+        count = run(chosen(letters, which), found.queue(_queue(shadow)), found.objects)
     draw.say(f"{draw.several(count, 'letter')} dropped")
     return 0
 

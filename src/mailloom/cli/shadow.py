@@ -41,20 +41,33 @@ def shadow() -> None:
 @profile_options
 @json_option
 def report(days: float, fail_above: float | None, as_json: bool) -> int:
-    """Sum up what was reported: outcomes, changes by version and field, with keys of examples."""
+    """Sum up what was reported: outcomes, changes by version and field, with keys of examples.
+
+    Copies that the shadow worker gave up (aws.queues.dead_shadow) are told too: with --fail-above one of them is enough for exit code 1.
+    """
     from mailloom.run.shadow_reports import summed_up
     from mailloom.wire.clock import now_ms
 
     now = now_ms()
     with servers() as found:
         summary = summed_up(found.buckets(found.bucket()), now - int(days * DAY_MS), now)
+        dead = found.queue_if_set("dead_shadow")
+        letters = sum(dead.depth()) if dead else 0
     if as_json:
-        draw.say_json(_summary(summary))
+        draw.say_json(_summary(summary) | {"letters": letters})
     else:
         for line in _told(summary):
             draw.say(line)
+        if letters:
+            draw.say(
+                f"{draw.several(letters, 'copy', 'copies')} given up: the shadow worker was stopped over each, time and again"
+                " (`mailloom dead list --shadow`)"
+            )
     if fail_above is None:
         return 0
+    if letters:
+        draw.say("copies were given up, so this version may not survive some mail", error=True)
+        return 1
     if summary.share is None:
         draw.say(
             "nothing was compared, so nothing is known: is rollout.shadow above 0, and a shadow worker running?",

@@ -74,7 +74,11 @@ class Queues:
     next: Annotated[str, Says("the share `rollout.next` of `work`, read by `mailloom work --queue next`")] = ""
     shadow: Annotated[str, Says("copies of the share `rollout.shadow`, read by `mailloom work --shadow`")] = ""
     dead: Annotated[
-        str, Says("where `work` and `large` put what failed too often (their redrive policies name it)")
+        str,
+        Says("where `events`, `work`, `large` and `next` put what failed too often (their redrive policies name it)"),
+    ] = ""
+    dead_shadow: Annotated[
+        str, Says("the same of `shadow`: copies that the shadow worker never got done with; no lost mail")
     ] = ""
 
 

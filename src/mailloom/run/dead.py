@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from mailloom import obs
 from mailloom.ports import Failure, Ledger, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
 from mailloom.run.pointers import COPY, dispatch, passed_on, read_event, read_pointer, rejection
 from mailloom.run.rollout import PLAIN, Routes
@@ -34,18 +33,19 @@ UNKNOWN = "no reason was kept: who received it was killed, or a store was away, 
 
 
 class Letter(NamedTuple):
-    """One dead letter; `objects` are what it points to: one for a pointer, those of its records for an event of S3, else (no
-    message of ours, or a copy for the shadow worker) none.
+    """One dead letter; `objects` are what it brings in: one for a pointer, those of its records for an event of S3, else (no
+    message of ours, or a copy for the shadow worker, which has `copied`) none.
     """
 
     message: Received
     objects: tuple[Pointer, ...]
     failure: Failure
+    copied: Pointer | None = None
 
     @property
     def pointer(self) -> Pointer | None:
         """What it points to, the first of several."""
-        return self.objects[0] if self.objects else None
+        return self.objects[0] if self.objects else self.copied
 
     @property
     def id(self) -> str:
@@ -75,9 +75,7 @@ def looking(dead: Queue, receipts: Receipts, most: int = MOST) -> Iterator[list[
     """The dead letters (at most so many), held meanwhile and given back at the end, but for those deleted by then."""
     messages = _received(dead, most)
     try:
-        letters = _read(messages, receipts)
-        obs.gauge("dead_letters", len(letters))
-        yield letters
+        yield _read(messages, receipts)
     finally:
         dead.extend({message.receipt: 0 for message in messages})
 
@@ -96,11 +94,14 @@ def _received(dead: Queue, most: int) -> list[Received]:
 def _read(messages: Sequence[Received], receipts: Receipts) -> list[Letter]:
     objects: dict[str, tuple[Pointer, ...]] = {}
     why: dict[str, str] = {}
+    copied: dict[str, Pointer] = {}
     for message in messages:
         if (
             COPY in message.attributes
         ):  # its mail may be held back, or stored long since: it is neither worked on nor rejected
             objects[message.id], why[message.id] = (), COPIED
+            with suppress(Poison):
+                copied[message.id] = read_pointer(message.body)
             continue
         try:
             objects[message.id] = (read_pointer(message.body),)
@@ -112,7 +113,7 @@ def _read(messages: Sequence[Received], receipts: Receipts) -> list[Letter]:
     for message in messages:
         known = next((failures[p] for p in objects[message.id] if p in failures), None)
         said = message.attributes.get("cause") or why.get(message.id) or UNKNOWN
-        letters.append(Letter(message, objects[message.id], known or Failure(said, "", 0)))
+        letters.append(Letter(message, objects[message.id], known or Failure(said, "", 0), copied.get(message.id)))
     return letters
 
 

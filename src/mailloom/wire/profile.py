@@ -41,7 +41,7 @@ from mailloom.wire.clock import now_ms
 from mailloom.wire.reading import LedgerHistory, ServerReading
 from mailloom.wire.servers import ServerLedger, ServerMessages, ServerThreads
 
-QUEUES = ("events", "work", "large", "next", "shadow", "dead")
+QUEUES = ("events", "work", "large", "next", "shadow", "dead", "dead_shadow")
 MARKS = 10_000  # that are counted for the gauge `dirty`: more is as bad
 
 
