@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import Link, Node, NodeName, Stamp, Stated
+from mailloom.ports import KeyItem, Link, Node, NodeName, Stamp, Stated, Tie
 from mailloom.stores.memory import MemoryThreads
 from mailloom.thread.assign import assign, roots, union
 from mailloom.thread.components import components
@@ -78,6 +78,9 @@ class Calm:
 
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
         return MemoryThreads.swing(self.flaky, changes)
+
+    def tie(self, ties: Sequence[Tie]) -> Sequence[KeyItem | None]:
+        return MemoryThreads.tie(self.flaky, ties)
 
     def stamp(self, stamps: Sequence[Stamp]) -> None:
         self.flaky.stamp(stamps)
