@@ -1,10 +1,10 @@
 """What a mail costs in DynamoDB: write and read units, calls and CPU time a mail, of real mail in batches of several sizes.
 
-    eval "$(python -m services env)"; python bench/dynamodb_units.py FOLDER... [--most N] [--batches 1 32 256] [--shuffled]
+    eval "$(python -m services env)"; python bench/dynamodb_units.py FOLDER... [--most N] [--batches 1 32 256] [--shuffled] [--causes]
 
 Nodes and clue items are written to DynamoDB (Local), the rest of the threads is kept in memory and costs next to nothing. A batch of
-one is the worst there can be: no two mails of a batch share a thread. `--shuffled` brings replies before what they answer. The ledger
-adds 2 write units a mail.
+one is the worst there can be: no two mails of a batch share a thread. `--shuffled` brings replies before what they answer. `--causes` tells
+which step wrote or read what of which kind of item, of the largest batch without a cache. The ledger adds 2 write units a mail.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import boto3
 
@@ -25,6 +27,8 @@ from mailloom.flow.transform import transform
 from mailloom.ports import Stated
 from mailloom.sources import Item, load, walk
 from mailloom.stores.dynamodb import CLUES, NODES, Dynamo, DynamoNodes, create
+from mailloom.stores.dynamodb.items import unpack, unpack_clue
+from mailloom.stores.dynamodb.statements import Change
 from mailloom.thread.weave import weave
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "contract"))
@@ -39,6 +43,74 @@ class Everything(dict[bytes, bytes]):
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
         self.update(values)
+
+
+KINDS = {
+    b"w": "wrote",
+    b"t": "text",
+    b"q": "siblings",
+    b"s": "subject",
+    b"r": "replies",
+    b"a": "again",
+    b"k": "ticket",
+    b"n": "series",
+}
+STEPS = ("nodes", "look", "swing", "tie", "note", "hint", "keys", "clues")
+
+
+class Causes(Dynamo):
+    """Counts what each step writes and reads, by the kind of item. `kinds` are those of keys; `step` is what is going on."""
+
+    def __init__(self, client: Any, prefix: str, kinds: Mapping[bytes, str]) -> None:
+        super().__init__(client, prefix)
+        self.kinds, self.step = kinds, ""
+        self.causes: Counter[tuple[str, str, str]] = Counter()
+
+    def kind(self, table: str, key: bytes) -> str:
+        name = key[16:]
+        if table == CLUES:
+            return KINDS[name[2:3]]
+        return "message" if name[0] == 0 else self.kinds.get(name, "key")
+
+    def write(self, table: str, changes: Sequence[Change]) -> dict[bytes, bytes | None]:
+        refused = super().write(table, changes)
+        for change in changes:
+            self.causes[self.step, self.kind(table, change.key), _what(table, change, change.key in refused)] += 1
+        return refused
+
+    def read(self, table: str, keys: Collection[bytes], *, strong: bool = True) -> dict[bytes, bytes]:
+        found = super().read(table, keys, strong=strong)
+        for key in keys:
+            what = f"{'' if strong else 'half '}read, {'there' if key in found else 'absent'}"
+            self.causes[self.step, self.kind(table, key), what] += 1
+        return found
+
+    def watch(self, threads: Halves) -> None:
+        """Tell of each step what it is; one that another makes is that one's."""
+        for name in STEPS:
+            if hasattr(threads, name):
+                setattr(threads, name, self._telling(name, getattr(threads, name)))
+
+    def _telling(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.step = name
+            return method(*arguments, **named)
+
+        return call
+
+
+def _what(table: str, change: Change, refused: bool) -> str:
+    if refused:
+        return f"refused, {'was there' if not change.old else 'was another'}"
+    if table == CLUES:
+        before, after = unpack_clue(change.old), unpack_clue(change.new)
+        changed = ["owner"] * (before.owners != after.owners) + ["asked"] * (before.asked != after.asked)
+    else:
+        name = change.key[16:]
+        old, new = unpack(name, change.old), unpack(name, change.new)
+        changed = [f for f in old.node._fields if getattr(old.node, f) != getattr(new.node, f)]
+        changed += [f for f in old.item._fields if getattr(old.item, f) != getattr(new.item, f)]
+    return f"{'put' if not change.old else 'changed'}: {', '.join(changed)}"
 
 
 def statements(folders: Sequence[str]) -> Iterator[Stated]:
@@ -57,6 +129,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=2000)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 256])
     parser.add_argument("--shuffled", action="store_true")
+    parser.add_argument("--causes", action="store_true")
     given = parser.parse_args()
     mails = list(islice(statements(given.folders), given.most))
     if given.shuffled:
@@ -72,11 +145,23 @@ def main() -> None:
         for batch in given.batches:
             for cache in (None, Everything()):
                 measure(Dynamo(client, prefix), some, batch, cache, what)
+        if given.causes:
+            kinds = {
+                link.key: "twin" if link.kind == "twin" else "own key" for s in some for link in s.links if link.owns
+            }
+            told = Causes(client, prefix, kinds)
+            measure(told, some, max(given.batches), None, what)
+            for (step, kind, what_), count in sorted(
+                told.causes.items(), key=lambda one: (one[0][2][0] in "hr", -one[1])
+            ):
+                print(f"    {count / len(some):7.3f}  {step:6} {kind:8} {what_}")
 
 
 def measure(dynamo: Dynamo, mails: Sequence[Stated], batch: int, cache: Everything | None, what: str) -> None:
     scope = secrets.token_hex(4)
     threads = Halves(DynamoNodes(dynamo, lambda: time.time_ns() // 1_000_000, scope, cache=cache))
+    if isinstance(dynamo, Causes):
+        dynamo.watch(threads)
     began = time.process_time()
     for at in range(0, len(mails), batch):
         weave(threads, mails[at : at + batch])

@@ -71,5 +71,5 @@ def _one_at_a_time(name: str) -> Callable[..., Any]:
     return locked
 
 
-for _name in ("enter", "nodes", "look", "swing", "stamp", "note", "keys", "hint", "clues"):
+for _name in ("enter", "nodes", "look", "swing", "tie", "stamp", "note", "keys", "hint", "clues"):
     setattr(LockedNodes, _name, _one_at_a_time(_name))

@@ -11,7 +11,7 @@ from mailloom.stores.dynamodb.items import unpack, unpack_clue
 from mailloom.stores.dynamodb.tables import CLUES, NODES
 from mailloom.stores.memory import MemoryThreads
 
-IN_DYNAMODB = ("enter", "nodes", "look", "swing", "stamp", "note", "keys", "hint", "clues", "session")
+IN_DYNAMODB = ("enter", "nodes", "look", "swing", "tie", "stamp", "note", "keys", "hint", "clues", "session")
 IN_MEMORY = [
     "state",
     "stated",

@@ -26,6 +26,7 @@ from mailloom.ports import (
     Stamp,
     Stated,
     Threads,
+    Tie,
 )
 from mailloom.stores.memory import MemoryThreads
 from mailloom.stores.sqlite.connection import connect
@@ -106,6 +107,28 @@ def test_a_swing_is_a_compare_and_set(threads: Threads) -> None:
     assert threads.nodes([KEY, OTHER]) == {KEY: Node(KEY), OTHER: Node(KEY)}
     assert list(threads.swing([(OTHER, KEY, NODE)])) == [True]
     assert threads.nodes([OTHER])[OTHER].parent == NODE
+
+
+def test_a_tie_hangs_a_key_and_notes_it_or_does_neither(threads: Threads) -> None:
+    threads.enter([NODE, KEY, OTHER], fresh=[KEY])
+    threads.note([KeyNote(OTHER, asked=True)])
+    threads.swing([(OTHER, OTHER, NODE)])
+    notes = [KeyNote(KEY, owner=word("s")), KeyNote(KEY, citer=(word("ann"), word("t")))]
+    owned = KeyItem(frozenset({word("s")}), frozenset({word("ann")}), frozenset({word("t")}))
+    late = Tie(OTHER, message_node(TWO), [KeyNote(OTHER, owner=word("s"))])
+    assert list(threads.tie([Tie(KEY, NODE, notes), late])) == [owned, None]
+    assert dict(threads.keys([KEY, OTHER])) == {KEY: owned, OTHER: KeyItem(asked=True)}
+    assert threads.nodes([KEY, OTHER]) == {KEY: Node(NODE), OTHER: Node(NODE)}
+
+
+def test_a_tie_keeps_what_was_there_before(threads: Threads) -> None:
+    threads.enter([NODE, KEY])
+    threads.note([KeyNote(KEY, asked=True)])
+    threads.stamp([Stamp(KEY, conv=KEY, dead=True)])
+    threads.enter([NODE, KEY], fresh=[KEY])
+    assert list(threads.tie([Tie(KEY, NODE)])) == [KeyItem(asked=True)]
+    assert threads.look([KEY]) == {KEY: Node(NODE, KEY, True)}
+    assert list(threads.tie([Tie(KEY, NODE)])) == [None]
 
 
 def test_a_look_sees_what_was_written(threads: Threads) -> None:
@@ -314,6 +337,7 @@ def test_a_mark_taken_away_and_made_again_has_another_version(threads: Threads) 
 WRITES: dict[str, Callable[[Threads], object]] = {
     "enter": lambda t: t.enter([OTHER]),
     "swing": lambda t: t.swing([(KEY, KEY, NODE)]),
+    "tie": lambda t: t.tie([Tie(KEY, NODE, [KeyNote(KEY, asked=True)])]),
     "stamp": lambda t: t.stamp([Stamp(KEY, dead=True)]),
     "state": lambda t: t.state([full_statement(ONE)]),
     "note": lambda t: t.note([KeyNote(KEY, asked=True)]),

@@ -34,6 +34,7 @@ from mailloom.ports import (
     Stamp,
     Stated,
     Threads,
+    Tie,
 )
 from mailloom.stores.memory import MemoryThreads
 
@@ -182,6 +183,9 @@ class Steps:
     def _seeing(self, answers: Sequence[Any], names: Collection[NodeName]) -> Sequence[Any]:
         self.seen.update(self.store.nodes(names))
         return answers
+
+    def tie(self, ties: Sequence[Tie]) -> Sequence[KeyItem | None]:
+        return self._changes(lambda some: self._seeing(self.store.tie(some), [tie.key for tie in some]), ties)
 
     def stamp(self, stamps: Sequence[Stamp]) -> None:
         self._write(self.store.stamp, stamps)

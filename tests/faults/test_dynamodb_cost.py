@@ -12,11 +12,12 @@ import pytest
 import redis
 
 from mailloom.flow.transform import transform
-from mailloom.mail.model import Origin
-from mailloom.ports import Delivery, Pointer, Stated
+from mailloom.mail.model import MessageId, Origin
+from mailloom.ports import Delivery, Link, Pointer, Stated
 from mailloom.stores.dynamodb import CLUES, NODES, Dynamo, DynamoLedger, DynamoNodes, create
 from mailloom.stores.valkey import ValkeyCache
 from mailloom.synth import generate
+from mailloom.thread.keys import key_name
 from mailloom.thread.weave import weave
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "contract"))
@@ -86,6 +87,28 @@ def test_with_a_warm_cache_it_costs_two_read_units(dynamo: Dynamo, mails: list[S
         assert dynamo.spent.read.total() <= 2.0 * len(mails), dynamo.spent.read
         assert cache.hits > 0
         assert not cache.errors
+
+
+def test_a_first_mail_and_its_reply_write_each_item_once(dynamo: Dynamo) -> None:
+    """A key that nobody met gets its parent and its notes at once; of who begins a thread there is no node; the reply notes the first one's key."""
+    threads = Halves(DynamoNodes(dynamo, lambda: 1_800_000_000_000))
+    first, reply = (
+        Stated(MessageId(bytes(15) + bytes([n])), b"subject.", (b"person..",), n, links)
+        for n, links in enumerate(
+            (
+                (Link("message-id", key_name("id", "a@example.org"), True, ""),),
+                (
+                    Link("message-id", key_name("id", "b@example.org"), True, ""),
+                    Link("references", key_name("id", "a@example.org"), False, ""),
+                ),
+            ),
+            1,
+        )
+    )
+    weave(threads, [first])
+    assert dynamo.spent.written == {NODES: 1}
+    weave(threads, [reply])
+    assert dynamo.spent.written == {NODES: 1 + 3}
 
 
 def test_soft_evidence_is_most_of_the_bill(dynamo: Dynamo, mails: list[Stated]) -> None:

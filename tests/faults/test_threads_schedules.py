@@ -320,6 +320,8 @@ TIGHT: dict[str, tuple[list[Mail], list[Mail], list[Mail], list[Mail]]] = {
         CITERS[2:],
         [Mail(1, "reply", ("bogus", "citer0"))],
     ),
+    # Were the id's key tied before both are in its pool, it could die while the second hangs on nothing with it, and gets no conv.
+    "two replies to an id that dies as they come": ([Mail(9, "late", ("citer1",))], [], CITERS[2:], CITERS[:2]),
     "a reply while its parent's id is given again": (
         [Mail(3, "reused")],
         [],

@@ -13,9 +13,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import Link, Node, NodeName, Stamp, Stated
+from mailloom.ports import KeyItem, Link, Node, NodeName, Stamp, Stated, Tie
 from mailloom.stores.memory import MemoryThreads
-from mailloom.thread.assign import assign, roots, union
+from mailloom.thread.assign import SLACK, assign, roots, union
 from mailloom.thread.components import components
 from mailloom.thread.keys import nodes_of
 
@@ -79,6 +79,9 @@ class Calm:
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
         return MemoryThreads.swing(self.flaky, changes)
 
+    def tie(self, ties: Sequence[Tie]) -> Sequence[KeyItem | None]:
+        return MemoryThreads.tie(self.flaky, ties)
+
     def stamp(self, stamps: Sequence[Stamp]) -> None:
         self.flaky.stamp(stamps)
 
@@ -132,22 +135,46 @@ def test_what_is_told_is_each_pool_that_gave_way_once(pairs: list[tuple[int, int
     assert sorted(j.old for j in joined) == sorted(n for n, low in truth(pairs).items() if n != low)
 
 
-def test_paths_are_shortened_and_keep_their_end() -> None:
+def chained(length: int) -> tuple[MemoryThreads, list[NodeName]]:
     threads = MemoryThreads()
-    chain = [name(2 * n) for n in range(200)]
+    chain = [name(2 * n) for n in range(length)]
     threads.enter(chain)
     for low, high in pairwise(chain):
         threads.swing([(high, high, low)])
+    return threads, chain
+
+
+def test_paths_are_shortened_and_keep_their_end() -> None:
+    threads, chain = chained(200)
     assert roots(threads, chain[-1:]) == {chain[-1]: chain[0]}
-    assert {node.parent for node in threads.pool.values()} == {chain[0]}
+    for step, node in enumerate(chain):
+        assert threads.pool[node].parent == (chain[0] if step > SLACK else chain[max(0, step - 1)])
+
+
+def test_a_path_that_is_walked_in_pieces_is_shortened_as_a_whole_one() -> None:
+    """Whoever is met first."""
+    whole, chain = chained(50)
+    roots(whole, chain[-1:])
+    for seed in range(5):
+        pieces, _ = chained(50)
+        roots(pieces, Random(seed).sample(chain, len(chain)))
+        assert pieces.pool == whole.pool
+
+
+def test_a_short_path_is_left_as_it_is() -> None:
+    threads, chain = chained(SLACK + 1)
+    before = dict(threads.pool)
+    assert roots(threads, chain) == dict.fromkeys(chain, chain[0])
+    assert threads.pool == before
 
 
 def test_a_shortened_path_that_somebody_changed_meanwhile_is_left_alone() -> None:
     threads = Flaky(1)
     threads.r.random = lambda: 0.9  # type: ignore[method-assign]  # every swing fails
-    MemoryThreads.swing(threads, [(NAMES[4], NAMES[4], NAMES[2]), (NAMES[2], NAMES[2], NAMES[0])])
-    assert roots(threads, [NAMES[4]]) == {NAMES[4]: NAMES[0]}
-    assert threads.pool[NAMES[4]].parent == NAMES[2]
+    chain = [name(2 * n) for n in range(SLACK + 2)]
+    MemoryThreads.swing(threads, [(high, high, low) for low, high in pairwise(chain)])
+    assert roots(threads, chain[-1:]) == {chain[-1]: chain[0]}
+    assert threads.pool[chain[-1]].parent == chain[-2]
 
 
 def test_a_message_joins_its_keys_but_not_through_a_dead_one() -> None:

@@ -50,6 +50,7 @@ from mailloom.ports.threads import (
     Stated,
     Target,
     Threads,
+    Tie,
 )
 from mailloom.ports.transport import Blobs, Parcel, Queue, Received, Stat
 
@@ -112,6 +113,7 @@ __all__ = [
     "Target",
     "ThreadReader",
     "Threads",
+    "Tie",
     "Transient",
     "UserError",
     "WholeReader",

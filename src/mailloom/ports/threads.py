@@ -87,6 +87,14 @@ class KeyItem(NamedTuple):
     asked: bool = False
 
 
+class Tie(NamedTuple):
+    """A key that is its own parent is hung below `parent`, and `notes` of it are applied, all in one atomic step."""
+
+    key: NodeName
+    parent: NodeName
+    notes: Sequence[KeyNote] = ()
+
+
 class ClueNote(NamedTuple):
     """A change to a clue item: a message owns it, or somebody asks for it."""
 
@@ -186,13 +194,17 @@ class Pools(Protocol):
         ...
 
     def look(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
-        """The nodes as they were when this batch last swung or noted each, with or without success, or as they are now: all that a
+        """The nodes as they were when this batch last swung, tied or noted each, with or without success, or as they are now: all that a
         worker needs to know once it has written (thread/weave.py). It may cost less than `nodes`.
         """
         ...
 
     def swing(self, changes: Sequence[tuple[NodeName, NodeName, NodeName]]) -> Sequence[bool]:
         """(node, old parent, new parent): each a compare-and-set; False where the parent was not `old` any more."""
+        ...
+
+    def tie(self, ties: Sequence[Tie]) -> Sequence[KeyItem | None]:
+        """Each key's item after its notes; None, and nothing done to it, where it was not its own parent any more. A key comes once."""
         ...
 
     def stamp(self, stamps: Sequence[Stamp]) -> None:

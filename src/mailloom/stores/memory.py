@@ -22,6 +22,7 @@ from mailloom.ports import (
     Soft,
     Stamp,
     Stated,
+    Tie,
 )
 from mailloom.thread.edits import places_of
 from mailloom.thread.keys import hinted, noted, stamped
@@ -84,6 +85,16 @@ class MemoryThreads:
             if node.parent == old:
                 self.pool[name] = node._replace(parent=new)
         return done
+
+    def tie(self, ties: Sequence[Tie]) -> Sequence[KeyItem | None]:
+        self.check()
+        items: list[KeyItem | None] = []
+        for tie in ties:
+            (done,) = self.swing([(tie.key, tie.key, tie.parent)])
+            if done:
+                self.note(tie.notes)
+            items.append(self.key_items.get(tie.key, KeyItem()) if done else None)
+        return items
 
     def stamp(self, stamps: Sequence[Stamp]) -> None:
         self.check()

@@ -10,14 +10,20 @@ How late the look must be (`Pools.look` gives a node as it was at this batch's l
   joins and names all that the message states. It knows of it if the evidence was there before the stamp. So any look after
   `state` finds what settle did without knowing it: for the message's own node and its twins, which can't die, the swing is late enough.
 - The flag `dead` is the one stamp after which settle reads nothing. A key may die between its union and that stamp, so a key is
-  looked at after the union. Its note is: it comes after the unions, and it reads item and node in one atomic step. If the note comes
-  before settle's last reading of the item, settle counts it; if later, the key bears the conv that settle gave it before
-  that reading, or is dead.
+  looked at after the union. Its note is: it never comes before the union of who noted, and it reads item and node in one atomic step.
+  If the note comes before settle's last reading of the item, settle counts it; if later, the key bears the conv that settle gave it
+  before that reading, or is dead.
+- A key that is its own parent is in a pool without messages. It is tied: one write hangs it below the pool of those who state it, and
+  notes what they say. That is a union and a note at one instant, provided that they are in that pool by then: all other unions of the
+  pool come first, and where one of them fails the key waits. Were it tied beside them, a worker could be left standing with its note
+  made and its message still outside. The key might die then, and settle would give no conv to a message that hangs on nothing; the
+  union that came at last would bring it in, and the look, as old as the tie, would find nothing odd.
 - A note that changes nothing is a reading of the item now, never of what was known of it before.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from mailloom.mail.model import MessageId
@@ -32,8 +38,10 @@ def weave(threads: Threads, batch: Sequence[Stated]) -> list[Joined]:
     names = {name for stated in batch for name in nodes_of(stated)}
     threads.enter(names, fresh={name for stated in batch for name in own_nodes(stated)})
     threads.state(batch)
-    joined = assign(threads, batch)
-    items = _note(threads, batch)
+    notes = _notes(batch)
+    joined = assign(threads, batch, notes)
+    items = {one.old: one.item for one in joined if one.item is not None}
+    items.update(_note(threads, [note for key, some in notes.items() if key not in items for note in some]))
     dirty = {s.message for s in batch if any(link.owns and items[link.key].asked for link in keyed(s))}
     dirty |= _ask(threads, [s for s in batch if is_asking(s, items)], items)
     dirty |= _own(threads, batch)
@@ -48,8 +56,15 @@ def keyed(stated: Stated) -> Iterable[Link]:
     return {link.key: link for link in stated.links if link.kind not in WITHOUT_ITEM}.values()
 
 
-def _note(threads: Threads, batch: Sequence[Stated]) -> dict[NodeName, KeyItem]:
-    notes = [note_of(s, link) for s in batch for link in keyed(s)]
+def _notes(batch: Sequence[Stated]) -> dict[NodeName, tuple[KeyNote, ...]]:
+    notes: dict[NodeName, tuple[KeyNote, ...]] = defaultdict(tuple)
+    for s in batch:
+        for link in keyed(s):
+            notes[link.key] += (note_of(s, link),)
+    return notes
+
+
+def _note(threads: Threads, notes: Sequence[KeyNote]) -> dict[NodeName, KeyItem]:
     return {note.key: after for note, (_, after) in zip(notes, threads.note(notes), strict=True)}
 
 

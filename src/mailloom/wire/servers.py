@@ -33,6 +33,7 @@ from mailloom.ports import (
     Soft,
     Stamp,
     Stated,
+    Tie,
     Words,
 )
 from mailloom.stores.postgres.conversations import PostgresConversations
@@ -93,6 +94,9 @@ class ServerThreads:
         """A message's node that was its own parent names a conversation, whose rows must follow, even if we die now."""
         self._conversations.moving({MessageId(name[1:]) for name, old, _ in changes if name == old and name[0] == 0})
         return self._nodes.swing(changes)
+
+    def tie(self, ties: Sequence[Tie]) -> Sequence[KeyItem | None]:
+        return self._nodes.tie(ties)
 
     def stamp(self, stamps: Sequence[Stamp]) -> None:
         self._nodes.stamp(stamps)

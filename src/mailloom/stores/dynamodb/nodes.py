@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from typing import Protocol, TypeVar
 
 from botocore.exceptions import ClientError
@@ -34,6 +35,7 @@ from mailloom.ports import (
     Node,
     NodeName,
     Stamp,
+    Tie,
     Transient,
 )
 from mailloom.stores.dynamodb.items import State, pack, pack_clue, unpack, unpack_clue
@@ -165,6 +167,19 @@ class DynamoNodes:
 
         self._change(NODES, list(by_name), apply)
         return done
+
+    def tie(self, ties: Sequence[Tie]) -> Sequence[KeyItem | None]:
+        items: dict[NodeName, KeyItem | None] = {}
+        by_name = {tie.key: tie for tie in ties}
+
+        def apply(name: bytes, value: bytes) -> bytes | None:
+            node, item = unpack(name, value)
+            alone = node.parent == name
+            items[name] = reduce(noted, by_name[name].notes, item) if alone else None
+            return pack(name, State(node._replace(parent=by_name[name].parent), items[name] or item)) if alone else None
+
+        self._change(NODES, list(by_name), apply)
+        return [items[tie.key] for tie in ties]
 
     def stamp(self, stamps: Sequence[Stamp]) -> None:
         by_name = _grouped((stamp.node, stamp) for stamp in stamps)

@@ -26,6 +26,7 @@ from mailloom.ports import (
     Soft,
     Stamp,
     Stated,
+    Tie,
 )
 from mailloom.ports.scope import checked
 from mailloom.stores.sqlite import epochs
@@ -142,6 +143,13 @@ class SqliteThreads:
                 self.view.nodes[name] = Node(new, node.conv, node.dead)
                 self.view.changed.add(name)
         return done
+
+    def tie(self, ties: Sequence[Tie]) -> Sequence[KeyItem | None]:
+        """Nobody else writes meanwhile, so one after the other is one step."""
+        done = self.swing([(tie.key, tie.key, tie.parent) for tie in ties])
+        self.note([note for tie, one in zip(ties, done, strict=True) if one for note in tie.notes])
+        items = self.view.items
+        return [items.get(tie.key, _NO_ITEM) if one else None for tie, one in zip(ties, done, strict=True)]
 
     def stamp(self, stamps: Sequence[Stamp]) -> None:
         self._check()
