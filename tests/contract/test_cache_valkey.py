@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,13 +14,16 @@ import redis
 from dynamo_stores import Halves
 from test_threads_contract import of_numbers
 
+from mailloom.config import load
 from mailloom.ports import Stated
-from mailloom.stores.dynamodb import Dynamo, DynamoNodes, create
+from mailloom.stores.dynamodb import TABLES, Dynamo, DynamoNodes, create
 from mailloom.stores.valkey import ValkeyCache
+from mailloom.thread.assign import roots
 from mailloom.thread.batch import derive
 from mailloom.thread.keys import message_node
 from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
+from mailloom.wire.profile import Servers
 
 pytestmark = pytest.mark.servers
 
@@ -139,3 +143,36 @@ def test_threads_are_the_same_whatever_the_cache_does(
 
     threads_are_right(boto, prefix, caches, upset)
     assert trouble == "down" or sum(cache.hits for cache in caches) > 10
+
+
+def test_tables_that_were_made_anew_are_not_known_from_before(
+    boto: Callable[[str], Any], prefix: str, dynamodb_url: str, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restore, or where two deployments share a cache: what is known of others of their names was never true of these. Two replies
+    came, and what they answer, but only the second time.
+    """
+    environ = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "MAILLOOM_AWS_REGION": "eu-central-1",
+        "MAILLOOM_AWS_DYNAMODB_URL": dynamodb_url,
+        "MAILLOOM_AWS_TABLES": prefix,
+        "MAILLOOM_VALKEY_URL": valkey_url,
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    settings = load("aws", None, environ, Path("/nowhere")).settings
+    replies = [of_numbers(2, 2, [1], 0, reply=True), of_numbers(3, 3, [1], 0, reply=True)]
+    for life in (replies, [*replies, of_numbers(1, 1, [], 0, reply=False)]):
+        create(boto("dynamodb"), prefix)
+        servers = Servers(settings, environ)
+        assert servers.cache is not None
+        threads = Halves(DynamoNodes(servers.dynamo, lambda: 0, cache=servers.cache))
+        for stated in life:
+            weave(threads, [stated])
+        settle(threads)
+        names = [message_node(stated.message) for stated in life]
+        assert len(set(roots(threads, names).values())) == 1
+        servers.close()
+        for table in TABLES:
+            boto("dynamodb").delete_table(TableName=prefix + table)

@@ -17,7 +17,7 @@ from mailloom.config import Settings
 from mailloom.mail.model import MessageId
 from mailloom.ports import Blobs, Frame, Queue, Row, Sink, Threads, UserError, Words
 from mailloom.ports.scope import checked
-from mailloom.stores.dynamodb import TABLES, Dynamo, DynamoLedger, DynamoNodes, create
+from mailloom.stores.dynamodb import TABLES, Dynamo, DynamoLedger, DynamoNodes, create, life
 from mailloom.stores.firehose import Firehose
 from mailloom.stores.opensearch.index import Index
 from mailloom.stores.opensearch.layout import Names, expire, first, install
@@ -134,7 +134,12 @@ class Servers:
         client = self.clients.valkey()
         if client is None:
             return None
-        return ValkeyCache(client, time.monotonic, self.settings.aws.tables, ttl=self.settings.valkey.seconds)
+        from mailloom.stores.aws_errors import told
+
+        # A guess must have been true once. What a cache knows of other tables never was, and joins would be lost by it.
+        with told(f"DynamoDB table {self.settings.aws.tables}nodes"):
+            prefix = f"{self.settings.aws.tables}{life(self.clients.aws('dynamodb'), self.settings.aws.tables)}:"
+        return ValkeyCache(client, time.monotonic, prefix, ttl=self.settings.valkey.seconds)
 
     def _nodes(self) -> DynamoNodes:
         return DynamoNodes(self.dynamo, now_ms, self.scope, cache=self.cache, clue_days=self.settings.aws.clue_days)
@@ -206,7 +211,8 @@ class Servers:
         connections = self._connections(dsn, read_only=True)
         bucket = self.settings.aws.bucket
         sources = (f"s3://{bucket}",) if bucket else ()
-        return PostgresReader(connections, self._nodes(), LedgerHistory(self.objects), self.scope, sources)
+        nodes = DynamoNodes(self.dynamo, now_ms, self.scope)  # read strongly: no cache is asked
+        return PostgresReader(connections, nodes, LedgerHistory(self.objects), self.scope, sources)
 
     @cached_property
     def readable(self) -> ServerReading:

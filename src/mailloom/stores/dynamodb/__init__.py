@@ -3,7 +3,7 @@
 from mailloom.stores.dynamodb.ledger import DynamoLedger
 from mailloom.stores.dynamodb.nodes import Cache, DynamoNodes
 from mailloom.stores.dynamodb.statements import Dynamo
-from mailloom.stores.dynamodb.tables import CLUES, LEDGER, NODES, TABLES, create
+from mailloom.stores.dynamodb.tables import CLUES, LEDGER, NODES, TABLES, create, life
 
 __all__ = [
     "CLUES",
@@ -15,4 +15,5 @@ __all__ = [
     "DynamoLedger",
     "DynamoNodes",
     "create",
+    "life",
 ]

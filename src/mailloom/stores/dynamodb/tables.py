@@ -48,3 +48,11 @@ def create(client: Any, prefix: str) -> None:
         if "ttl" in table:
             specification = {"Enabled": True, "AttributeName": table["ttl"]}
             client.update_time_to_live(TableName=prefix + name, TimeToLiveSpecification=specification)
+
+
+def life(client: Any, prefix: str) -> str:
+    """What tells these tables from all others of their names: those of another account, or those that were there before a restore. Raises botocore's
+    errors.
+    """
+    table = client.describe_table(TableName=prefix + NODES)["Table"]
+    return str(table.get("TableId") or table["CreationDateTime"].timestamp())  # DynamoDB Local has no ids
