@@ -18,7 +18,7 @@ import orjson
 from mailloom.mail.model import MessageId
 from mailloom.ports import Row, Transient, UserError, Words
 from mailloom.schema import VERSION
-from mailloom.stores.opensearch.client import told
+from mailloom.stores.opensearch.client import BLOCKED, told
 from mailloom.stores.opensearch.document import MAX_SCOPE, Document, document, key, without
 from mailloom.stores.opensearch.layout import Names, check, month
 
@@ -91,7 +91,6 @@ class Index:
             for row, words, _ in rows
             if month(row.id) >= since
         ]
-        self._expect({entry.target for entry in entries})
         for chunk in _chunks(entries):
             self._write(chunk)
 
@@ -154,6 +153,7 @@ class Index:
     def _write(self, entries: Sequence[Entry]) -> None:
         attempt = 0
         while entries:
+            self._expect({entry.target for entry in entries})
             try:
                 busy, refused = self._bulk(entries)
             except _TooLargeError as error:
@@ -203,7 +203,12 @@ class Index:
                 if wrong is None or status == 409:  # a newer version of it is there
                     continue
                 kind, reason = wrong["type"], _reason(wrong)
-                if status == 429 or status >= 500 or kind == "cluster_block_exception":
+                if (
+                    kind == "index_not_found_exception"
+                ):  # deleted since we saw it, in a cluster that makes none by itself
+                    self.seen.discard(entry.target)
+                    busy.append((entry, reason))
+                elif status == 429 or status >= 500 or kind in BLOCKED:
                     busy.append((entry, reason))
                 elif kind in _THIS_MAIL:
                     refused.append((entry, reason))
