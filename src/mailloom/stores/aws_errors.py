@@ -86,6 +86,10 @@ def meaning(code: str, status: int, message: str, what: str) -> Exception | None
         return UserError(
             f"{what}: the credentials were not accepted ({code}: {message}): renew them, or check the clock"
         )
+    if code == "InvalidObjectState":
+        return UserError(f"{what}: an object is archived ({code}: {message}): restore it first (S3's RestoreObject)")
+    if code.lower().startswith("kms") and code not in _ALLOWED:
+        return UserError(f"{what}: its key can't be used ({code}: {message}): enable it, or undo its deletion")
     if code in _ALLOWED or status == 403:
         return UserError(f"{what}: access denied ({code}: {message}): let the role that this runs as use it")
     if code in _MISSING:
