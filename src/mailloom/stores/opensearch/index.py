@@ -17,9 +17,10 @@ import orjson
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Row, Transient, UserError, Words
+from mailloom.ports.scope import checked
 from mailloom.schema import VERSION
 from mailloom.stores.opensearch.client import BLOCKED, told
-from mailloom.stores.opensearch.document import MAX_SCOPE, Document, document, key, without
+from mailloom.stores.opensearch.document import Document, document, key, without
 from mailloom.stores.opensearch.layout import Names, check, month
 
 CHUNK_BYTES = 5 << 20  # of one bulk: larger ones are not faster, and hold the heap of a node longer
@@ -75,9 +76,7 @@ class Index:
         since: Callable[[], str] = _all,
         pause: Callable[[int], None] = pause,
     ) -> None:
-        if len(scope.encode()) > MAX_SCOPE:
-            raise UserError(f"a scope has at most {MAX_SCOPE} bytes for OpenSearch: {scope[:40]}...")
-        self.client, self.names, self.scope, self.version = client, names, scope, version
+        self.client, self.names, self.scope, self.version = client, names, checked(scope), version
         self.report, self.since, self.pause = report, since, pause
         self.seen: set[str] = set()
 
