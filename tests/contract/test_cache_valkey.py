@@ -152,8 +152,12 @@ def test_tables_that_were_made_anew_are_not_known_from_before(
     came, and what they answer, but only the second time.
     """
     environ = {
-        **{"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "MAILLOOM_AWS_REGION": "eu-central-1"},
-        **{"MAILLOOM_AWS_DYNAMODB_URL": dynamodb_url, "MAILLOOM_AWS_TABLES": prefix, "MAILLOOM_VALKEY_URL": valkey_url},
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "MAILLOOM_AWS_REGION": "eu-central-1",
+        "MAILLOOM_AWS_DYNAMODB_URL": dynamodb_url,
+        "MAILLOOM_AWS_TABLES": prefix,
+        "MAILLOOM_VALKEY_URL": valkey_url,
     }
     for name, value in environ.items():
         monkeypatch.setenv(name, value)

@@ -157,6 +157,22 @@ def plan(connections: Connections, statement: str, values: Any) -> str:
         return "\n".join(row[0] for row in connection.execute(f"explain {statement}".encode(), values))
 
 
+def test_a_large_default_partition_may_take_its_time(empty: Connections) -> None:
+    """A limit would be met every month anew, and no partition be made again. Other statements have theirs (below)."""
+    migrate(empty)
+    with empty.take() as connection:
+        for statement in (
+            "create table noted (setting text)",
+            """create function note() returns event_trigger language plpgsql as
+              $$ begin insert into noted values (current_setting('statement_timeout')); end $$""",
+            "create event trigger noting on ddl_command_end execute function note()",
+        ):
+            connection.execute(statement)
+    assert make(empty, 202403, 202404) == 2 * len(TABLES)
+    with empty.take() as connection:
+        assert connection.execute("select distinct setting from noted").fetchall() == [("0",)]
+
+
 def test_no_look_up_visits_every_partition(postgres_url: str) -> None:
     """By its plan with ten years of partitions: what is asked for by message touches its month, what by key one sixteenth."""
     connections = database(postgres_url, 201401, 202312)

@@ -16,7 +16,7 @@ from proxy import Proxy
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Row, Transient, UserError, Words
-from mailloom.query import read
+from mailloom.query import QueryError, read
 from mailloom.stores.opensearch import document as documents
 from mailloom.stores.opensearch import index as indexing
 from mailloom.stores.opensearch.client import connect
@@ -393,6 +393,28 @@ def test_a_cluster_that_is_held_and_killed_in_the_middle_of_a_run(
     client.close()
 
 
+def test_a_cluster_that_makes_no_index_for_now(own_server: Callable[[str], Any], prefix: str) -> None:
+    """As one whose disks are full does, and one that was told to make none by itself where somebody deletes an index."""
+    server, names = own_server("opensearch"), Names(prefix)
+    client = connect(server.url)
+    install(client, names, replicas=0)
+
+    def setting(name: str, value: object) -> None:
+        client.cluster.put_settings(body={"persistent": {name: value}})
+
+    index = Index(client, names, pause=at_once)
+    setting("cluster.blocks.create_index", True)
+    with pytest.raises(Transient, match=f"index {names.template}-.*busy or away .*index_create_block"):
+        index.put([entry(1)])
+    setting("cluster.blocks.create_index", None)
+    index.put([entry(1)])
+    setting("action.auto_create_index", "false")
+    client.indices.delete(index=f"{names.template}-*")
+    index.put([entry(1), entry(2)])
+    assert total(client, names) == 2
+    client.close()
+
+
 # ------------------------------------------------------------------------------------------------ template and generations
 def test_without_a_template_nothing_is_written_or_found(client: Any, prefix: str) -> None:
     names = Names(prefix)
@@ -407,6 +429,18 @@ def test_before_the_first_mail_nothing_is_found(client: Any, names: Names) -> No
     search = Search(client, names)
     assert search.find(read("mail"), lambda _: (), 5) == search.find(read(""), lambda _: (), 5) == []
     assert search.count(read("mail"), lambda _: ()) == 0
+
+
+def test_an_alias_that_is_gone_is_told_and_given_back(client: Any, names: Names) -> None:
+    Index(client, names).put([entry(1), entry(40)])
+    client.indices.delete_alias(index=names.index(entry(1)[0].id), name=names.alias)
+    assert total(client, names) == 1, "as an index that was restored without it: nobody can tell"
+    client.indices.delete_alias(index=f"{names.template}-*", name=names.alias)
+    with pytest.raises(UserError, match=f"no alias {names.alias}, .*mailloom migrate"):
+        total(client, names)
+    assert install(client, names, replicas=0)
+    assert total(client, names) == 2
+    assert not install(client, names, replicas=0)
 
 
 def test_templates_of_other_versions(client: Any, names: Names) -> None:
@@ -503,3 +537,27 @@ def test_more_answers_than_a_page(client: Any, names: Names) -> None:
     assert len(Search(client, names).find(read("mail"), lambda _: (), 1100)) == 1100
     everybody = [row.id for row, _, _ in rows]
     assert Search(client, names).count(read("thread:x"), lambda _: everybody) == 2500
+
+
+# ------------------------------------------------------------------------------------------------ queries
+@pytest.mark.parametrize(
+    "text",
+    [f"list:{'a' * 9_000}", '"' + " ".join(f"w{n}" for n in range(1_200)) + '"*', "\u6f22" * 9_000 + "*"],
+    ids=["an automaton", "a phrase", "a text without blanks"],
+)
+def test_a_query_that_is_too_much_is_told(client: Any, names: Names, text: str) -> None:
+    Index(client, names).put([entry(1)])
+    with pytest.raises(QueryError, match="fewer or shorter words"):
+        Search(client, names).find(read(text), lambda _: (), 5)
+
+
+def test_a_query_that_names_more_than_a_request_takes_is_told() -> None:
+    """The managed service takes 10 MiB on small nodes."""
+    from opensearchpy.exceptions import TransportError
+
+    class Small:
+        def search(self, **_: object) -> dict[str, Any]:
+            raise TransportError(413, "", "Request size exceeded 10485760 bytes")
+
+    with pytest.raises(QueryError, match="more than OpenSearch takes"):
+        Search(Small(), Names()).count(read("mail"), lambda _: ())

@@ -11,6 +11,7 @@ import pytest
 
 from mailloom.config import load
 from mailloom.ports import UserError
+from mailloom.ports.scope import MAX_SCOPE, checked
 
 clients = pytest.importorskip("mailloom.wire.clients")
 KEYS = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "MAILLOOM_AWS_REGION": "eu-central-1"}
@@ -70,6 +71,12 @@ def test_a_scope_that_stores_would_read_otherwise_is_refused(scope: str) -> None
 
     with pytest.raises(UserError, match="control character"):
         open_servers(replace(made().settings, scope=scope), KEYS)
+
+
+def test_a_scope_is_no_longer_than_every_store_can_hold() -> None:
+    assert checked("\u00e9" * (MAX_SCOPE // 2))
+    with pytest.raises(UserError, match=f"at most {MAX_SCOPE} bytes"):
+        checked("\u00e9" * (MAX_SCOPE // 2) + "e")
 
 
 def test_an_address_of_a_cache_that_is_none_is_told_without_it() -> None:

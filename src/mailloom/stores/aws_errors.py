@@ -70,21 +70,6 @@ _ALLOWED = frozenset(
         "403",
     ]
 )
-# Of the key in KMS that a queue, a table or an object is encrypted with; SQS's names, then what services without own ones pass on.
-_KEY = frozenset(
-    [
-        "KmsDisabled",
-        "KmsInvalidKeyUsage",
-        "KmsInvalidState",
-        "KmsNotFound",
-        "KmsOptInRequired",
-        "KMS.DisabledException",
-        "KMS.InvalidStateException",
-        "KMS.KMSInvalidStateException",
-        "KMS.NotFoundException",
-        "KMS.OptInRequired",
-    ]
-)
 _MISSING = frozenset(
     [
         "NoSuchBucket",
@@ -110,9 +95,9 @@ def meaning(code: str, status: int, message: str, what: str) -> Exception | None
             f"{what}: the credentials were not accepted ({code}: {message}): renew them, or check the clock"
         )
     if code == "InvalidObjectState":
-        return UserError(f"{what}: an object lies in an archive ({code}: {message}): restore it, then try again")
-    if code in _KEY:
-        return UserError(f"{what}: its key can't be used ({code}: {message}): enable the key in KMS, or correct it")
+        return UserError(f"{what}: an object is archived ({code}: {message}): restore it first (S3's RestoreObject)")
+    if code.lower().startswith("kms") and code not in _ALLOWED:
+        return UserError(f"{what}: its key can't be used ({code}: {message}): enable it, or undo its deletion")
     if code in _ALLOWED or status == 403:
         return UserError(f"{what}: access denied ({code}: {message}): let the role that this runs as use it")
     if code in _MISSING:

@@ -32,7 +32,7 @@ CONFLICTS = 4  # tries at a key that somebody else is writing
 # A delete marker asked for by its version is a method that isn't allowed. Numbers are what botocore says where it finds no code: after a HEAD, or where
 # the key in the answer holds what XML can't.
 _ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405", "InvalidVersionId"})
-_CODE, _MESSAGE = re.compile(rb"<Code>(\w{1,100})</Code>"), re.compile(rb"<Message>([^<]{1,1000})</Message>")
+_CODE, _MESSAGE = re.compile(rb"<Code>([\w.]{1,100})</Code>"), re.compile(rb"<Message>([^<]{1,1000})</Message>")
 _CHANGED = frozenset({"PreconditionFailed", "412"})
 
 

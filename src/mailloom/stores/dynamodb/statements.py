@@ -282,8 +282,11 @@ class Dynamo:
                 refused = [(c, r) for c, r in zip(changes, rest, strict=True) if r.get("Code") in REFUSED]
                 if refused:
                     return {c.key: r.get("Item", {}).get("b", {}).get("B") for c, r in refused}
+                codes = sorted({r["Code"] for r in reasons if r.get("Code", "None") != "None"})
+                if other := next((code for code in codes if code not in BUSY), ""):
+                    raise self._told(other, error) from error
                 attempt += 1
-                self.wait(attempt, ", ".join(sorted({r["Code"] for r in reasons if r.get("Code", "None") != "None"})))
+                self.wait(attempt, ", ".join(codes))
             else:
                 self.paid(self.spent.written, table, answer, units)
                 return {}

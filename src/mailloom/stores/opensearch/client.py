@@ -11,6 +11,10 @@ from mailloom.ports import Transient, UserError
 
 TIMEOUT = 30.0  # seconds for one call: a bulk of 5 MB takes less than one, and a worker has other mail to do
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
+BLOCKED = ("cluster_block_exception", "index_create_block_exception")
+"""Errors, of status 403 some of them, of a cluster that lacks room for now: disks are full (OpenSearch lifts the block when they are not), or an
+administrator closed something for a while.
+"""
 
 
 def connect(url: str, *, auth: object = None, timeout: float = TIMEOUT, compress: bool = False) -> Any:
@@ -50,7 +54,7 @@ def told(what: str) -> Iterator[None]:
         raise Transient(f"{what}: OpenSearch does not answer ({type(error).__name__}: {error.error})") from error
     except exceptions.TransportError as error:
         status = int(error.status_code)
-        if status in _BUSY or "cluster_block" in str(error.error):
+        if status in _BUSY or any(kind in str(error.error) for kind in BLOCKED):
             raise Transient(f"{what}: OpenSearch is busy or away ({status} {error.error})") from error
         if status in (401, 403):
             raise UserError(

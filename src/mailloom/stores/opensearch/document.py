@@ -13,7 +13,6 @@ from mailloom.stores.opensearch.layout import moment
 MAX_BYTES = 8 << 20
 """Of one document, as JSON. Small instances of the managed service take requests of 10 MiB, and a longer text is a log or a dump:
 the beginning of it can be searched."""
-MAX_SCOPE = 400  # bytes: a document's key has at most 512, and the id takes 33
 
 Document = dict[str, Any]
 

@@ -17,9 +17,10 @@ import orjson
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Row, Transient, UserError, Words
+from mailloom.ports.scope import checked
 from mailloom.schema import VERSION
-from mailloom.stores.opensearch.client import told
-from mailloom.stores.opensearch.document import MAX_SCOPE, Document, document, key, without
+from mailloom.stores.opensearch.client import BLOCKED, told
+from mailloom.stores.opensearch.document import Document, document, key, without
 from mailloom.stores.opensearch.layout import Names, check, month
 
 CHUNK_BYTES = 5 << 20  # of one bulk: larger ones are not faster, and hold the heap of a node longer
@@ -75,9 +76,7 @@ class Index:
         since: Callable[[], str] = _all,
         pause: Callable[[int], None] = pause,
     ) -> None:
-        if len(scope.encode()) > MAX_SCOPE:
-            raise UserError(f"a scope has at most {MAX_SCOPE} bytes for OpenSearch: {scope[:40]}...")
-        self.client, self.names, self.scope, self.version = client, names, scope, version
+        self.client, self.names, self.scope, self.version = client, names, checked(scope), version
         self.report, self.since, self.pause = report, since, pause
         self.seen: set[str] = set()
 
@@ -91,7 +90,6 @@ class Index:
             for row, words, _ in rows
             if month(row.id) >= since
         ]
-        self._expect({entry.target for entry in entries})
         for chunk in _chunks(entries):
             self._write(chunk)
 
@@ -154,6 +152,7 @@ class Index:
     def _write(self, entries: Sequence[Entry]) -> None:
         attempt = 0
         while entries:
+            self._expect({entry.target for entry in entries})
             try:
                 busy, refused = self._bulk(entries)
             except _TooLargeError as error:
@@ -203,7 +202,12 @@ class Index:
                 if wrong is None or status == 409:  # a newer version of it is there
                     continue
                 kind, reason = wrong["type"], _reason(wrong)
-                if status == 429 or status >= 500 or kind == "cluster_block_exception":
+                if (
+                    kind == "index_not_found_exception"
+                ):  # deleted since we saw it, in a cluster that makes none by itself
+                    self.seen.discard(entry.target)
+                    busy.append((entry, reason))
+                elif status == 429 or status >= 500 or kind in BLOCKED:
                     busy.append((entry, reason))
                 elif kind in _THIS_MAIL:
                     refused.append((entry, reason))

@@ -91,7 +91,7 @@ def install(
 ) -> bool:
     """Put the template, where there is none, an older one or one with other settings; False where there was nothing to do. `read`: new indices
     are searched at once, without it they wait for `switch`; of a template that is there it stays as it is. So do indices that
-    exist. Raises UserError where a newer mailloom put its own.
+    exist, but for those that lack the alias that their template gives. Raises UserError where a newer mailloom put its own.
     """
     found = _found(client, names)
     if found is not None and int(found.get("version", 0)) > LAYOUT:
@@ -103,7 +103,7 @@ def install(
     if found is not None and found.get("version") == LAYOUT:
         index = has.get("settings", {}).get("index", {})
         if wanted.items() <= {name: index.get(name) for name in wanted}.items():
-            return False
+            return _give_alias(client, names) if names.alias in has.get("aliases", {}) else False
     body = orjson.loads(get_data(__package__, "template.json") or b"")
     body["settings"] |= {f"index.{name}": value for name, value in wanted.items()}
     fresh: dict[str, Any] = {names.alias: {}} if read else {}
@@ -112,6 +112,17 @@ def install(
     with told(f"template {names.template}"):
         client.indices.put_index_template(name=names.template, body=template)
     return True
+
+
+def _give_alias(client: Any, names: Names) -> bool:
+    """To each index that lacks it, as one may that was restored from a snapshot; whether there was any."""
+    with told(f"alias {names.alias}"):
+        found = client.indices.get_alias(index=f"{names.template}-*")
+        lacking = [name for name, index in sorted(found.items()) if names.alias not in index["aliases"]]
+        actions = [{"add": {"index": name, "alias": names.alias}} for name in lacking]
+        if actions:
+            client.indices.update_aliases(body={"actions": actions})
+    return bool(actions)
 
 
 def check(client: Any, names: Names) -> None:

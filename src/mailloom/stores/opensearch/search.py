@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import orjson
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import Words
+from mailloom.ports import UserError, Words
 from mailloom.query import All, Either, Filter, Found, Members, Node, Not, Query, QueryError, Word, prune
 from mailloom.stores.opensearch.client import told
 from mailloom.stores.opensearch.layout import Names, check
@@ -27,6 +27,7 @@ EXPANSIONS = 1_000  # words that the open end of a phrase of several words may s
 MAX_TERMS = 65_536  # ids in one terms query: index.max_terms_count
 MAX_NAMED = 1_000_000  # ids that thread: and in: may name: as a request, 35 MB
 PAGE = 1_000
+_TOO_MUCH = ("too_many_nested_clauses", "too_many_clauses", "Determinizing automaton")
 Value = TypeVar("Value")
 _NOBODY: dict[str, Any] = {"match_none": {}}
 
@@ -97,7 +98,7 @@ class Search:
         """All parts of the index answer, or it is an error; ranks count words over all of them (dfs), as one index would: a month
         with ten mails would else rank its words as rare.
         """
-        from opensearchpy.exceptions import NotFoundError
+        from opensearchpy.exceptions import NotFoundError, TransportError
 
         params = {
             "search_type": "dfs_query_then_fetch",
@@ -110,12 +111,26 @@ class Search:
                 answer: dict[str, Any] = self.client.search(index=self.names.alias, body=body, params=params)
             except NotFoundError:
                 check(self.client, self.names)
-                # No mail yet, so no index and no alias.
+                self._check_empty()
                 return {
                     "hits": {"hits": [], "total": {"value": 0}},
                     "aggregations": {"twins": {"buckets": []}},
                 }
+            except TransportError as error:
+                if not _is_too_much(error):
+                    raise
+                raise QueryError(
+                    "this query is more than OpenSearch takes: ask with fewer or shorter words", 0
+                ) from error
         return answer
+
+    def _check_empty(self) -> None:
+        """That there is no alias means that there is no mail yet. Raises UserError where there are indices, as nothing would ever be found."""
+        found = self.client.indices.get_alias(index=f"{self.names.template}-*")
+        if found and not any(self.names.alias in index["aliases"] for index in found.values()):
+            raise UserError(
+                f"OpenSearch has no alias {self.names.alias}, though indices are there: run `mailloom migrate`, which gives it to them"
+            )
 
     # -------------------------------------------------------------------------------------------- planning
     def plan(self, query: Query, members: Members) -> tuple[dict[str, Any], bool]:
@@ -161,6 +176,11 @@ class Search:
         if item.name == "in":
             return _ids("in", item.text, self.located(item.text))
         return _named(item.text)
+
+
+def _is_too_much(error: Any) -> bool:
+    """Whether a query was refused for its size: the request's, its clauses once the analyzer has cut its words, the automaton of a `list:`."""
+    return error.status_code == 413 or any(words in str(error.info) for words in _TOO_MUCH)
 
 
 def _seen(text: str) -> bool:
