@@ -15,7 +15,7 @@ from landing import Landing
 
 from mailloom.archive import open_archive
 from mailloom.ports import Parcel, Transient, UserError
-from mailloom.run import aws_lambda
+from mailloom.run import arrivals, aws_lambda
 from mailloom.run import prefix as prefixes
 from mailloom.run.aws_lambda import Parts
 
@@ -38,9 +38,10 @@ def landing(aws_url, prefix, tmp_path) -> Landing:
 
 @pytest.fixture
 def shed(landing):
-    state = {"trouble": lambda rows: None, "made": 0}
+    state = {"trouble": lambda rows: None, "made": 0, "most": 0}
 
     def trouble(rows):
+        state["most"] = max(state["most"], len(rows))
         state["trouble"](rows)
 
     with landing.shed(trouble) as shed:
@@ -139,7 +140,6 @@ def test_only_the_mail_that_failed_comes_again(landing, shed):
 
 def test_where_a_store_is_away_all_come_again(landing, shed, monkeypatch):
     from mailloom.flow.retry import Backoff
-    from mailloom.run import arrivals
 
     for n in range(3):
         landing.put(f"raw/{n}.eml", mail(n))
@@ -179,6 +179,53 @@ def test_a_call_that_fails_leaves_no_letter_behind(landing, shed):
     shed["trouble"] = lambda rows: None
     assert aws_lambda.work(messages) == {"batchItemFailures": []}
     assert [letter.body for letter in landing.queue("dead").receive(10, 1)] == ["no pointer"]
+
+
+def test_a_call_has_some_of_its_mail_in_memory_and_says_what_it_had_no_time_for(landing, shed, monkeypatch):
+    monkeypatch.setattr(aws_lambda, "PORTION_BYTES", 3 * len(mail(1)))
+    for n in range(9):
+        landing.put(f"raw/{n}.eml", mail(n))
+    landing.validate()
+    messages = landing.queue("work").receive(10, 1)
+    failed = {one["itemIdentifier"] for one in aws_lambda.work(as_sqs(messages), Late(1))["batchItemFailures"]}
+    assert len(failed) == 3
+    assert landing.ledger.books() == {"stored": 6, "pending": 3}
+    rest = as_sqs([message for message in messages if message.id in failed])
+    assert aws_lambda.work(rest, Late(0)) == {"batchItemFailures": []}, "a portion is worked on however late it is"
+    assert landing.ledger.books() == {"stored": 9}
+    assert shed["most"] == 3
+
+
+class Late:
+    """A context by which there is time for so many portions more."""
+
+    def __init__(self, portions: int) -> None:
+        self.left = portions
+
+    def get_remaining_time_in_millis(self) -> int:
+        self.left -= 1
+        return 100_000 if self.left >= 0 else 10_000
+
+
+def test_mail_that_came_three_times_is_read_apart_and_last(landing, shed, monkeypatch):
+    for n in range(5):
+        landing.put(f"raw/{n}.eml", mail(n))
+    landing.validate()
+    event = as_sqs(landing.queue("work").receive(10, 1))
+    for number in (0, 2):
+        event["Records"][number]["attributes"]["ApproximateReceiveCount"] = "3"
+    apart = []
+
+    class Apart:
+        def alone(self, mails, limit):
+            assert landing.ledger.books()["stored"] >= 3
+            apart.append((len(mails), limit))
+            return arrivals.work([one._replace(reason="bug: it ended") for one in mails], keep=True)
+
+    monkeypatch.setattr(aws_lambda, "_transformer", Apart)
+    assert aws_lambda.work(event, Late(100)) == {"batchItemFailures": []}
+    assert apart == [(1, 50.0)] * 2
+    assert landing.ledger.books() == {"stored": 3, "rejected": 2}
 
 
 def test_a_prefix_is_worked_through_in_turns_and_the_place_is_kept(landing, shed, monkeypatch):

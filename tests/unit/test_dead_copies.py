@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 import pytest
 
 from mailloom.config import Rollout
@@ -96,3 +97,26 @@ def test_dropping_a_copy_rejects_no_mail(letters: Any) -> None:
         assert dead.drop([copy], letters, ledger) == 1
     assert ledger.rows == []
     assert len(letters.kept) == 1
+
+
+def test_what_we_put_into_the_bucket_ourselves_is_no_mail_though_its_event_is_dead() -> None:
+    """Nor is it one that comes to the validator (validate.is_ours): it would be entered in the books."""
+
+    def event(*keys: str) -> Parcel:
+        records = [
+            {
+                "eventName": "ObjectCreated:Copy",
+                "eventTime": "2026-09-03T00:14:00.000Z",
+                "s3": {"bucket": {"name": "mail"}, "object": {"key": key, "size": 3, "eTag": "e"}},
+            }
+            for key in keys
+        ]
+        return Parcel(orjson.dumps({"Records": records}).decode())
+
+    queue, receipts, work = Queue(), Receipts(), Queue()
+    queue.send([event("aside/raw/1.png"), event("aside/raw/2.png", "raw/3.eml", "backfill/r/part-00000000.jsonl")])
+    with dead.looking(queue, receipts, quarantine="aside/") as found:  # type: ignore[arg-type]
+        assert sorted(one.cause for one in found) == [dead.OURS, dead.UNTAKEN]
+        assert dead.retry(found, queue, receipts, work) == 1  # type: ignore[arg-type]
+    assert [one.key for one in receipts.accepted] == ["raw/3.eml"]
+    assert len(work.kept) == len(queue.kept) == 1

@@ -47,6 +47,14 @@ def test_what_ends_a_process_apart_is_rejected_alone(jobs: int) -> None:
     assert len(worked.frames) > 0
 
 
+def test_where_no_process_can_be_begun_mail_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(arrivals, "Pool", none)
+    assert reasons(Transformer(1, keep=True).alone([good(1), good(2)])) == ["", ""]
+
+
 def test_what_is_never_read_to_its_end_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     transformer = Transformer(1, keep=True)
     transformer.work = reading  # type: ignore[assignment]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from mailloom.cli.servers import servers
 if TYPE_CHECKING:
     from mailloom.run.dead import Group, Letter
     from mailloom.run.validate import Buckets
+    from mailloom.wire.profile import Servers
 
 SHOWN = 3  # letters that are named of a group
 
@@ -41,9 +43,9 @@ def dead() -> None:
 @json_option
 def list_(shadow: bool, as_json: bool) -> int:
     """Print the dead letters by cause, the most frequent first."""
-    from mailloom.run.dead import grouped, looking
+    from mailloom.run.dead import grouped
 
-    with servers() as found, looking(found.queue(_queue(shadow)), found.receipts) as letters:
+    with servers() as found, _looking(found, shadow) as letters:
         groups = grouped(letters)
     for group in groups:
         if as_json:
@@ -63,9 +65,9 @@ def list_(shadow: bool, as_json: bool) -> int:
 @json_option
 def show(which: str, shadow: bool, as_json: bool) -> int:
     """Print what is known of dead letters: the mail's head, the error, the version, how often it was tried."""
-    from mailloom.run.dead import chosen, head, looking
+    from mailloom.run.dead import chosen, head
 
-    with servers() as found, looking(found.queue(_queue(shadow)), found.receipts) as letters:
+    with servers() as found, _looking(found, shadow) as letters:
         for letter in chosen(letters, which):
             if as_json:
                 draw.say_json({**_letter(letter), "head": _text(head(letter, found.buckets))})
@@ -80,11 +82,11 @@ def show(which: str, shadow: bool, as_json: bool) -> int:
 @profile_options
 def retry(which: str) -> int:
     """Put dead letters to work again: after an update, or once what failed is mended."""
-    from mailloom.run.dead import chosen, looking
+    from mailloom.run.dead import chosen
     from mailloom.run.dead import retry as run
     from mailloom.run.rollout import routes_of
 
-    with servers() as found, looking(found.queue("dead"), found.receipts) as letters:
+    with servers() as found, _looking(found) as letters:
         some = chosen(letters, which)
         routes = routes_of(found.settings.rollout, found.queue)
         queues = found.queue("work"), found.queue_if_set("large")
@@ -101,13 +103,19 @@ def retry(which: str) -> int:
 @profile_options
 def drop(which: str, shadow: bool) -> int:
     """Give dead letters up: their mail is rejected, by hand, in the books. The objects stay in the bucket. A copy for the shadow worker rejects nothing."""
-    from mailloom.run.dead import chosen, looking
+    from mailloom.run.dead import chosen
     from mailloom.run.dead import drop as run
 
-    with servers() as found, looking(found.queue(_queue(shadow)), found.receipts) as letters:
+    with servers() as found, _looking(found, shadow) as letters:
         count = run(chosen(letters, which), found.queue(_queue(shadow)), found.objects)
     draw.say(f"{draw.several(count, 'letter')} dropped")
     return 0
+
+
+def _looking(found: Servers, shadow: bool = False) -> AbstractContextManager[list[Letter]]:
+    from mailloom.run.dead import looking
+
+    return looking(found.queue(_queue(shadow)), found.receipts, quarantine=found.settings.aws.quarantine)
 
 
 # ------------------------------------------------------------------------------------------------ in words

@@ -32,6 +32,8 @@ from mailloom.wire.clock import now_ms
 
 BACKOFF = Backoff()
 SLICE = 32  # mails that one process transforms at a time
+SUSPECT = 3
+"""A mail that came for the n-th time is read in a process apart: it may be the one that ended those before."""
 ALONE_S = 240.0
 """How long one mail may take in a process apart: less than what a worker is taken for hanging after (worker.STILL)."""
 
@@ -132,21 +134,28 @@ class Transformer:
                 done[number] = self.alone(slices[number]) if isinstance(result, WorkerDied) else result
         return _joined([done[number] for number in range(len(slices))])
 
-    def alone(self, mails: Sequence[Mail]) -> Worked:
-        """Mails of which one may end who works on it: one after the other in a process apart, so that only that one is rejected."""
-        return _joined([self._apart(mail) for mail in mails])
+    def alone(self, mails: Sequence[Mail], limit: float | None = None) -> Worked:
+        """Mails of which one may end who works on it: one after the other in a process apart, so that only that one is rejected; so is one that takes longer
+        than `limit` seconds (None: ALONE_S).
+        """
+        return _joined([self._apart(mail, ALONE_S if limit is None else limit) for mail in mails])
 
-    def _apart(self, mail: Mail) -> Worked:
-        if self.apart is None:
-            self.apart = Pool(self.work, 1)
-        self.apart.submit(0, [mail])
-        until = time.monotonic() + ALONE_S
-        while (left := until - time.monotonic()) > 0:
-            for _, result in self.apart.results(left):
-                return self._died(mail, result) if isinstance(result, WorkerDied) else result
+    def _apart(self, mail: Mail, limit: float) -> Worked:
+        try:
+            if self.apart is None:
+                self.apart = Pool(self.work, 1)
+            self.apart.submit(0, [mail])
+            until = time.monotonic() + limit
+            while (left := until - time.monotonic()) > 0:
+                for _, result in self.apart.results(left):
+                    return self._died(mail, result) if isinstance(result, WorkerDied) else result
+        except (OSError, RuntimeError) as error:  # no process can be begun here
+            obs.log.error("no process apart", error)
+            self.apart = None
+            return self.work([mail])
         self.apart.close()
         self.apart = None
-        return self._died(mail, WorkerDied(f"it was not read within {ALONE_S:.0f} s"))
+        return self._died(mail, WorkerDied(f"it was not read within {limit:.0f} s"))
 
     def _died(self, mail: Mail, why: WorkerDied) -> Worked:
         return self.work([mail._replace(reason=f"bug: {why}")])

@@ -15,7 +15,8 @@ ReportBatchItemFailures ("Using Lambda with Amazon SQS", AWS Lambda developer gu
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,8 +27,9 @@ import orjson
 from mailloom import obs
 from mailloom.ports import Failure, Ledger, Parcel, Pointer, Poison, Progress, Queue, Receipts, Transient, UserError
 from mailloom.run import backfill
-from mailloom.run.arrivals import Mail, Unit, fetch, land
+from mailloom.run.arrivals import SUSPECT, Mail, Transformer, Unit, fetch, land
 from mailloom.run.arrivals import work as transformed
+from mailloom.run.asked import as_object, body_of, count_of, name_of, text_of
 from mailloom.run.causes import cause
 from mailloom.run.pointers import dead_letter, read_pointer
 from mailloom.run.prefix import Prefixes
@@ -41,7 +43,13 @@ if TYPE_CHECKING:
 
 SPARE_MS = 60_000
 """Before its time is over a run stops: a batch may take that long."""
+LAST_MS = 30_000
+"""The same of a call with pointers, between two portions."""
+PORTION_BYTES = 32 << 20
+"""Of mail that such a call has in memory, for a batch may be a hundred mails of 10 MB."""
 READERS = 16
+Record = Mapping[str, Any]
+"""A message of SQS as Lambda hands it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,7 @@ def provide(make: Callable[[], Parts]) -> None:
     _make[:] = [make]
     _parts.cache_clear()
     _stores.cache_clear()
+    _transformer.cache_clear()
     _servers.cache_clear()
 
 
@@ -120,6 +129,11 @@ def _parts() -> Parts:
 @cache
 def _stores() -> Unit:
     return _parts().stores()
+
+
+@cache
+def _transformer() -> Transformer:
+    return Transformer(1, keep=_parts().keep)
 
 
 @cache
@@ -156,20 +170,20 @@ def _validator(parts: Parts) -> Validator:
 
 
 # ------------------------------------------------------------------------------------------------ pointers
-def work(event: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:  # noqa: ARG001  as Lambda calls it
-    """Pointers in messages of SQS: those of mail that failed, or of all where a store is away, are named as failures."""
+def work(event: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:
+    """Pointers in messages of SQS: those of mail that failed, or for which there was no time, or of all where a store is away, are named as failures."""
     parts, records = _parts(), list(event["Records"])
     try:
         with obs.batch("work", [_attributes(r) for r in records], [_number(r, "SentTimestamp") for r in records]):
-            return _failures(_work(parts, records))
+            return _failures(_work(parts, records, context))
     finally:
         obs.flush()
 
 
-def _work(parts: Parts, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _work(parts: Parts, records: Sequence[Record], context: Context | None) -> list[Record]:
     """The records whose messages must come again."""
-    pointers: dict[Pointer, list[Mapping[str, Any]]] = {}
-    again: list[Mapping[str, Any]] = []
+    pointers: dict[Pointer, list[Record]] = {}
+    again: list[Record] = []
     letters: list[Parcel] = []
     for record in records:
         try:
@@ -180,32 +194,58 @@ def _work(parts: Parts, records: Sequence[Mapping[str, Any]]) -> list[Mapping[st
                 again.append(record)
             else:
                 letters.append(dead_letter(record["body"], _attributes(record), str(error)))
-    again += _landed(parts, pointers)
-    if (
-        parts.dead is not None and letters
-    ):  # last: where the call fails all come again, and each time there would be a letter more
+    portions = deque(_portions(pointers))
+    is_first = True
+    while portions and (is_first or not _is_late(context, LAST_MS)):
+        try:
+            again += _landed(parts, portions[0], context)
+        except Transient as error:
+            obs.log.warning("mails are given back", mails=sum(map(len, portions)), why=str(error))
+            break
+        portions.popleft()
+        is_first = False
+    again += [record for portion in portions for some in portion.values() for record in some]
+    # Last: where the call fails all come again, and each time there would be a letter more.
+    if parts.dead is not None and letters:
         parts.dead.send(letters)
     return again
 
 
-def _landed(parts: Parts, pointers: Mapping[Pointer, Sequence[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
-    """The records of mail that must come again."""
+def _portions(pointers: Mapping[Pointer, list[Record]]) -> Iterator[dict[Pointer, list[Record]]]:
+    """What is in memory at a time: about PORTION_BYTES of mail. What may have ended calls before comes last, each by itself."""
+    suspects = {pointer for pointer, records in pointers.items() if _attempts(records) >= SUSPECT}
+    portion: dict[Pointer, list[Record]] = {}
+    for pointer, records in pointers.items():
+        if pointer in suspects:
+            continue
+        if portion and sum(one.size for one in portion) + pointer.size > PORTION_BYTES:
+            yield portion
+            portion = {}
+        portion[pointer] = records
+    if portion:
+        yield portion
+    for pointer in suspects:
+        yield {pointer: pointers[pointer]}
+
+
+def _landed(parts: Parts, pointers: Mapping[Pointer, Sequence[Record]], context: Context | None) -> list[Record]:
+    """The records of mail that must come again. Raises Transient where that are all, UserError."""
     mails, failed = _read(parts, list(pointers))
-    try:
-        landed = land(mails, transformed(mails, keep=parts.keep), _stores(), keep=parts.keep)
-    except Transient as error:
-        obs.log.warning("mails are given back", mails=len(mails), why=str(error))
-        return [record for some in pointers.values() for record in some]
+    if any(_attempts(records) >= SUSPECT for records in pointers.values()):
+        limit = None if context is None else context.get_remaining_time_in_millis() / 2000
+        worked = _transformer().alone(mails, limit)
+    else:
+        worked = transformed(mails, keep=parts.keep)
+    landed = land(mails, worked, _stores(), keep=parts.keep)
     failed |= {mails[number].pointer: error for number, error in landed.failed.items()}
-    again: list[Mapping[str, Any]] = []
+    again: list[Record] = []
     failures: dict[Pointer, Failure] = {}
     for pointer, why in failed.items():
         again += pointers[pointer]
         if not isinstance(why, Transient):
             obs.count("errors", 1, kind="bug", place="worker")
             obs.log.error("mail failed", why, source=pointer.source, path=pointer.key)
-            attempts = max(_number(record, "ApproximateReceiveCount") for record in pointers[pointer])
-            failures[pointer] = Failure(cause(why), VERSION, attempts)
+            failures[pointer] = Failure(cause(why), VERSION, _attempts(pointers[pointer]))
     if failures:
         parts.receipts.failed(failures)
     return again
@@ -230,7 +270,7 @@ def _read(parts: Parts, pointers: Sequence[Pointer]) -> tuple[list[Mail], dict[P
 def prefix(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """{"bucket", "prefix"}, or messages of SQS with that -> {"done", "after", "received", "failed"} of the last one."""
     parts = _parts()
-    asked = [_json(record) for record in event["Records"]] if "Records" in event else [event]
+    asked = [body_of(record) for record in event["Records"]] if "Records" in event else [event]
     runs = Prefixes(
         *(parts.buckets, _stores(), parts.receipts, parts.places, parts.work, parts.keep, parts.quarantine),
         large=parts.large,
@@ -239,7 +279,7 @@ def prefix(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     try:
         for one in asked:
-            rest = {"bucket": _name(one, "bucket"), "prefix": _text(one, "prefix")}
+            rest = {"bucket": name_of(one, "bucket"), "prefix": text_of(one, "prefix")}
             did = runs.run(rest["bucket"], rest["prefix"], lambda: _is_late(context))
             answer = {**rest, **did._asdict()}
             if not did.done and parts.prefixes is not None:
@@ -255,11 +295,11 @@ def manifest(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     "objects", "bytes"} and {"manifest": {"bucket", "prefix"}}, where the parts are. While "done" is false it is to be called with its own answer.
     """
     parts = _parts()
-    bucket, prefix = _name(event, "bucket", parts.bucket), _text(event, "prefix")
-    run = _text(event, "run", "") or context.aws_request_id
-    size = _count(event, "batch", backfill.PART_MAILS)
-    counts = (_count(event, name, 0) for name in ("parts", "objects", "bytes"))
-    so_far = backfill.Listed(False, _text(event, "after", ""), *counts)
+    bucket, prefix = name_of(event, "bucket", parts.bucket), text_of(event, "prefix")
+    run = text_of(event, "run", "") or context.aws_request_id
+    size = count_of(event, "batch", backfill.PART_MAILS)
+    counts = (count_of(event, name, 0) for name in ("parts", "objects", "bytes"))
+    so_far = backfill.Listed(False, text_of(event, "after", ""), *counts)
     try:
         listing = backfill.Manifest(bucket, parts.buckets(bucket), run, parts.quarantine, size)
         did = listing.write(prefix, so_far, lambda: _is_late(context))
@@ -274,9 +314,9 @@ def enqueue(event: Mapping[str, Any], context: Context | None = None) -> dict[st
     {"listed", "finished", "queued", "rejected"}. Raises where some mail couldn't be looked at: the same again does the rest.
     """
     parts = _parts()
-    whole = _event(event)
-    keys = [_name(item, "Key") for item in whole.get("Items", [event])]
-    blobs = parts.buckets(_name(whole.get("BatchInput", event), "bucket", parts.bucket))
+    whole = as_object(event)
+    keys = [name_of(item, "Key") for item in whole.get("Items", [event])]
+    blobs = parts.buckets(name_of(whole.get("BatchInput", event), "bucket", parts.bucket))
     try:
         did = [backfill.enqueue(key, blobs, parts.receipts, _validator(parts)) for key in keys]
     finally:
@@ -314,10 +354,10 @@ def migrate(event: Mapping[str, Any] | None, context: Context | None = None) -> 
 
     As a custom resource of CloudFormation it is asked by `ResourceProperties`; that a resource is taken out of a template undoes nothing.
     """
-    asked = _event(event or {})
+    asked = as_object(event or {})
     if asked.get("RequestType") == "Delete":
         return {"done": []}
-    phase = _event(asked.get("ResourceProperties", asked)).get("phase", "before")
+    phase = as_object(asked.get("ResourceProperties", asked)).get("phase", "before")
     if phase not in ("before", "after"):  # it may be anything, and a set asks for a hash
         raise UserError(f"there is no phase {phase!r} of a migration: before, after")
     try:
@@ -326,55 +366,13 @@ def migrate(event: Mapping[str, Any] | None, context: Context | None = None) -> 
         obs.flush()
 
 
-# ------------------------------------------------------------------------------------------------ what is asked for
-def _event(event: object) -> Mapping[str, Any]:
-    if not isinstance(event, Mapping):
-        raise UserError(f"the event is {str(event)[:100]!r}, and no object: docs/operations.md has each handler's")
-    return event
-
-
-def _text(event: object, name: str, default: str | None = None) -> str:
-    """A member of an event. Raises UserError where it is no text, or missing without a default."""
-    found = _event(event).get(name)
-    if found is None and default is not None:
-        return default
-    if not isinstance(found, str):
-        raise UserError(
-            f"the event's {name!r} is {str(found)[:100]}, and has to be a text: docs/operations.md has each handler's event"
-        )
-    return found
-
-
-def _name(event: object, name: str, default: str | None = None) -> str:
-    """The same of what may not be empty."""
-    found = _text(event, name, default) or default
-    if not found:
-        raise UserError(f"the event's {name!r} is empty: docs/operations.md has each handler's event")
-    return found
-
-
-def _count(event: object, name: str, default: int) -> int:
-    found = _event(event).get(name)
-    if found is None:
-        return default
-    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
-        raise UserError(f"the event's {name!r} is {str(found)[:100]}, and has to be a whole number from 0 on")
-    return found
-
-
-def _json(record: Mapping[str, Any]) -> Any:
-    """The body of a message of SQS."""
-    try:
-        return orjson.loads(record["body"])
-    except orjson.JSONDecodeError:
-        raise UserError(
-            f"the message {record.get('messageId', '')} is not JSON: docs/operations.md has each handler's event"
-        ) from None
-
-
 # ------------------------------------------------------------------------------------------------ Lambda's forms
-def _is_late(context: Context) -> bool:
-    return context.get_remaining_time_in_millis() < SPARE_MS
+def _is_late(context: Context | None, spare: int = SPARE_MS) -> bool:
+    return context is not None and context.get_remaining_time_in_millis() < spare
+
+
+def _attempts(records: Sequence[Record]) -> int:
+    return max(_number(record, "ApproximateReceiveCount") for record in records)
 
 
 def _failures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

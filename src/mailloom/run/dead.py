@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mailloom.ports import Failure, Ledger, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
 from mailloom.run.pointers import COPY, dispatch, passed_on, read_event, read_pointer, rejection
 from mailloom.run.rollout import PLAIN, Routes
-from mailloom.run.validate import Buckets
+from mailloom.run.validate import QUARANTINE, Buckets, is_ours
 from mailloom.wire.clock import now_ms
 
 MOST = 10_000  # letters that are looked at in one go
@@ -28,6 +28,7 @@ ID_DIGITS = 4  # fewer digits are a group's number, not the beginning of an id: 
 DROPPED = "dropped by hand"
 _PLACED = re.compile(r"\w+ at [^ :]+:\d+")  # as arrivals.cause says it
 UNTAKEN = "an event of S3 that no validator took: none was there, or a store was away at each of its receivings"
+OURS = "an event of S3 that no validator took, of what mailloom put there itself: there is nothing to do"
 COPIED = "a copy for the shadow worker, which was stopped over it each time: the mail itself goes its own way"
 UNKNOWN = "no reason was kept: who received it was killed, or a store was away, each time"
 
@@ -71,11 +72,11 @@ class Group(NamedTuple):
 
 
 @contextmanager
-def looking(dead: Queue, receipts: Receipts, most: int = MOST) -> Iterator[list[Letter]]:
+def looking(dead: Queue, receipts: Receipts, most: int = MOST, quarantine: str = QUARANTINE) -> Iterator[list[Letter]]:
     """The dead letters (at most so many), held meanwhile and given back at the end, but for those deleted by then."""
     messages = _received(dead, most)
     try:
-        yield _read(messages, receipts)
+        yield _read(messages, receipts, quarantine)
     finally:
         dead.extend({message.receipt: 0 for message in messages})
 
@@ -91,7 +92,7 @@ def _received(dead: Queue, most: int) -> list[Received]:
     return list(found.values())
 
 
-def _read(messages: Sequence[Received], receipts: Receipts) -> list[Letter]:
+def _read(messages: Sequence[Received], receipts: Receipts, quarantine: str) -> list[Letter]:
     objects: dict[str, tuple[Pointer, ...]] = {}
     why: dict[str, str] = {}
     copied: dict[str, Pointer] = {}
@@ -106,8 +107,10 @@ def _read(messages: Sequence[Received], receipts: Receipts) -> list[Letter]:
         try:
             objects[message.id] = (read_pointer(message.body),)
         except Poison as error:
-            objects[message.id] = told = read_event(message.body).pointers
-            why[message.id] = UNTAKEN if told else str(error)
+            told = read_event(message.body).pointers
+            mail = tuple(pointer for pointer in told if not is_ours(pointer.key, quarantine))
+            objects[message.id] = mail
+            why[message.id] = UNTAKEN if mail else OURS if told else str(error)
     failures = receipts.failures({pointer for some in objects.values() for pointer in some})
     letters = []
     for message in messages:

@@ -21,7 +21,7 @@ from mailloom import obs
 from mailloom.config import Worker as Settings
 from mailloom.flow.retry import Backoff
 from mailloom.ports import Failure, Pointer, Poison, Queue, Receipts, Received, Transient, UserError
-from mailloom.run.arrivals import BACKOFF, Landed, Mail, Transformer, Unit, fetch, land
+from mailloom.run.arrivals import BACKOFF, SUSPECT, Landed, Mail, Transformer, Unit, fetch, land
 from mailloom.run.causes import cause
 from mailloom.run.health import Health, serving_if
 from mailloom.run.holding import Holding
@@ -35,8 +35,6 @@ from mailloom.wire.clock import now_ms
 RECEIVERS = 2
 BATCHES = 2  # of mails that are held: one is worked on while the next comes in
 WAIT = 10.0  # seconds of a long poll: an idle worker costs 12 requests a minute, and ends within that
-SUSPECT = 3
-"""A mail that came for the n-th time is a batch by itself, and is read in a process apart: it may be the one that ended those before."""
 RETURN = Backoff(first=2.0, most=900.0, attempts=1 << 30)
 """How long a message that failed stays hidden, by how often it came."""
 PAUSE = Backoff(first=1.0, most=60.0, attempts=1 << 30)

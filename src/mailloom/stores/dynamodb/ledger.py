@@ -171,20 +171,23 @@ class DynamoLedger:
         return sorted(_entry(item) for item in self._scan("t = :t", {":t": _text(REJECTED)}))
 
     def pending(self, before: int) -> list[Entry]:
-        """What was received before that time (ms) and has not come to its end, the oldest first."""
-        found = self._scan("t = :t AND a < :a", {":t": _text(RECEIVED), ":a": _number(before)})
+        """What has not come to its end, and was entered, or failed last, before that time (ms); what landed first, first.
+
+        Not what landed before it: a backfill enters what has been in its bucket for years, and its messages wait in their queue.
+        """
+        found = self._scan("t = :t AND u < :u", {":t": _text(RECEIVED), ":u": _number(before)})
         return sorted((_entry(item) for item in found), key=lambda entry: (entry.at, entry.path))
 
     def overdue(self, before: int) -> int:
         """How many pending() would tell, without their rows in memory."""
 
         def segment(number: int) -> int:
-            values = {":k": {"B": self._prefix}, ":t": _text(RECEIVED), ":a": _number(before)}
+            values = {":k": {"B": self._prefix}, ":t": _text(RECEIVED), ":u": _number(before)}
             answers = self._answers(
                 "scan",
                 Segment=number,
                 TotalSegments=SEGMENTS,
-                FilterExpression="begins_with(k, :k) AND t = :t AND a < :a",
+                FilterExpression="begins_with(k, :k) AND t = :t AND u < :u",
                 ExpressionAttributeValues=values,
                 Select="COUNT",
             )
