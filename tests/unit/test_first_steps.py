@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,41 @@ def test_a_shape_that_makes_no_sense_is_told(tmp_path: Path) -> None:
     told = run(tmp_path, "synth", "out", "--shape", "colour=red")
     assert told.startswith("mailloom: --shape: unknown key 'colour'; known are replies,"), told
     assert not (tmp_path / "out").exists()
+
+
+MAIL = b"From: ann@example.org\r\nSubject: Order 12\r\nMessage-ID: <1@example.org>\r\n\r\nYes, please.\r\n"
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> Path:
+    """A folder with one mail."""
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "1.eml").write_bytes(MAIL)
+    return tmp_path / "mail"
+
+
+def test_a_place_without_mail_is_told(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    told = run(tmp_path, "ingest", "notes", "-q", "-j", "1", code=1)
+    assert told == "mailloom: no mail was found in notes: is that the right place?\n"
+
+
+def test_an_archive_below_its_own_source_is_not_read(mail: Path) -> None:
+    """`mailloom ingest .`, and the archive is ./archive."""
+    command = [sys.executable, "-m", "mailloom", "ingest", ".", "--json", "-j", "1"]
+    for received in (1, 0):
+        done = subprocess.run(command, capture_output=True, check=True, cwd=mail)
+        assert json.loads(done.stdout)["received"] == received
+
+
+def test_an_archive_has_a_folder_of_its_own(mail: Path) -> None:
+    told = run(mail.parent, "ingest", "mail", "--archive", "mail")
+    assert "mail is no archive and not empty (1.eml is in it): give the archive a folder of its own" in told
+    assert [path.name for path in mail.iterdir()] == ["1.eml"]
+
+
+def test_an_archive_is_no_source_of_mail(mail: Path) -> None:
+    run(mail.parent, "ingest", "mail", "-q", "-j", "1", code=0)
+    told = run(mail.parent, "ingest", "archive", "--archive", "other", "-q")
+    assert "archive is an archive of Mailloom, no folder of mail" in told

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import orjson
 
-from mailloom.cli import archive_option, jobs_option, on_servers, quiet_option
+from mailloom.cli import archive_option, draw, jobs_option, on_servers, quiet_option
 from mailloom.cli.bar import bar
 from mailloom.run.ingest import Books
 from mailloom.run.ingest import ingest as run
-from mailloom.sources import Options, survey
+from mailloom.sources import STDIN, Options, survey
 from mailloom.wire import Embedded, open_for_writing
 
 
@@ -57,7 +58,14 @@ def ingest(sources: tuple[str, ...], archive: Path, jobs: int, mbox: str, as_jso
             click.echo(orjson.dumps(_summary(books, threads, stores, time.monotonic() - began)))
         else:
             _print(books, threads, stores, time.monotonic() - began)
+    if not (books.received or books.unchanged or STDIN in sources):  # a pipe may have nothing to say
+        click.echo(no_mail(sources), err=True)
+        return 1
     return 0 if books.balanced else 1
+
+
+def no_mail(sources: Sequence[str]) -> str:
+    return f"mailloom: no mail was found in {', '.join(map(draw.safe, sources))}: is that the right place?"
 
 
 def _summary(books: Books, threads: int, stores: Embedded, seconds: float) -> dict[str, object]:

@@ -13,8 +13,9 @@ import orjson
 from mailloom import obs
 from mailloom.cli import draw
 from mailloom.cli.bar import bar
+from mailloom.cli.ingest import no_mail
 from mailloom.cli.servers import servers
-from mailloom.sources import Options
+from mailloom.sources import STDIN, Options
 
 if TYPE_CHECKING:
     from mailloom.run.upload import Uploaded
@@ -62,6 +63,9 @@ def _uploaded(
         prefix = found.settings.aws.raw
         into = found.buckets(bucket)
         done = upload(sources, into, prefix=prefix, options=options, progress=progress, buckets=found.buckets)
+    if not (done.new or done.known or done.refused or STDIN in sources):
+        click.echo(no_mail(sources), err=True)
+        return 1
     if as_json:
         counts = {"uploaded": done.new, "known": done.known, "refused": done.refused, "foreign": done.foreign}
         click.echo(orjson.dumps({**counts, "bytes": done.bytes}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mailloom.mail.model import Origin
 from mailloom.sources import maildir
@@ -17,7 +17,8 @@ from mailloom.sources.place import Place, Refused, label, why
 def files(source: str, root: str) -> Iterator[Place | Refused]:
     """Each file below `root`: a folder's own in the order of their names, then its subfolders. `source` is its name in Origins.
 
-    Folders that can't be listed, links, pipes and the like come as Refused.
+    Folders that can't be listed, links, pipes and the like come as Refused, and so does an archive: below its own source it would take in what
+    it wrote itself.
     """
     waiting: list[tuple[str, str, str]] = [(root, "", "")]
     while waiting:
@@ -26,6 +27,10 @@ def files(source: str, root: str) -> Iterator[Place | Refused]:
             names, folders, boxes = _listing(directory)
         except OSError as error:
             yield _refused(source, path, folder, "unreadable", why(error, directory))
+            continue
+        if is_archive(names):
+            reason = f"not mail: an archive of Mailloom, whose mail is in it already: {label(directory)}"
+            yield _refused(source, path, folder, "not mail", reason)
             continue
         if boxes:
             yield from _maildir(source, directory, path, folder or "INBOX")
@@ -36,6 +41,11 @@ def files(source: str, root: str) -> Iterator[Place | Refused]:
         for name in reversed(folders):
             own = maildir.folder_name(label(name)) if boxes else label(name)
             waiting.append((os.path.join(directory, name), _join(path, label(name)), _join(folder, own)))
+
+
+def is_archive(names: Iterable[str]) -> bool:
+    """Whether a folder with such files is an archive of ours (wire/embedded.py)."""
+    return {"archive.sqlite", "lock"} <= set(names)
 
 
 def _listing(directory: str) -> tuple[list[str], list[str], bool]:

@@ -49,7 +49,12 @@ def walk(source: str, *, known: Known | None = None, options: Options | None = N
     try:
         status = os.stat(root)
         if stat.S_ISDIR(status.st_mode):
-            os.scandir(root).close()
+            with os.scandir(root) as entries:
+                archive = folder.is_archive(entry.name for entry in entries)
+            if archive:
+                raise SourceError(
+                    f"{name} is an archive of Mailloom, no folder of mail: name the mail that shall come in"
+                )
     except FileNotFoundError:
         raise SourceError(f"no such file or folder: {name} (relative paths start at {label(os.getcwd())})") from None
     except OSError as error:

@@ -187,10 +187,11 @@ def open_for_writing(folder: Path, scope: str = "") -> Iterator[Embedded]:
     """Open an archive, made where it is absent, as its only writer. Raises ArchiveError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _own(folder)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise ArchiveError(
-            f"{folder} can't be used as an archive: {error.strerror}; check the path and its permissions"
+            f"{folder} can't be used as an archive: {error.strerror}; check the path and its permissions (a folder is wanted)"
         ) from None
     try:
         with told(folder):
@@ -207,6 +208,16 @@ def open_for_writing(folder: Path, scope: str = "") -> Iterator[Embedded]:
                 stores.close()
     finally:
         os.close(lock)
+
+
+def _own(folder: Path) -> None:
+    """An archive is made in a folder of its own: among mail it would be a source of itself, and among anything else not be told apart from it."""
+    names = {path.name for path in folder.iterdir()}
+    other = sorted(name for name in names - {"lock"} if not name.startswith("."))
+    if other and "archive.sqlite" not in names:
+        raise ArchiveError(
+            f"{folder} is no archive and not empty ({other[0]} is in it): give the archive a folder of its own by --archive"
+        )
 
 
 def _hold(lock: int, folder: Path) -> None:
