@@ -150,7 +150,8 @@ def _levels(text: str, lines: list[str]) -> list[int]:
     if ">From " in text:
         # mbox writers put a ">" before lines that begin with "From ": no quote (RFC 4155, appendix A).
         levels = [0 if x.startswith(">From ") else level for x, level in zip(lines, levels, strict=True)]
-    if ">>>" in text and not any(n in levels for n in range(1, PROMPT)) and not any(map(_introduces, lines, levels)):
+    few = any(n in levels for n in range(1, PROMPT))
+    if not few and ">>>" in text and not any(map(_introduces, lines, levels)):
         return [0] * len(lines)
     return levels
 

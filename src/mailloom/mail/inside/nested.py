@@ -191,10 +191,11 @@ def _unquoted(text: str) -> str:
     if ">" not in text:
         return text
     text = "\n" + text
-    if "\n " in text or "\n\t" in text or "\0" in text:
+    lines = text.split("\n>")
+    # Only a line that opens with no sign may be indented. In nine of ten quotes all lines open with one.
+    if len(lines) <= text.count("\n") and ("\n " in text or "\n\t" in text):
         return _SIGN.sub("\n", text)[1:]
-    # No line is indented, as in nine of ten quotes. A NUL keeps the place of a sign, so that one line doesn't lose two.
-    return text.replace("\n> ", "\n\0").replace("\n>", "\n").replace("\n\0", "\n")[1:]
+    return "\n".join([line.removeprefix(" ") for line in lines])[1:]
 
 
 _LABELLED = re.compile(r"\n[^\n:：]{1,29}[:：][^\n]*\n{1,3}[^\n:：]{1,29}[:：]")
