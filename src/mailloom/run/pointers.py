@@ -189,9 +189,12 @@ def read_pointer(body: str) -> Pointer:
 
 
 def origin(pointer: Pointer, length: int | None = None, received_at: int | None = None) -> Origin:
-    """Where the mail that is this object came from."""
+    """Where the mail that is this object came from: its folder is what its key says before the last "/", as where a bucket is read into a folder."""
     size = pointer.size if length is None else length
-    return Origin(pointer.source, pointer.key, 0, size, pointer.size, pointer.at * 1_000_000, received_at)
+    folder = pointer.key.rpartition("/")[0]
+    return Origin(
+        pointer.source, pointer.key, 0, size, pointer.size, pointer.at * 1_000_000, received_at, folder=folder
+    )
 
 
 def rejected(pointer: Pointer, reason: str, now: int, raw: bytes | None = None) -> Arrived:
