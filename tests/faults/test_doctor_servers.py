@@ -112,6 +112,16 @@ def digests(yard: Yard) -> Any:
     return digest(Archive(yard.parts.readable))
 
 
+def test_what_the_index_holds_and_search_does_not_read(yard: Yard) -> None:
+    """As where an index was restored from a snapshot without its alias: asked by its key, each document is there."""
+    yard.client.indices.delete_alias(index=yard.names.index(yard.ids[0]), name=yard.names.alias)
+    faults = yard.faults(deep=False)
+    assert list(faults) == ["index"]
+    assert "only" in faults["index"]
+    assert install(yard.client, yard.names, replicas=0)
+    assert yard.faults() == {}
+
+
 def test_sound_servers_are_sound_and_looking_changes_nothing(yard: Yard) -> None:
     before = digests(yard)
     for deep in (True, False):

@@ -7,7 +7,7 @@ from typing import Any
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import Edit, NodeName, Place
-from mailloom.stores.postgres.scoped import Scoped
+from mailloom.stores.postgres.scoped import Asked, Scoped
 
 _NAME = 17  # bytes of a node's name
 _PUT = "insert into edits values (%s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing"
@@ -46,15 +46,23 @@ class PostgresEdits:
         self.scoped.write(update, (at, self.scoped.scope, number))
 
     def edits(self) -> Sequence[Edit]:
-        return [_edit(row) for row in self.scoped.rows(f"{_EDITS} order by number", (self.scoped.scope,))]
+        return edits(self.scoped)
 
     def places(self, names: Iterable[NodeName]) -> Collection[Place]:
         if not self.scoped.rows("select 1 from edits where scope = %s limit 1", (self.scoped.scope,)):
             return ()
-        found = self.scoped.rows(_PLACES, (self.scoped.scope, sorted(set(names)) or [b""]))
-        return [
-            Place(name, number, kind, inside, MessageId(m), MessageId(t)) for name, number, kind, inside, m, t in found
-        ]
+        return places(self.scoped, set(names))
+
+
+def edits(asked: Asked) -> list[Edit]:
+    """All of them, in the order of numbers."""
+    return [_edit(row) for row in asked.rows(f"{_EDITS} order by number", (asked.scope,))]
+
+
+def places(asked: Asked, names: Collection[NodeName]) -> list[Place]:
+    """Where edits in force name these nodes."""
+    rows = asked.rows(_PLACES, (asked.scope, sorted(names))) if names else ()
+    return [Place(name, number, kind, inside, MessageId(m), MessageId(t)) for name, number, kind, inside, m, t in rows]
 
 
 def _edit(row: tuple[Any, ...]) -> Edit:

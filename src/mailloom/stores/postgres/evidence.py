@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from mailloom.mail.model import MessageId
 from mailloom.ports import ClueName, NodeName, Stated
 from mailloom.stores.postgres.partitions import month_of
-from mailloom.stores.postgres.scoped import Scoped, Stage, stage, storable
+from mailloom.stores.postgres.scoped import Asked, Scoped, Stage, stage, storable
 from mailloom.thread.encoding import dump_stated, load_stated
 
 _STATED = Stage("new_stated", "month int4, message bytea, body bytea")
@@ -43,20 +43,10 @@ class PostgresEvidence:
                 connection.execute(statement.encode(), {"scope": self.scoped.scope})
 
     def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]:
-        if not messages:
-            return {}
-        query = "select message, body from stated where scope = %s and month = any(%b) and message = any(%b)"
-        months = sorted({month_of(message) for message in messages})
-        found = self.scoped.rows(query, (self.scoped.scope, months, list(messages)))
-        return {MessageId(message): load_stated(MessageId(message), body) for message, body in found}
+        return stated(self.scoped, messages)
 
     def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
-        linked: dict[NodeName, list[MessageId]] = defaultdict(list)
-        if keys:
-            query = "select key, message from linked where scope = %s and key = any(%b) order by key, message"
-            for key, message in self.scoped.rows(query, (self.scoped.scope, list(keys))):
-                linked[key].append(MessageId(message))
-        return linked
+        return linked(self.scoped, keys)
 
     def ask(self, asks: Iterable[tuple[ClueName, MessageId]], *, withdraw: bool = False) -> None:
         rows = sorted(set(asks))
@@ -75,6 +65,25 @@ class PostgresEvidence:
             for clue, message in self.scoped.rows(query, (self.scoped.scope, list(clues))):
                 asking[clue].add(MessageId(message))
         return asking
+
+
+def stated(asked: Asked, messages: Collection[MessageId]) -> dict[MessageId, Stated]:
+    """What these messages stated; who is absent is left out."""
+    if not messages:
+        return {}
+    query = "select message, body from stated where scope = %s and month = any(%b) and message = any(%b)"
+    months = sorted({month_of(message) for message in messages})
+    found = asked.rows(query, (asked.scope, months, list(messages)))
+    return {MessageId(message): load_stated(MessageId(message), body) for message, body in found}
+
+
+def linked(asked: Asked, keys: Collection[NodeName]) -> dict[NodeName, list[MessageId]]:
+    """The messages that own or cite each key, oldest first."""
+    found: dict[NodeName, list[MessageId]] = defaultdict(list)
+    query = "select key, message from linked where scope = %s and key = any(%b) order by key, message"
+    for key, message in asked.rows(query, (asked.scope, list(keys))) if keys else ():
+        found[key].append(MessageId(message))
+    return dict(found)
 
 
 _ASK = "insert into asks select %s, n.* from unnest(%b::bytea[], %b::bytea[]) n (clue, message) on conflict do nothing"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from mailloom.mail.model import MessageId
 from mailloom.ports import FeedEntry, Soft
-from mailloom.stores.postgres.scoped import Scoped, storable
+from mailloom.stores.postgres.scoped import Asked, Scoped, storable
 
 _DRAW = """insert into soft select %s, n.*
   from unnest(%b::bytea[], %b::bytea[], %b::boolean[], %b::text[], %b::integer[], %b::text[]) n (source, target, live, kind, weight, detail)
   on conflict (scope, source, target) do update set
     live = excluded.live, kind = excluded.kind, weight = excluded.weight, detail = excluded.detail"""
 # By source and by target apart: one condition with "or" would be answered by a walk through the scope's links.
-_DRAWN = """select source, target, live, kind, weight, detail from soft where scope = %(scope)s and source = any(%(messages)b)
-  union select source, target, live, kind, weight, detail from soft where scope = %(scope)s and target = any(%(messages)b)"""
+SOFT = "source, target, live, kind, weight, detail"
+_DRAWN = f"""select {SOFT} from soft where scope = %(scope)s and source = any(%(messages)b)
+  union select {SOFT} from soft where scope = %(scope)s and target = any(%(messages)b)"""  # noqa: S608  constants only
 _MARK = """insert into marks select %s, n, nextval('mark_versions') from unnest(%b::bytea[]) n order by n
   on conflict (scope, message) do update set version = excluded.version"""
 _UNMARK = """delete from marks using unnest(%b::bytea[], %b::bigint[]) n (message, version)
@@ -37,10 +39,7 @@ class PostgresMarks:
             self.scoped.write(_DRAW, (self.scoped.scope, list(source), list(target), list(live), *says))
 
     def drawn(self, messages: Collection[MessageId]) -> Sequence[Soft]:
-        if not messages:
-            return ()
-        rows = self.scoped.rows(_DRAWN, {"scope": self.scoped.scope, "messages": list(messages)})
-        return [Soft(MessageId(source), MessageId(target), *what) for source, target, *what in rows]
+        return drawn(self.scoped, messages)
 
     def mark(self, messages: Collection[MessageId]) -> None:
         if messages:
@@ -60,3 +59,15 @@ class PostgresMarks:
         if entries:
             columns = ([e.old for e in entries], [b"".join(e.new) for e in entries], [e.why for e in entries])
             self.scoped.write(_TELL, (self.scoped.scope, self.scoped.clock(), *columns))
+
+
+def drawn(asked: Asked, messages: Collection[MessageId]) -> list[Soft]:
+    """The soft links from and to these messages."""
+    rows = asked.rows(_DRAWN, {"scope": asked.scope, "messages": list(messages)}) if messages else ()
+    return [soft_of(row) for row in rows]
+
+
+def soft_of(row: tuple[Any, ...]) -> Soft:
+    """A row of the columns SOFT."""
+    source, target, *what = row
+    return Soft(MessageId(source), MessageId(target), *what)

@@ -29,11 +29,13 @@ from mailloom.ports import (
 )
 from mailloom.stores.postgres.connection import Connections
 from mailloom.stores.postgres.deliveries import PostgresDeliveryReader
+from mailloom.stores.postgres.edits import edits, places
+from mailloom.stores.postgres.evidence import linked, stated
+from mailloom.stores.postgres.marks import SOFT, drawn, soft_of
 from mailloom.stores.postgres.partitions import month_of
 from mailloom.stores.postgres.scoped import storable
 from mailloom.stores.postgres.snapshot import Snapshot
 from mailloom.stores.postgres.whole import PostgresWholeReader
-from mailloom.thread.encoding import load_stated
 from mailloom.thread.keys import MAX_ID, MIN_ID, key_name
 
 _SAME_DIGITS = 4  # bytes: who lists ids shows 8 digits at least, so no neighbour beyond them matters
@@ -134,8 +136,8 @@ class PostgresMessageReader:
     def twins(self, messages: Collection[MessageId]) -> dict[MessageId, list[MessageId]]:
         with self.state.hold():
             keys = {MessageId(message): key_name("twin", twin) for message, twin in self._of("id, twin", messages)}
-            linked = _linked(self.state, set(keys.values()))
-        found = {message: [one for one in linked.get(key, ()) if one != message] for message, key in keys.items()}
+            by_key = linked(self.state, set(keys.values()))
+        found = {message: [one for one in by_key.get(key, ()) if one != message] for message, key in keys.items()}
         return {message: others for message, others in found.items() if others}
 
     def reusing(self, message: MessageId, limit: int) -> list[tuple[MessageId, bool]]:
@@ -153,14 +155,6 @@ class PostgresMessageReader:
 
 
 # ------------------------------------------------------------------------------------------------ threads
-def _linked(state: Snapshot, keys: Collection[NodeName]) -> dict[NodeName, list[MessageId]]:
-    sql = "select key, message from linked where scope = %s and key = any(%b) order by message"
-    linked = defaultdict(list)
-    for key, message in state.rows(sql, (state.scope, list(keys))) if keys else ():
-        linked[key].append(MessageId(message))
-    return dict(linked)
-
-
 class PostgresThreadReader:
     """Implements ports.ThreadReader. Nodes, keys and clues are asked of another store, at once and strongly."""
 
@@ -188,22 +182,17 @@ class PostgresThreadReader:
         return dict(members)
 
     def stated(self, messages: Collection[MessageId]) -> dict[MessageId, Stated]:
-        sql = "select message, body from stated where scope = %(scope)s and month = any(%(months)s) and message = any(%(ids)b)"
-        rows = self.state.rows(sql, _known(self.state, messages)) if messages else []
-        return {MessageId(message): load_stated(MessageId(message), body) for message, body in rows}
+        return stated(self.state, messages)
 
     def linked(self, keys: Collection[NodeName]) -> dict[NodeName, list[MessageId]]:
-        return _linked(self.state, keys)
+        return linked(self.state, keys)
 
     def soft(self, messages: Collection[MessageId]) -> list[Soft]:
-        sql = f"select {_SOFT} from soft where scope = %s and source = any(%b) order by source, target"  # noqa: S608
+        sql = f"select {SOFT} from soft where scope = %s and source = any(%b) order by source, target"  # noqa: S608
         return [soft_of(row) for row in self._rows(sql, messages)]
 
     def drawn(self, messages: Collection[MessageId]) -> list[Soft]:
-        sql = f"""select {_SOFT} from soft where scope = %(scope)s and source = any(%(ids)b)
-          union select {_SOFT} from soft where scope = %(scope)s and target = any(%(ids)b)"""  # noqa: S608
-        rows = self.state.rows(sql, {"scope": self.state.scope, "ids": list(messages)}) if messages else []
-        return [soft_of(row) for row in rows]
+        return drawn(self.state, messages)
 
     def nodes(self, names: Collection[NodeName]) -> Mapping[NodeName, Node]:
         with self.others.session():
@@ -218,16 +207,10 @@ class PostgresThreadReader:
             return self.others.clues(names) if names else {}
 
     def edits(self) -> list[Edit]:
-        sql = """select number, kind, message, target, inside, outside, at, undone from edits where scope = %s order by number"""
-        return [
-            Edit(number, kind, message, target, _names(inside), _names(outside), at, undone)
-            for number, kind, message, target, inside, outside, at, undone in self.state.rows(sql, (self.state.scope,))
-        ]
+        return edits(self.state)
 
     def places(self, names: Collection[NodeName]) -> list[Place]:
-        sql = """select name, number, kind, n.inside, message, target from edit_names n join edits using (scope, number)
-          where scope = %s and name = any(%b) and undone is null"""
-        return [Place(*row) for row in self._rows(sql, names)]
+        return places(self.state, names)
 
     def unsettled(self, messages: Collection[MessageId]) -> set[MessageId]:
         rows = self._rows("select message from marks where scope = %s and message = any(%b)", messages)
@@ -241,15 +224,3 @@ class PostgresThreadReader:
             (at, FeedEntry(MessageId(old), tuple(MessageId(new[i : i + 16]) for i in range(0, len(new), 16)), why))
             for at, old, new, why in rows
         ]
-
-
-_SOFT = "source, target, live, kind, weight, detail"
-
-
-def soft_of(row: tuple[Any, ...]) -> Soft:
-    source, target, *what = row
-    return Soft(MessageId(source), MessageId(target), *what)
-
-
-def _names(joined: bytes) -> frozenset[NodeName]:
-    return frozenset(joined[i : i + 17] for i in range(0, len(joined), 17))

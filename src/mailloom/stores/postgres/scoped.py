@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from psycopg import sql
 
@@ -17,6 +17,14 @@ from mailloom.stores.postgres.connection import Connection, Connections
 
 LEASE = "settle"
 _HELD = "select number from leases where scope = %s and name = %s for share"
+
+
+class Asked(Protocol):
+    """What is asked for rows of one scope: who writes asks the writer, who reads a snapshot of the reader endpoint (snapshot.py)."""
+
+    scope: str
+
+    def rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]: ...
 
 
 class Stage(NamedTuple):
