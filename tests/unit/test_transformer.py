@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Sequence
 
@@ -19,7 +20,12 @@ def reading(mails: Sequence[Mail]) -> Worked:
             os._exit(9)
         if mail.raw == b"hangs" and not mail.reason:
             time.sleep(600)
+        if mail.raw == TOLD and not mail.reason:
+            os.kill(os.getpid(), signal.SIGTERM)
     return work(mails, keep=True)
+
+
+TOLD = b"From: ann@example.org\nTo: bo@example.net\nSubject: Told\n\nAll ready.\n"
 
 
 def mail(raw: bytes) -> Mail:
@@ -45,6 +51,16 @@ def test_what_ends_a_process_apart_is_rejected_alone(jobs: int) -> None:
     ended = "bug: the worker process ended with exit code 9"
     assert reasons(worked) == ["", ended, "", ended, ""]
     assert len(worked.frames) > 0
+
+
+def test_a_service_that_is_told_to_end_with_all_its_processes_rejects_no_mail() -> None:
+    """Who stops a service may tell each process, and the parent finishes what it holds."""
+    transformer = Transformer(1, keep=True)
+    transformer.work = reading  # type: ignore[assignment]
+    try:
+        assert reasons(transformer.alone([mail(TOLD), good(1)])) == ["", ""]
+    finally:
+        transformer.close()
 
 
 def test_where_no_process_can_be_begun_mail_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,10 +48,10 @@ class Pool(Generic[Job, Result]):
     def _start(self) -> None:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=_serve, args=(theirs, self.work), daemon=True)
-        # Ctrl-C is the parent's business, from the first moment: a process inherits what is blocked. multiprocessing's own
-        # helper is started first, as its start unblocks the signal.
+        # Ctrl-C, and a SIGTERM to all processes of a service, are the parent's business, from the first moment: a process inherits what is blocked.
+        # multiprocessing's own helper is started first, as its start unblocks the signals.
         resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             process.start()
         finally:
@@ -113,7 +113,7 @@ class Pool(Generic[Job, Result]):
         """End the workers. Jobs under way are dropped."""
         for pipe, process in self.processes.items():
             pipe.close()
-            process.terminate()
+            process.kill()
         for process in self.processes.values():
             process.join(5)
         self.ready.clear()
