@@ -7,6 +7,7 @@ returned. A store is bound to one *scope* (a customer, a case) when it is made; 
 from __future__ import annotations
 
 from mailloom.ports.errors import Fenced, Poison, Transient, UserError
+from mailloom.ports.figures import Counted, Figures, Longest, Threaded, Totals, Type
 from mailloom.ports.messages import Delivery, Frame, Ledger, Located, Messages, Raws, Row, Sink, Words
 from mailloom.ports.reading import (
     ALIKE,
@@ -63,6 +64,7 @@ __all__ = [
     "ClueNote",
     "Clues",
     "Copy",
+    "Counted",
     "Delivery",
     "DeliveryReader",
     "Edit",
@@ -72,6 +74,7 @@ __all__ = [
     "Failure",
     "FeedEntry",
     "Fenced",
+    "Figures",
     "Frame",
     "History",
     "KeyItem",
@@ -81,6 +84,7 @@ __all__ = [
     "Link",
     "Listed",
     "Located",
+    "Longest",
     "Marks",
     "Member",
     "MessageReader",
@@ -111,8 +115,11 @@ __all__ = [
     "Summary",
     "Target",
     "ThreadReader",
+    "Threaded",
     "Threads",
+    "Totals",
     "Transient",
+    "Type",
     "UserError",
     "WholeReader",
     "Words",
