@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from mailloom.flow.commit import Arrived, commit
 from mailloom.flow.transform import refuse, seal, transform
 from mailloom.mail.model import Origin
-from mailloom.ports import Blobs, Copy, Delivery, Frame, History, Ledger, Sink, Threads
+from mailloom.ports import Blobs, Books, Copy, Delivery, Frame, History, Ledger, Sink, Threads
 from mailloom.query import Finder, Found, Members, Query
 from mailloom.stores.postgres.connection import Connections
+from mailloom.stores.postgres.figures import PostgresFigures
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
 from mailloom.stores.postgres.reading import PostgresReader
 from mailloom.stores.postgres.scoped import Scoped
@@ -37,6 +39,10 @@ class MemoryHistory:
 
     def _copies(self) -> list[Copy]:
         return [_copy(delivery) for _, delivery in sorted(self.rows.items())]
+
+    def books(self) -> dict[str, Books]:
+        n = Counter(copy.state for copy in self._copies())
+        return {BUCKET: Books(n.total(), n["stored"], n["duplicate"], n["rejected"] + n["foreign"], 0)}
 
     def where(self, places: Collection[tuple[str, str]]) -> list[Copy]:
         return [copy for place in places for copy in self._copies() if (copy.source, copy.path) == place]
@@ -103,7 +109,8 @@ def reading(
 ) -> ServerReading:
     connections = Connections(url, read_only=True)
     reader = PostgresReader(connections, stores.nodes, history or stores.history, scope, (BUCKET,))
-    return ServerReading(reader, finder or NoIndex(), bucket)
+    figures = PostgresFigures(reader.state, stores.history.books)
+    return ServerReading(reader, finder or NoIndex(), bucket, figures)
 
 
 def arrivals(mails: int, seed: int) -> list[list[Arrived]]:

@@ -269,12 +269,26 @@ def test_nobody_is_not_found(both: Both) -> None:
         both.server.find("nobody@example.org")
 
 
-def test_what_needs_a_folder_says_so(both: Both) -> None:
-    from mailloom.archive.analyse import Analysis
+def test_figures(both: Both) -> None:
+    """All that `stats` tells; what a folder tells apart as foreign, a ledger of objects has rejected."""
     from mailloom.archive.stats import stats
 
-    for ask in (Analysis, stats, lambda archive: groups(archive, "near")):
-        with pytest.raises(UserError, match="not on servers"):
+    for top in (1, 10, 1000):
+        embedded, server = (stats(archive, top) for archive in both)
+        states = dict(embedded.deliveries)
+        states["rejected"] += states.pop("foreign")
+        assert server.disk > 0
+        assert repr(server) == repr(replace(embedded, deliveries=states, disk=server.disk))  # in the same order, too
+    assert server.messages == len(both.ids())
+    assert len(server.longest) > 1
+    assert all((server.months, server.domains, server.sizes, server.charsets, server.problems, server.types))
+
+
+def test_what_needs_a_folder_says_so(both: Both) -> None:
+    from mailloom.archive.analyse import Analysis
+
+    for ask in (Analysis, lambda archive: groups(archive, "near")):
+        with pytest.raises(UserError, match="on servers"):
             ask(both.server)
 
 

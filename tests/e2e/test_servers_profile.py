@@ -125,10 +125,25 @@ def test_the_same_commands_give_the_same_archive(
     urllib.request.urlopen(urllib.request.Request(f"{opensearch_url}/{prefix}-*/_refresh", method="POST")).close()
     for words in (["search", "subject:re", "--count"], ["export", "threads"], ["export", "people"]):
         assert run(*words, *aws).stdout == run(*words).stdout
+    for place in ("in:raw", "in:source=mail", f"in:{prefix}"):  # where its object lies
+        assert run("search", place, "--count", *aws).stdout == run("search", "--count").stdout
     assert rows(run("explain", first.message.message_id, "--json", *aws))
-    for name in ("sql", "stats"):
-        with pytest.raises(UserError, match="not on servers"):
-            run(name, *(["select 1"] if name == "sql" else []), *aws)
+    counted, expected = (rows(run("stats", "--json", *more))[0] for more in (aws, ()))
+    for one in (counted, expected):
+        one.pop("disk")
+        one["deliveries"] = sum(one["deliveries"].values())
+    assert counted == expected
+    assert " in PostgreSQL" in run("stats", *aws).stdout
+    with pytest.raises(UserError, match=r"psql -h 127\.0\.0\.1 -p \d+ -d \w+ -c"):
+        run("sql", "select 1", *aws)
+    told = run("duplicates", *aws)
+    assert told.stdout.splitlines()[:4] == run("duplicates").stdout.splitlines()[:4]
+    assert "near duplicates are not looked for on servers" in told.stderr
+    with pytest.raises(UserError, match="near duplicates are not looked for on servers"):
+        run("duplicates", "--kind", "near", *aws)
+    assert rows(run("export", "duplicates", *aws)) == [
+        row for row in rows(run("export", "duplicates")) if row["kind"] != "near"
+    ]
     sound = run("doctor", "--deep", *aws, MAILLOOM_OBS_EMF="true")
     assert "profile aws is sound" in sound.stdout
     assert (

@@ -24,6 +24,7 @@ from mailloom.stores.opensearch.layout import OTHER, Names, expire, install, mon
 from mailloom.stores.opensearch.search import Search
 from mailloom.stores.postgres.checks import PostgresChecks
 from mailloom.stores.postgres.connection import Connections
+from mailloom.stores.postgres.figures import PostgresFigures
 from mailloom.stores.postgres.reading import PostgresReader
 from mailloom.synth import generate, shape_of
 from mailloom.wire.reading import LedgerHistory, ServerReading
@@ -99,7 +100,9 @@ def yard(server: Callable[[str], str], boto: Callable[[str], Any], opensearch_ur
         SCOPE,
         (BUCKET,),
     )
-    readable = ServerReading(reader, Search(client, names, SCOPE), lambda _: Objects(raws))  # type: ignore[arg-type, return-value]
+    readable = ServerReading(
+        reader, Search(client, names, SCOPE), lambda _: Objects(raws), PostgresFigures(reader.state)
+    )  # type: ignore[arg-type, return-value]
     parts = Parts(readable, stores.threads, PostgresChecks(reader.state), ledger.books, index)
     ids = [one.id for one in reader.whole.listed()]
     yield Yard(parts, writer, dynamo, client, names, raws, ids)

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, get_args
 
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import MessageId
-from mailloom.ports import ALIKE, Same
+from mailloom.ports import ALIKE, Same, UserError
 
 Kind = Literal["copies", "twins", "variants", "reused", "near"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -91,8 +91,23 @@ def likenesses(archive: Archive, one: MessageId, others: Sequence[MessageId]) ->
 
 
 # ------------------------------------------------------------------------------------------------ of an archive
+NO_SKETCHES = (
+    "near duplicates are not looked for on servers, which keep no sketches to find them by (docs/duplicates.md)"
+)
+
+
+def kinds(archive: Archive) -> tuple[Kind, ...]:
+    """Those that can be found in an archive."""
+    return KINDS if not archive.on_servers else tuple(kind for kind in KINDS if kind != "near")
+
+
 def groups(archive: Archive, kind: Kind, threshold: float = THRESHOLD) -> list[Group]:
-    """All groups of a kind, the one of the most messages first. Memory is some 300 bytes a message of the archive at most."""
+    """All groups of a kind, the one of the most messages first. Memory is some 300 bytes a message of the archive at most.
+
+    Raises UserError for a kind that is not among `kinds(archive)`.
+    """
+    if kind not in kinds(archive):
+        raise UserError(f"{NO_SKETCHES}: ingest what you want to compare into a folder, and ask there")
     with archive.snapshot():  # as above
         if kind == "copies":
             found = list(_copies(archive))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import orjson
 
-from mailloom.archive.duplicates import KINDS, groups
+from mailloom.archive.duplicates import groups, kinds
 from mailloom.archive.reading import Archive
 from mailloom.mail.model import Address, MessageId, Record
 from mailloom.ports import Member
@@ -148,9 +148,9 @@ def _people(archive: Archive) -> Iterator[Row]:
 
 def _duplicates(archive: Archive) -> Iterator[Row]:
     """One row a message of each group; the similarity is that to the group's oldest, whose id is the group's. Copies are
-    deliveries of one message: `mailloom sql "select * from copies"`.
+    deliveries of one message: `mailloom sql "select * from copies"`. Servers have no near ones.
     """
-    for kind in KINDS:
+    for kind in kinds(archive):
         for found in groups(archive, kind) if kind != "copies" else ():
             for message, similarity in [(found.first, 1.0), *((one.other, one.similarity) for one in found.others)]:
                 ids = {"message": text_id(message), "group": text_id(found.first)}

@@ -89,10 +89,12 @@ class Archive:
         """The stores of an archive in a folder. Raises UserError for one on servers: what needs these doesn't work there."""
         if isinstance(self.readable, Embedded):
             return self.readable
-        raise UserError(
-            "this works on an archive in a folder only (--archive), not on servers: ask their Parquet copy by Athena, or `mailloom"
-            " export` what you need"
-        )
+        raise UserError("this works on an archive in a folder only (--archive), not on servers")
+
+    @property
+    def on_servers(self) -> bool:
+        """There is no folder: no sketches to find near duplicates by, no files for DuckDB."""
+        return not isinstance(self.readable, Embedded)
 
     @property
     def connection(self) -> Connection:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import click
 import orjson
@@ -17,11 +17,13 @@ import orjson
 from mailloom.archive.analyse import TABLES, Analysis, Answer
 from mailloom.archive.digest import digest as digests
 from mailloom.archive.digest import overall
+from mailloom.archive.duplicates import NO_SKETCHES
 from mailloom.archive.export import Evidence, Format, What
 from mailloom.archive.export import export as write
 from mailloom.archive.stats import stats as count
-from mailloom.cli import archive_option, draw, json_option, policy_option
+from mailloom.cli import archive_option, draw, json_option, on_servers, policy_option
 from mailloom.cli.reading import reading
+from mailloom.ports import UserError
 from mailloom.thread.policy import Policy
 
 ROWS = 1000
@@ -39,14 +41,15 @@ def stats(archive: Path, as_json: bool, top: int) -> None:
     Messages by month, sender, size, charset and problem; threads; attachments.
     """
     with reading(archive) as opened:
-        counted, disk, outdated = count(opened, top), opened.stores.disk(), opened.stores.outdated()
+        counted = count(opened, top)
+        outdated = "" if on_servers() else opened.stores.outdated()
     if as_json:
         rows = {name: [row._asdict() for row in getattr(counted, name)] for name in ("longest", "types")}
-        click.echo(orjson.dumps({**asdict(counted), **rows, "disk": disk}, option=orjson.OPT_NON_STR_KEYS))
+        click.echo(orjson.dumps({**asdict(counted), **rows}, option=orjson.OPT_NON_STR_KEYS))
         return
     from mailloom.cli.stats_view import page
 
-    for line in page(counted, disk):
+    for line in page(counted, "in PostgreSQL" if on_servers() else "on disk"):
         draw.say(line)
     if outdated:
         draw.say(f"\n{outdated}: `mailloom rethread --dry-run` tells what that would change", error=True)
@@ -92,6 +95,8 @@ def sql(query: str, archive: Path, as_json: bool, as_csv: bool) -> None:
     """
     if as_json and as_csv:
         raise click.UsageError("--json or --csv, not both")
+    if on_servers():
+        _no_sql()
     query = sys.stdin.read() if query == "-" else query
     with reading(archive) as opened, Analysis(opened) as analysis:
         answer = analysis.ask(query)
@@ -104,6 +109,20 @@ def sql(query: str, archive: Path, as_json: bool, as_csv: bool) -> None:
             writer.writerows([_cell(value) for value in row] for row in answer.rows)
         else:
             _print_answer(answer)
+
+
+def _no_sql() -> NoReturn:
+    """Servers answer SQL by themselves. Raises UserError."""
+    from mailloom.cli.servers import servers
+
+    with servers() as found:
+        server, _, database = found.reader.state.connections.name.partition("/")
+    host, _, port = server.rpartition(":")
+    raise UserError(
+        "`mailloom sql` asks an archive in a folder (--archive). Servers answer SQL themselves: psql"
+        f' -h {host} -p {port} -d {database} -c "select ..." (docs/postgres.md has the tables), or, of whole records, aws athena'
+        ' start-query-execution --work-group mailloom-STAGE --query-string "select ..." (docs/aws.md)'
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -206,6 +225,8 @@ def export(what: What, archive: Path, form: Format, out: Path | None, evidence: 
         raise click.UsageError("Parquet is no text: name a file with --out, or pipe the output somewhere")
     with reading(archive) as opened, _written(out) as file:
         rows = write(opened, what, form, file, evidence, policy=policy)
+        if what == "duplicates" and opened.on_servers:
+            draw.say(NO_SKETCHES, error=True)
     if out is not None:
         draw.say(f"{out}: {rows:,} {_WRITTEN.get(what, what)}", error=True)
 

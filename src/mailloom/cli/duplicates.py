@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailloom.archive.duplicates import KINDS, THRESHOLD, Duplicate, Group, Kind, groups
+from mailloom.archive.duplicates import KINDS, NO_SKETCHES, THRESHOLD, Duplicate, Group, Kind, groups, kinds
 from mailloom.cli import archive_option, draw, json_option
 from mailloom.cli.between import Between
 from mailloom.cli.reading import reading
@@ -72,16 +72,17 @@ def duplicates(id: str | None, kind: Kind | None, threshold: float, limit: int, 
     neighbouring words in common.
     """  # noqa: D301  \b is click's mark for lines to be left as they are
     with reading(archive) as opened:
-        kinds = (kind,) if kind else KINDS
         if id is not None:
-            return _of_one(opened, opened.find(id), kinds, threshold, as_json)
-        found = {one: groups(opened, one, threshold) for one in kinds}
+            return _of_one(opened, opened.find(id), (kind,) if kind else KINDS, threshold, as_json)
+        found = {one: groups(opened, one, threshold) for one in ((kind,) if kind else kinds(opened))}
         if as_json:
             for value in _json(opened, found):
                 draw.say_json(value)
         else:
             for line in _lines(opened, found, limit):
                 draw.say(line)
+        if kind is None and opened.on_servers:
+            draw.say(NO_SKETCHES, error=True)
     return 0 if any(found.values()) else 1
 
 
@@ -155,9 +156,9 @@ def _place(copy: Any) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------------------------ one mail
-def _of_one(archive: Archive, message: MessageId, kinds: Sequence[Kind], threshold: float, as_json: bool) -> int:
-    found = [one for one in archive.duplicates(message, threshold) if one.kind in kinds]
-    copies = archive.copies(message) if "copies" in kinds else []
+def _of_one(archive: Archive, message: MessageId, chosen: Sequence[Kind], threshold: float, as_json: bool) -> int:
+    found = [one for one in archive.duplicates(message, threshold) if one.kind in chosen]
+    copies = archive.copies(message) if "copies" in chosen else []
     if as_json:
         for copy in copies if len(copies) > 1 else []:
             draw.say_json({"kind": "copies", "message": text_id(message), **_place(copy)})
@@ -170,11 +171,13 @@ def _of_one(archive: Archive, message: MessageId, kinds: Sequence[Kind], thresho
             for line in _places(archive, message, draw.width()):
                 draw.say(line)
         subject = archive.summary(message).subject
-        for kind in kinds:
+        for kind in chosen:
             if some := [one for one in found if one.kind == kind]:
                 draw.say(draw.several(len(some), *_ONE[kind]))
             for one in some:
                 draw.say("  " + _mail(archive, one.other, _share(one), subject, draw.width() - 2))
+    if archive.on_servers and "near" in chosen:
+        draw.say(NO_SKETCHES, error=True)
     if not found and len(copies) < 2:
         draw.say("nothing here says the same", error=True)
         return 1

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from mailloom.archive.stats import SIZES, THREADS, Stats
+from mailloom.archive.stats import Stats
 from mailloom.cli import draw
+from mailloom.ports.figures import SIZES, THREADS
 
 MONTHS = 30  # more than that are drawn by year: a plot should stay on the screen
 BAR = 40  # columns of the longest bar
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def page(s: Stats, disk: int) -> Iterator[str]:
-    """The lines of the whole page."""
-    yield from _totals(s, disk)
+def page(s: Stats, place: str) -> Iterator[str]:
+    """The lines of the whole page; `place` says of what was measured that it takes this much there, as "on disk"."""
+    yield from _totals(s, place)
     if not s.messages:
         return
     by_year = len(s.months) > MONTHS
@@ -35,14 +36,15 @@ def page(s: Stats, disk: int) -> Iterator[str]:
     yield from _types(s)
 
 
-def _totals(s: Stats, disk: int) -> Iterator[str]:
-    books = [f"{s.deliveries.get(state, 0):,} {state}" for state in ("stored", "duplicate", "rejected")]
+def _totals(s: Stats, place: str) -> Iterator[str]:
+    states = ["stored", "duplicate", "rejected"] + ["pending"] * ("pending" in s.deliveries)
+    books = [f"{s.deliveries.get(state, 0):,} {state}" for state in states]
     received = sum(n for state, n in s.deliveries.items() if state != "foreign")
     rows = [
         ("messages", f"{s.messages:,} in {draw.several(s.threads, 'thread')}, {s.nested:,} more inside them"),
         ("received", f"{received:,} = {' + '.join(books)}"),
         ("attachments", f"{s.attachments:,}"),
-        ("size", f"{draw.size(s.bytes)} of raw mail, the largest {draw.size(s.largest)}; {draw.size(disk)} on disk"),
+        ("size", f"{draw.size(s.bytes)} of raw mail, the largest {draw.size(s.largest)}; {draw.size(s.disk)} {place}"),
     ]
     if s.first is not None:
         undated = f", {s.undated:,} undated" if s.undated else ""

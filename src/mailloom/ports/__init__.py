@@ -7,6 +7,7 @@ returned. A store is bound to one *scope* (a customer, a case) when it is made; 
 from __future__ import annotations
 
 from mailloom.ports.errors import Fenced, Poison, Transient, UserError
+from mailloom.ports.figures import Counted, Figures, Longest, Threaded, Totals, Type
 from mailloom.ports.messages import Delivery, Frame, Ledger, Located, Messages, Raws, Row, Sink, Words
 from mailloom.ports.reading import (
     ALIKE,
@@ -64,6 +65,7 @@ __all__ = [
     "ClueNote",
     "Clues",
     "Copy",
+    "Counted",
     "Delivery",
     "DeliveryReader",
     "Edit",
@@ -73,6 +75,7 @@ __all__ = [
     "Failure",
     "FeedEntry",
     "Fenced",
+    "Figures",
     "Frame",
     "History",
     "KeyItem",
@@ -82,6 +85,7 @@ __all__ = [
     "Link",
     "Listed",
     "Located",
+    "Longest",
     "Marks",
     "Member",
     "MessageReader",
@@ -112,9 +116,12 @@ __all__ = [
     "Summary",
     "Target",
     "ThreadReader",
+    "Threaded",
     "Threads",
     "Tie",
+    "Totals",
     "Transient",
+    "Type",
     "UserError",
     "WholeReader",
     "Words",

@@ -15,7 +15,7 @@ from threading import Lock
 from mailloom import obs
 from mailloom.config import Settings
 from mailloom.mail.model import MessageId
-from mailloom.ports import Blobs, Frame, Queue, Row, Sink, Threads, UserError, Words
+from mailloom.ports import Blobs, Books, Frame, Queue, Row, Sink, Threads, UserError, Words
 from mailloom.ports.scope import checked
 from mailloom.stores.dynamodb import TABLES, Dynamo, DynamoLedger, DynamoNodes, create, life
 from mailloom.stores.firehose import Firehose
@@ -25,6 +25,7 @@ from mailloom.stores.opensearch.layout import check as check_index
 from mailloom.stores.opensearch.search import Search
 from mailloom.stores.postgres.checks import PostgresChecks
 from mailloom.stores.postgres.connection import Connections
+from mailloom.stores.postgres.figures import PostgresFigures
 from mailloom.stores.postgres.located import Located
 from mailloom.stores.postgres.messages import PostgresCopies, PostgresMessages
 from mailloom.stores.postgres.migrate import check as check_tables
@@ -221,7 +222,10 @@ class Servers:
 
     def _readable(self, reader: PostgresReader) -> ServerReading:
         finder = Search(self.clients.opensearch(), self.names, self.scope, located=Located(reader.state))
-        return ServerReading(reader, finder, self.buckets)
+        return ServerReading(reader, finder, self.buckets, PostgresFigures(reader.state, self._books))
+
+    def _books(self) -> Mapping[str, Books]:
+        return self.objects.books()
 
     def written(self) -> ServerReading:
         """The same, read where it is written: a replica may lag behind what we wrote just now. Close it."""

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from mailloom.mail.model import MessageId
-from mailloom.ports import Blobs, Copy, Entry, Reader
+from mailloom.ports import Blobs, Copy, Entry, Figures, Reader
 from mailloom.query import Finder
 
 S3 = "s3://"
@@ -16,8 +16,11 @@ S3 = "s3://"
 class ServerReading:
     """Implements archive.reading.Readable. `bucket` gives the objects of a bucket by its name."""
 
-    def __init__(self, reader: Reader, finder: Finder, bucket: Callable[[str], Blobs], *, analysed: str = "") -> None:
-        self.reader, self.finder, self.bucket, self.analysed = reader, finder, bucket, analysed
+    def __init__(
+        self, reader: Reader, finder: Finder, bucket: Callable[[str], Blobs], figures: Figures, *, analysed: str = ""
+    ) -> None:
+        self.reader, self.finder, self.bucket = reader, finder, bucket
+        self.figures, self.analysed = figures, analysed
 
     def raw(self, copy: Copy) -> bytes | None:
         """An object that was overwritten is looked for among the bucket's versions, as far as the ledger tells of them. What is there and
