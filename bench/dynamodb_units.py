@@ -1,8 +1,9 @@
 """What a mail costs in DynamoDB: write and read units, calls and CPU time a mail, of real mail in batches of several sizes.
 
-    eval "$(python -m services env)"; python bench/dynamodb_units.py FOLDER... [--most N] [--batches 1 32 256] [--shuffled] [--causes]
+    python bench/dynamodb_units.py FOLDER... [--most N] [--batches 1 32 256] [--shuffled] [--causes]
 
-Nodes and clue items are written to DynamoDB (Local), the rest of the threads is kept in memory and costs next to nothing. A batch of
+Nodes and clue items are written to DynamoDB (Local) where AWS_ENDPOINT_URL_DYNAMODB says where it is, else to tables in memory that take
+the same statements, and so cost the same units and calls. The rest of the threads is kept in memory and costs next to nothing. A batch of
 one is the worst there can be: no two mails of a batch share a thread. `--shuffled` brings replies before what they answer. `--causes` tells
 which step wrote or read what of which kind of item, of the largest batch without a cache. The ledger adds 2 write units a mail.
 """
@@ -85,6 +86,12 @@ class Causes(Dynamo):
             self.causes[self.step, self.kind(table, key), what] += 1
         return found
 
+    def tell(self, mails: int) -> None:
+        """Writes first, the most of each first."""
+        ordered = sorted(self.causes.items(), key=lambda one: ("read" in one[0][2], -one[1]))
+        for (step, kind, what), count in ordered:
+            print(f"    {count / mails:7.3f}  {step:6} {kind:8} {what}")
+
     def watch(self, threads: Halves) -> None:
         """Tell of each step what it is; one that another makes is that one's."""
         for name in STEPS:
@@ -97,6 +104,33 @@ class Causes(Dynamo):
             return method(*arguments, **named)
 
         return call
+
+
+class InMemory(Causes):
+    """The two calls that a worker makes, on tables in memory."""
+
+    def __init__(self, prefix: str, kinds: Mapping[bytes, str]) -> None:
+        super().__init__(None, prefix, kinds)
+        self.rows: dict[str, dict[bytes, bytes]] = {prefix + NODES: {}, prefix + CLUES: {}}
+
+    def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        self.spent.add(self.spent.calls, operation, 1)
+        if operation == "batch_execute_statement":
+            return {"Responses": [self._execute(**one) for one in arguments["Statements"]]}
+        ((table, wanted),) = arguments["RequestItems"].items()
+        rows, keys = self.rows[table], [key["k"]["B"] for key in wanted["Keys"]]
+        return {"Responses": {table: [{"k": {"B": key}, "b": {"B": rows[key]}} for key in keys if key in rows]}}
+
+    def _execute(self, Statement: str, Parameters: Sequence[Mapping[str, Any]], **_: str) -> dict[str, Any]:  # noqa: N803  of the service
+        rows, values = self.rows[Statement.split('"')[1]], [one["B"] for one in Parameters if "B" in one]
+        insert = Statement.startswith("INSERT")
+        key, new, old = (*values, b"") if insert else (values[1], values[0], values[2])
+        there = rows.get(key, b"")
+        if there != old:
+            item = {"b": {"B": there}} if there else {}
+            return {"Error": {"Code": "DuplicateItem"} if insert else {"Code": "ConditionalCheckFailed", "Item": item}}
+        rows[key] = new
+        return {}
 
 
 def _what(table: str, change: Change, refused: bool) -> str:
@@ -134,34 +168,28 @@ def main() -> None:
     mails = list(islice(statements(given.folders), given.most))
     if given.shuffled:
         Random(1).shuffle(mails)
-    endpoint = os.environ["AWS_ENDPOINT_URL_DYNAMODB"]
-    client = boto3.client("dynamodb", endpoint_url=endpoint)
     prefix = f"bench{secrets.token_hex(4)}-"
-    create(client, prefix)
+    client: Any = None
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL_DYNAMODB"):
+        client = boto3.client("dynamodb", endpoint_url=endpoint)
+        create(client, prefix)
     print(
         f"{len(mails)} mails\nevidence  batch  cache  write units (nodes + clues)  read units  calls  CPU ms, with weave"
     )
     for what, some in (("headers", [s._replace(owns=(), asks=()) for s in mails]), ("all", mails)):
+        kinds = {link.key: "twin" if link.kind == "twin" else "own key" for s in some for link in s.links if link.owns}
         for batch in given.batches:
             for cache in (None, Everything()):
-                measure(Dynamo(client, prefix), some, batch, cache, what)
-        if given.causes:
-            kinds = {
-                link.key: "twin" if link.kind == "twin" else "own key" for s in some for link in s.links if link.owns
-            }
-            told = Causes(client, prefix, kinds)
-            measure(told, some, max(given.batches), None, what)
-            for (step, kind, what_), count in sorted(
-                told.causes.items(), key=lambda one: (one[0][2][0] in "hr", -one[1])
-            ):
-                print(f"    {count / len(some):7.3f}  {step:6} {kind:8} {what_}")
+                dynamo = Causes(client, prefix, kinds) if client else InMemory(prefix, kinds)
+                measure(dynamo, some, batch, cache, what)
+                if given.causes and cache is None and batch == max(given.batches):
+                    dynamo.tell(len(some))
 
 
-def measure(dynamo: Dynamo, mails: Sequence[Stated], batch: int, cache: Everything | None, what: str) -> None:
+def measure(dynamo: Causes, mails: Sequence[Stated], batch: int, cache: Everything | None, what: str) -> None:
     scope = secrets.token_hex(4)
     threads = Halves(DynamoNodes(dynamo, lambda: time.time_ns() // 1_000_000, scope, cache=cache))
-    if isinstance(dynamo, Causes):
-        dynamo.watch(threads)
+    dynamo.watch(threads)
     began = time.process_time()
     for at in range(0, len(mails), batch):
         weave(threads, mails[at : at + batch])
