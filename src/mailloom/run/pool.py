@@ -14,6 +14,7 @@ from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from multiprocessing.util import Finalize
 from queue import SimpleQueue
 from threading import Thread
 from typing import Generic, Protocol, TypeVar
@@ -42,6 +43,8 @@ class Pool(Generic[Job, Result]):
         self.pending: dict[Connection, dict[int, Job]] = {}
         self.ready: set[Connection] = set()
         self.processes: dict[Connection, SpawnProcess] = {}
+        # Also where nobody closes it: at its exit Python would end them by SIGTERM, and wait.
+        self.end = Finalize(self, _end, args=(self.processes,), exitpriority=0)
         for _ in range(size):
             self._start()
 
@@ -111,14 +114,18 @@ class Pool(Generic[Job, Result]):
 
     def close(self) -> None:
         """End the workers. Jobs under way are dropped."""
-        for pipe, process in self.processes.items():
-            pipe.close()
-            process.kill()
-        for process in self.processes.values():
-            process.join(5)
+        self.end()
         self.ready.clear()
         self.pending.clear()
-        self.processes.clear()
+
+
+def _end(processes: dict[Connection, SpawnProcess]) -> None:
+    for pipe, process in processes.items():
+        pipe.close()
+        process.kill()
+    for process in processes.values():
+        process.join(5)
+    processes.clear()
 
 
 def in_order(
