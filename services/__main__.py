@@ -37,6 +37,10 @@ def show() -> None:
             print(f"{name:<10} not running")
 
 
+def tell(line: str) -> None:
+    print(line, flush=True)
+
+
 def main() -> int:
     top = parser()
     options = top.parse_args()
@@ -45,7 +49,7 @@ def main() -> int:
     try:
         if options.command == "start":
             ports = {name: int(port) for name, _, port in (each.partition("=") for each in options.port)}
-            stack.start(options.names or SERVERS, ports=ports)
+            stack.start(options.names or SERVERS, ports=ports, tell=tell)
             show()
         elif options.command == "stop":
             print("stopped: " + (", ".join(stack.stop(options.names or None)) or "nothing ran"))
@@ -57,16 +61,20 @@ def main() -> int:
         elif options.command == "up":
             from services import desk
 
-            print(desk.up())
+            print(desk.up(tell))
         elif options.command == "down":
             from services import desk
 
+            tell("Stopping what runs")
             print("stopped: " + (", ".join([*desk.down(), *stack.stop()]) or "nothing ran"))
         else:
             fetch.write_lock()
     except fetch.Unavailable as error:
-        print(error, file=sys.stderr)
+        print(f"{error}\nWhat did start goes on: `make down` stops it.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped halfway. What did start goes on: `make down` stops it.", file=sys.stderr)
+        return 130
     return 0
 
 

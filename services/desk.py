@@ -11,13 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import psycopg
 
 from services import stack
-from services.fetch import ROOT
+from services.fetch import ROOT, cache
 from services.profile import Profile, lay_out
 from services.servers import SERVERS, Launch, url
 
@@ -32,10 +33,16 @@ PARTS = {
 }
 
 
-def up() -> str:
-    """Start what doesn't run; what to type next, in words. Raises Unavailable for a server that can't be had."""
+def up(tell: Callable[[str], None] = lambda _: None) -> str:
+    """Start what doesn't run; what to type next, in words. `tell` is given a line for each step, as they take their time. Raises Unavailable for a server
+    that can't be had.
+    """
     down()
-    running = stack.start(SERVERS)
+    tell(
+        f"Starting {', '.join(SERVERS)}: about a minute, and the first time as long as 600 MB take to come to {cache()}"
+    )
+    running = stack.start(SERVERS, tell=tell)
+    tell("Making a database, tables, a bucket and queues")
     urls = {name: url(name, running[name].port) for name in SERVERS}
     with psycopg.connect(urls["postgres"], autocommit=True) as connection:
         if connection.execute("select 1 from pg_database where datname = %s", (NAME,)).fetchone() is None:
@@ -45,9 +52,10 @@ def up() -> str:
     lines = [f"export {name}={shlex.quote(value)}" for name, value in profile.environ.items()]
     (FOLDER / "env").write_text("\n".join(lines) + "\n", encoding="utf-8")
     subprocess.run([*command(), "migrate"], env=profile.env(), check=True, stdout=subprocess.DEVNULL)
+    tell(f"Starting {', '.join(PARTS)}")
     state = {part: begin(profile, part, words) for part, words in PARTS.items()}
     (FOLDER / "running.json").write_text(json.dumps({part: vars(one) for part, one in state.items()}), encoding="utf-8")
-    return told()
+    return "\n" + told()
 
 
 def command() -> list[str]:

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -143,8 +143,13 @@ def tail(running: Running) -> str:
     return f"; its log {running.log} ends:{shown}" if shown else f"; its log {running.log} is empty"
 
 
-def start(names: Iterable[str], folder: Path = DESK, ports: dict[str, int] | None = None) -> dict[str, Running]:
-    """Have each of the servers running; those that run already stay as they are.
+def start(
+    names: Iterable[str],
+    folder: Path = DESK,
+    ports: dict[str, int] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Running]:
+    """Have each of the servers running; those that run already stay as they are. `tell` is given a line when one answers, for who waits: from any thread.
 
     Returns what was asked for. Ports are free ones unless given.
 
@@ -152,8 +157,15 @@ def start(names: Iterable[str], folder: Path = DESK, ports: dict[str, int] | Non
         Unavailable: one can't be had or didn't come up; the others run.
     """
     given = ports or {}
+
+    def one(name: str) -> Running:
+        began = time.monotonic()
+        running = start_one(name, folder, given.get(name, 0))
+        tell(f"  {name:<10} answers, after {time.monotonic() - began:.0f} s")
+        return running
+
     with ThreadPoolExecutor(len(SERVERS)) as threads:
-        begun = {name: threads.submit(start_one, name, folder, given.get(name, 0)) for name in names}
+        begun = {name: threads.submit(one, name) for name in names}
     return {name: future.result() for name, future in begun.items()}
 
 

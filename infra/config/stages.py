@@ -27,6 +27,11 @@ SECRET = (
     re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+"),
     "the ARN of a secret",
 )
+WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+NIGHTS = (
+    re.compile(rf"all|(?:{'|'.join(WEEKDAYS)})(?:,(?:{'|'.join(WEEKDAYS)}))*"),
+    "weekdays, as SUN or MON,THU, or all",
+)
 ZONE = (re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*"), "a time zone, as Europe/Berlin")
 
 
@@ -181,6 +186,7 @@ class History:
     failed_percent: Annotated[int, Says("of parts may fail before a backfill stops", least=0, most=100)] = 1
     hour: Annotated[int, Says("at which the nightly chain starts", least=0, most=23)] = 3
     time_zone: Annotated[str, Says("of that hour", like=ZONE)] = "UTC"
+    doctor: Annotated[str, Says("nights on which `mailloom doctor` looks over all that is there", like=NIGHTS)] = "SUN"
     spark_cores: Annotated[int, Says("EMR Serverless at most", least=4, most=10_000)] = 16
     spark_gb: Annotated[int, Says("memory of EMR Serverless at most", least=16, most=100_000)] = 128
 

@@ -1,4 +1,5 @@
-"""The nightly chain: settle what workers marked, then look whether all stores agree. Commands of the image, each a task on Fargate.
+"""The nightly chain: settle what workers marked, then, on the nights that the stage says, look whether all stores agree. Commands of the image,
+each a task on Fargate.
 
 One that fails doesn't keep the other from running; the execution fails all the same, at its end, and an alarm tells.
 """
@@ -11,6 +12,8 @@ from infra.history.state_machine import retry
 
 HOURS = {"settle": 4, "doctor": 12}
 """How long each may take: a night that isn't over at noon is no night."""
+LOOK = "look"
+"""The member of the input that, where it is false, leaves the looking out; so whoever starts a night by hand gets all of it."""
 NO_PLACE = ("AmazonECS.Unknown", "ECS.AmazonECSException", "ECS.ServerException", "ECS.ThrottlingException")
 """Fargate had no room for a task, or its API no answer."""
 
@@ -31,7 +34,7 @@ class Place(NamedTuple):
 
 
 def definition(place: Place, settle: Task, doctor: Task) -> dict[str, Any]:
-    """`mailloom settle`, then `mailloom doctor`. A task that ends with another code than 0 has failed ("Run Amazon ECS or Fargate tasks with Step Functions")."""
+    """`mailloom settle`, then `mailloom doctor`, unless the input says {"look": false}. A task that ends with another code than 0 has failed ("Run Amazon ECS or Fargate tasks with Step Functions")."""
     return {
         "Comment": "Threads in order, then the stores compared",
         "StartAt": "Settle",
@@ -40,9 +43,22 @@ def definition(place: Place, settle: Task, doctor: Task) -> dict[str, Any]:
                 *(place, settle, ["settle", "--json"], HOURS["settle"]),
                 # Marks stay until they are settled: whatever ended it, it may simply go on.
                 Retry=[_no_place(), retry(["States.TaskFailed"], seconds=120, attempts=2, longest=600)],
-                Catch=[{"ErrorEquals": ["States.ALL"], "ResultPath": "$.settle", "Next": "Doctor"}],
-                Next="Doctor",
+                Catch=[{"ErrorEquals": ["States.ALL"], "ResultPath": "$.settle", "Next": "A night to look?"}],
+                Next="A night to look?",
             ),
+            "A night to look?": {
+                "Type": "Choice",
+                "Choices": [
+                    {
+                        "And": [
+                            {"Variable": f"$.{LOOK}", "IsPresent": True},
+                            {"Variable": f"$.{LOOK}", "BooleanEquals": False},
+                        ],
+                        "Next": "All well?",
+                    }
+                ],
+                "Default": "Doctor",
+            },
             "Doctor": _run(
                 *(place, doctor, ["doctor", "--json"], HOURS["doctor"]),
                 # It ends with 1 where it found a fault, and would find it again: only a task that had no place is tried again.

@@ -14,7 +14,8 @@ from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 
-from infra.config.stages import Stage
+from infra.config.stages import WEEKDAYS, Stage
+from infra.history.nightly import LOOK
 
 WINDOW = cdk.Duration.minutes(30)
 """Starts within so long after its time: nobody waits for them, and all the world starts at the full hour."""
@@ -49,14 +50,19 @@ def schedules(
             time_window=scheduler.TimeWindow.flexible(WINDOW),
         )
 
-    return {
-        "nightly": at(
-            "Nightly",
-            f"cron(0 {hour} * * ? *)",
-            targets.StepFunctionsStartExecution(
-                machines["nightly"], input=scheduler.ScheduleTargetInput.from_object({}), **again
-            ),
-        ),
+    def night(name: str, days: str, given: Mapping[str, bool]) -> scheduler.Schedule:
+        told = scheduler.ScheduleTargetInput.from_object(given)
+        return at(
+            name,
+            f"cron(0 {hour} ? * {days} *)",
+            targets.StepFunctionsStartExecution(machines["nightly"], input=told, **again),
+        )
+
+    looking, other = nights(stage.history.doctor)
+    found = {"nightly": night("Nightly", looking, {})}
+    if other:
+        found["settling"] = night("Settling", other, {LOOK: False})
+    return found | {
         "migrate": at(
             "Migrate",
             f"cron(30 {hour} * * ? *)",  # months ahead in PostgreSQL, and those that leave search
@@ -65,3 +71,10 @@ def schedules(
             ),
         ),
     }
+
+
+def nights(wanted: str) -> tuple[str, str]:
+    """Days of the week for cron: those of `history.doctor`, and the others. One night is in one of them, or settle would run twice at once."""
+    looking = WEEKDAYS if wanted == "all" else wanted.split(",")
+    other = [day for day in WEEKDAYS if day not in looking]
+    return ",".join(day for day in WEEKDAYS if day in looking), ",".join(other)

@@ -73,13 +73,13 @@ def lost(f: Figures) -> Iterator[Alarm]:
         "books-off",
         "The books don't balance: deliveries are pending that no message stands for, or more were stored than there are messages.",
         math(
-            "MAX([books, overdue])",  # nothing filled in: an hour later that would be a night without a fault
+            "MAX([books, overdue])",  # nothing filled in: an hour later that would be a look without a fault
             HOUR,
             books=f.own("faults", "Maximum", HOUR, check="books"),
             overdue=f.own("faults", "Maximum", HOUR, check="overdue"),
         ),
         *(">=", 1, 1, KEPT),
-        "One is too many. The nightly doctor counts the ledger's rows themselves, and tells once: it holds until the next night.",
+        "One is too many. Doctor counts the ledger's rows themselves, and tells once: it holds until it looks again (history.doctor).",
         *("page", ""),
     )
     backlog = {
@@ -103,10 +103,10 @@ def lost(f: Figures) -> Iterator[Alarm]:
     )
     yield Alarm(
         "archive-faults",
-        "The nightly doctor found a fault.",
+        "The last doctor found a fault.",
         f.own("faults", "Maximum", HOUR),
         *(">=", 1, 1, KEPT),
-        "Any fault; told once a night, and holds until the next.",
+        "Any fault; told once, and holds until it looks again (history.doctor).",
         *("ticket", ""),
     )
 

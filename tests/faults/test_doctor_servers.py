@@ -27,6 +27,7 @@ from mailloom.stores.postgres.connection import Connections
 from mailloom.stores.postgres.figures import PostgresFigures
 from mailloom.stores.postgres.reading import PostgresReader
 from mailloom.synth import generate, shape_of
+from mailloom.thread.keys import message_node
 from mailloom.wire.reading import LedgerHistory, ServerReading
 from reading_both import BUCKET, SHAPE, ServerStores, arrivals, fill_servers, new_database
 
@@ -169,6 +170,39 @@ def test_a_conversation_that_is_not_what_nodes_say_is_found_and_mended(yard: Yar
     assert faults["conversations"].startswith("1 messages are not where")
     assert yard.mended("conversations") == {}
     assert digests(yard) == before
+
+
+def test_what_a_worker_is_in_the_middle_of_is_no_fault(yard: Yard) -> None:
+    """A root gave way in the nodes, and the rows that name it wait for the worker, or for who comes after it."""
+    alone = [one.id for one in yard.parts.readable.reader.whole.listed()]
+    rows = yard.parts.readable.reader.threads.conversations(alone)
+    older, younger = sorted({conversation for conversation in rows.values() if conversation == rows[conversation]})[:2]
+    threads = yard.parts.threads
+    with threads.session():
+        assert all(threads.swing([(message_node(younger), message_node(younger), message_node(older))]))
+    findings = {one.check: one for one in examine(yard.parts)}
+    assert [name for name, one in findings.items() if not one.ok] == []
+    assert "1 roots may have moved" in findings["waiting"].found
+    yard.sql("delete from moves where scope = %s", SCOPE)  # nobody will place them now
+    assert yard.faults(deep=False).keys() == {"conversations"}
+    assert yard.mended("conversations").keys() <= {"threads"}  # which no evidence joined
+
+
+def test_what_differs_is_looked_at_again_after_a_while(yard: Yard) -> None:
+    """Settle writes nodes, then rows, and notes nothing: only time tells it from a fault."""
+    wrong = yard.ids[-1]
+    right = yard.parts.readable.reader.threads.conversations([wrong])[wrong]
+    put = "update conversations set conversation = %b where scope = %s and message = %b"
+    yard.sql(put, yard.ids[0], SCOPE, wrong)
+    pauses = []
+
+    def pause() -> None:
+        pauses.append(len(pauses))
+        if len(pauses) == 2:
+            yard.sql(put, right, SCOPE, wrong)
+
+    assert {one.check: one.ok for one in examine(replace(yard.parts, pause=pause))}["conversations"]
+    assert pauses == [0, 1]
 
 
 @pytest.mark.parametrize("deep", [True, False])

@@ -425,9 +425,11 @@ def test_schedules_fire_and_the_night_settles_and_looks(place):
     with psycopg.connect(place.dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("drop table {}").format(sql.Identifier(latest)))
     schedules = scheduler.list_schedules(GroupName=group)["Schedules"]
-    assert len(schedules) == 2
+    assert len(schedules) == 3
     for each in schedules:
         known = scheduler.get_schedule(Name=each["Name"], GroupName=group)
+        if known["Target"].get("Input") == '{"look":false}':  # the nights of settle alone: a chain at a time
+            continue
         kept = {key: known[key] for key in ("Name", "GroupName", "FlexibleTimeWindow", "Target", "State")}
         scheduler.update_schedule(**kept, ScheduleExpression="rate(1 minute)")
     until(lambda: states.list_executions(stateMachineArn=machine)["executions"], 150)

@@ -12,8 +12,10 @@ import pytest
 from definitions import definition, states, text
 
 from infra import asl
-from infra.config.stages import History
+from infra.config.load import load
+from infra.config.stages import WEEKDAYS, History
 from infra.history import backfill, nightly
+from infra.history.schedules import nights
 
 STAGES = ("dev", "staging", "prod")
 ARNS = {
@@ -184,7 +186,12 @@ def test_a_prefix_without_mail_starts_no_map():
 
 def test_a_night_tells_of_either_failing_and_runs_both():
     made = NIGHTLY["States"]
-    assert made["Settle"]["Catch"][0]["Next"] == made["Settle"]["Next"] == "Doctor"
+    look = made["A night to look?"]
+    assert made["Settle"]["Catch"][0]["Next"] == made["Settle"]["Next"] == "A night to look?"
+    assert look["Default"] == "Doctor"  # by hand, `--input '{}'`, too
+    (other,) = look["Choices"]
+    assert other["Next"] == "All well?"
+    assert [one["Variable"] for one in other["And"]] == ["$.look"] * 2
     failing = {choice["Variable"] for choice in made["All well?"]["Choices"] if choice["Next"] == "Not well"}
     caught = {state["Catch"][0]["ResultPath"] for state in (made["Settle"], made["Doctor"])}
     assert failing == caught
@@ -324,7 +331,7 @@ def check_cron(expression):
         field(value, least, most)
     if day not in {"?", "L"}:
         field(day, 1, 31)
-    if weekday not in {"?", "L"}:
+    if weekday not in {"?", "L"} and not set(weekday.split(",")) <= set(WEEKDAYS):
         field(weekday, 1, 7)
 
 
@@ -344,7 +351,7 @@ def ours(made, stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_schedules_have_a_time_zone_a_window_retries_and_a_queue(made, stage):
     schedules = ours(made, stage)
-    assert len(schedules) == 2
+    assert len(schedules) == 3
     assert not made.all(stage, "AWS::Events::Rule")
     (letters,) = [queue for queue in made.all(stage, "AWS::SQS::Queue") if queue.stack == "history"]
     assert letters.properties["MessageRetentionPeriod"] == 14 * 86400
@@ -363,7 +370,15 @@ def test_schedules_have_a_time_zone_a_window_retries_and_a_queue(made, stage):
         allowed = {action for actions, _ in statements(made, stage, role) for action in actions}
         assert allowed in ({"states:StartExecution", "sqs:SendMessage"}, {"lambda:InvokeFunction", "sqs:SendMessage"})
         roles.add(role)
-    assert len(roles) == len(schedules)
+    assert len(roles) == 2  # one starts the machine, one calls the function
+
+
+@pytest.mark.parametrize("wanted", ["SUN", "MON,THU", "all", "THU,MON", ",".join(WEEKDAYS)])
+def test_each_night_is_started_once(wanted):
+    """Two starts in one night would be two runs of settle at the same time, of which one fails."""
+    looking, other = (some.split(",") if some else [] for some in nights(wanted))
+    assert sorted([*looking, *other]) == sorted(WEEKDAYS)
+    assert set(looking) == (set(WEEKDAYS) if wanted == "all" else set(wanted.split(",")))
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -372,8 +387,21 @@ def test_the_clock_starts_the_night_and_the_migration_that_makes_partitions(made
 
     _, night = role_of(made, stage, "Nightly")
     targets = [schedule.properties["Target"] for schedule in ours(made, stage)]
-    assert [target["Input"] for target in targets if target["Arn"] == {"Ref": night.id}] == ["{}"]
-    (when,) = [s.properties["ScheduleExpression"] for s in ours(made, stage) if s.properties["Target"]["Input"] != "{}"]
+    nights = {
+        s.properties["Target"]["Input"]: s.properties["ScheduleExpression"]
+        for s in ours(made, stage)
+        if s.properties["Target"]["Arn"] == {"Ref": night.id}
+    }
+    hour = load()[stage].history.hour
+    assert nights == {
+        "{}": f"cron(0 {hour} ? * SUN *)",
+        '{"look":false}': f"cron(0 {hour} ? * MON,TUE,WED,THU,FRI,SAT *)",
+    }
+    (when,) = [
+        s.properties["ScheduleExpression"]
+        for s in ours(made, stage)
+        if s.properties["Target"]["Arn"] != {"Ref": night.id}
+    ]
     assert when.endswith(" * * ? *)")  # each day: months leave search by it
     ((arn, given),) = [(text(t["Arn"]), json.loads(t["Input"])) for t in targets if t["Arn"] != {"Ref": night.id}]
     assert "MigrateLive" in arn

@@ -70,6 +70,7 @@ BAD = [
         "[dev.history]\ntime_zone = 'Europe/Nowhere'",
         "history.time_zone = 'Europe/Nowhere' is no time zone of the IANA database: write one",
     ),
+    ("[dev.history]\ndoctor = 'SUNDAY'", "history.doctor = 'SUNDAY' must be weekdays, as SUN or MON,THU, or all"),
     ("[dev.history]\ntime_zone = ''", "history.time_zone = '' must be a time zone, as Europe/Berlin"),
     ("[dev.release]\ncollector_image = ''", "release.collector_image = '' must be a tag of an image"),
     (

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
+
+from mailloom.cli import group
 
 BARE = """import sys
 for name in ("boto3", "botocore", "opensearchpy", "psycopg", "redis", "structlog"):
@@ -80,3 +84,16 @@ def test_an_archive_is_no_source_of_mail(mail: Path) -> None:
     run(mail.parent, "ingest", "mail", "-q", "-j", "1", code=0)
     told = run(mail.parent, "ingest", "archive", "--archive", "other", "-q")
     assert "archive is an archive of Mailloom, no folder of mail" in told
+
+
+def test_no_line_of_the_lists_of_commands_is_cut_off() -> None:
+    """In a terminal of 80 columns, of which two stay free."""
+    context = click.Context(group)
+    commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    groups = [[]] + [[name] for name, one in commands.items() if isinstance(one, click.Group)]
+    assert len(groups) > 2
+    for words in groups:
+        shown = CliRunner().invoke(group, [*words, "--help"], terminal_width=78).output
+        lines = shown.partition("Commands:\n")[2].splitlines()
+        assert lines
+        assert [line for line in lines if line.endswith("...")] == []

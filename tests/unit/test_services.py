@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from services import fetch, java, stack
+from services import desk, fetch, java, stack
+from services.__main__ import main as services_main
 
 
 @pytest.fixture(autouse=True)
@@ -154,3 +155,36 @@ def test_a_missing_server_is_skipped_at_a_desk_and_fails_in_ci(tmp_path: Path, c
         pytest.skip("a server of the desk runs, so none is missing")
     assert outcome in done.stdout
     assert ci == "" or "mvn is not installed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (fetch.Unavailable("Java 21 or later is needed"), 1, "Java 21 or later is needed\n"),
+        (KeyboardInterrupt(), 130, "Stopped halfway. "),
+    ],
+)
+def test_who_stops_halfway_is_told_what_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str
+) -> None:
+    """The servers that came up are processes of their own, and nobody else says that they run."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(desk, "down", list)
+    monkeypatch.setattr(stack, "start", fail)
+    monkeypatch.setattr(sys, "argv", ["services", "up"])
+    assert services_main() == code
+    said = capsys.readouterr()
+    assert said.err.startswith(told)
+    assert "`make down` stops it" in said.err
+    assert said.out.startswith("Starting postgres, ")  # before the wait, not after it
+
+
+def test_each_server_is_told_when_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = stack.Running(1, 0.0, 0, 0, "", "")
+    monkeypatch.setattr(stack, "start_one", lambda *_: running)
+    lines: list[str] = []
+    assert stack.start(["valkey", "aws"], tmp_path, tell=lines.append) == {"valkey": running, "aws": running}
+    assert sorted(line.split()[:2] for line in lines) == [["aws", "answers,"], ["valkey", "answers,"]]

@@ -196,7 +196,7 @@ def fitted(wanted: list[int], room: int, least: int = 6) -> list[int]:
 
 
 # ------------------------------------------------------------------------------------------------ export
-@click.command()
+@click.command(short_help="Write messages, threads, links and more to a file.")
 @click.argument("what", type=click.Choice(["messages", "nested", "threads", "links", "people", "duplicates"]))
 @archive_option
 @click.option(

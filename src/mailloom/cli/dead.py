@@ -29,7 +29,7 @@ def _queue(shadow: bool) -> str:
     return "dead_shadow" if shadow else "dead"
 
 
-@click.group()
+@click.group(short_help="List, show, retry or drop mail that workers gave up.")
 def dead() -> None:
     """Mail that workers gave up: list it by cause, look, retry, drop.
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 DAY_MS = 86_400_000
+PAUSE = 2.0  # seconds between two looks at what differs on servers: a commit takes less, and so does a step of settle
 
 
 class Patient(NamedTuple):
@@ -77,7 +79,9 @@ def _servers(_: Path, *, deep: bool, seed: bytes) -> Iterator[Patient]:
             pending, dead = found.objects.overdue(now_ms() - DAY_MS), found.queue_if_set("dead")
             return Overdue(pending, sum(dead.depth()) if dead else 0)
 
-        parts = Parts(found.readable, found.threads, found.checks, found.objects.books, found.index, overdue)
+        parts = Parts(
+            found.readable, found.threads, found.checks, found.objects.books, found.index, overdue, lambda: sleep(PAUSE)
+        )
         name = f"profile {found.settings.profile}"
         yield Patient(name, lambda: examine(parts, deep=deep, seed=seed), lambda faults: mend(parts, faults))
 

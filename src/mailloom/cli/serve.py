@@ -130,7 +130,7 @@ def validate(drain: bool, as_json: bool) -> None:
     _say(counts | ({"held": done.held} if done.held else {}), as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Put threads in order that mail has changed.")
 @profile_options
 @click.option(
     "--every",

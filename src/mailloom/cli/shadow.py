@@ -24,13 +24,13 @@ _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 OUTCOMES = ("same", "changed", "failed", "absent")
 
 
-@click.group()
+@click.group(short_help="Sum up what a new version would change.")
 def shadow() -> None:
     """What a new version would change: sum up the reports of `mailloom work --shadow`, or look at one mail."""
 
 
 # ------------------------------------------------------------------------------------------------ report
-@shadow.command()
+@shadow.command(short_help="Sum up the reports of `mailloom work --shadow`.")
 @click.option("--days", type=Between(0, 3650), default=7.0, help="How far back, as 7 or 0.5 (default 7).")
 @click.option(
     "--fail-above",
@@ -129,7 +129,7 @@ def _told(summary: Summary) -> Iterator[str]:
 
 
 # ------------------------------------------------------------------------------------------------ show
-@shadow.command()
+@shadow.command(short_help="Print how this version reads one mail otherwise.")
 @click.argument("key")
 @profile_options
 @json_option

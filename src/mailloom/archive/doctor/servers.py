@@ -1,7 +1,7 @@
 """Does what the server profile holds agree? Its stores are compared with each other, one scope of them.
 
-PostgreSQL is seen in one state, the others at the moment they are asked. Workers may be at work: what differs is looked at a second time
-before it is called a fault. Memory is bounded, but for the check of threads that `deep` adds, which derives all of them anew.
+PostgreSQL is seen in one state, the others at the moment they are asked. Workers may be at work: what differs is looked at again
+before it is called a fault, and what somebody is about to bring to its end is none. Memory is bounded, but for the check of threads that `deep` adds, which derives all of them anew.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from mailloom.thread.settle import settle
 from mailloom.thread.weave import weave
 
 SOME = 500  # messages that are compared, or put again, at a time
+LOOKS = 3  # at what differs, beside the first, before it is called a fault
 SAMPLE = 200  # messages whose records and raw bytes are read where not all are
 REPAIR = "`mailloom doctor --repair` mends it"
 AGAIN = "put the objects that are named on the queue again: `mailloom ingest s3://BUCKET/PREFIX`"
@@ -39,6 +40,8 @@ class Tables(Protocol):
 
     def waiting(self) -> Mapping[str, int]: ...
     def wrong(self) -> Mapping[str, int]: ...
+    def unfinished(self, messages: Collection[MessageId]) -> Collection[MessageId]: ...
+    def moving(self, messages: Collection[MessageId]) -> Collection[MessageId]: ...
 
 
 class Indexed(Protocol):
@@ -61,7 +64,9 @@ class Overdue(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One scope of the server profile. `index` is None where no index is kept, `overdue` scans the ledger."""
+    """One scope of the server profile. `index` is None where no index is kept, `overdue` scans the ledger, `pause` gives others time to get done
+    with what they are at.
+    """
 
     readable: Readable
     threads: Threads
@@ -69,6 +74,7 @@ class Parts:
     books: Callable[[], Mapping[str, Books]]
     index: Indexed | None
     overdue: Callable[[], Overdue] = Overdue
+    pause: Callable[[], None] = lambda: None
 
 
 class Examination:
@@ -164,25 +170,38 @@ def conversations(x: Examination) -> Verdict:
 
 
 def misplaced(parts: Parts) -> list[MessageId]:
-    """Messages whose conversation is not the one that the nodes name. What differs is read again once all was read: a worker may have
-    been faster.
+    """Messages whose conversation is not the one that the nodes name, and which nobody is about to place. What differs is read again, a few times:
+    a worker or settle may have been in the middle of it.
     """
     reader = parts.readable.reader
     suspects: list[MessageId] = []
     for members in _some(reader.whole.members()):
-        suspects += _differ(parts.threads, {one.message: one.conversation for one in members})
-    again = (reader.threads.conversations(some) for some in _some(suspects))
-    return [message for seen in again for message in _differ(parts.threads, seen)]
+        suspects += _differ(parts, {one.message: one.conversation for one in members})
+    for _ in range(LOOKS):
+        if suspects:
+            parts.pause()
+        again = [reader.threads.conversations(some) for some in _some(suspects)]
+        suspects = [message for seen in again for message in _differ(parts, seen)]
+    return suspects
 
 
-def _differ(threads: Threads, seen: Mapping[MessageId, MessageId]) -> list[MessageId]:
-    with threads.session():
-        nodes = _nodes(threads, {message_node(message) for message in seen})
-    return sorted(
-        message
+def _differ(parts: Parts, seen: Mapping[MessageId, MessageId]) -> list[MessageId]:
+    """Those of `seen` (message -> conversation) of which the nodes say otherwise, but for what a worker has on its list (stores/postgres/conversations.py):
+    an unfinished message comes again, and rows that name a root which gave way follow it.
+    """
+    with parts.threads.session():
+        nodes = _nodes(parts.threads, {message_node(one) for some in seen.items() for one in some})
+    differ = {
+        message: conversation
         for message, conversation in seen.items()
         if _conversation(message_node(message), nodes) != message_node(conversation)
-    )
+    }
+    if not differ:
+        return []
+    gave_way = {one for some in differ.items() for one in some if nodes[message_node(one)].parent != message_node(one)}
+    listed = set(parts.tables.moving(gave_way))
+    late = set(parts.tables.unfinished(differ))
+    return sorted(m for m, conversation in differ.items() if m not in late and not {m, conversation} & listed)
 
 
 def _nodes(threads: Threads, names: Collection[NodeName]) -> dict[NodeName, Node]:

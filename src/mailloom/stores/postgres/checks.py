@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from mailloom.mail.model import MessageId
 from mailloom.stores.postgres.snapshot import Snapshot
 
 _DONE = "not exists (select from unfinished u where u.scope = m.scope and u.message = m.id)"
@@ -46,6 +49,20 @@ class PostgresChecks:
     def wrong(self) -> dict[str, int]:
         """{what: how many}, of what no order of writes leaves behind."""
         return self._counted(_WRONG)
+
+    def unfinished(self, messages: Collection[MessageId]) -> set[MessageId]:
+        """Those of the messages that a worker has not finished."""
+        return self._found("unfinished", messages)
+
+    def moving(self, messages: Collection[MessageId]) -> set[MessageId]:
+        """Those of the messages that stand in `moves` (conversations.py)."""
+        return self._found("moves", messages)
+
+    def _found(self, table: str, messages: Collection[MessageId]) -> set[MessageId]:
+        sql = f"select message from {table} where scope = %(scope)s and message = any(%(some)b)"  # noqa: S608
+        return {
+            MessageId(row[0]) for row in self.state.rows(sql, {"scope": self.state.scope, "some": sorted(messages)})
+        }
 
     def _counted(self, sources: dict[str, str]) -> dict[str, int]:
         with self.state.hold():
