@@ -127,6 +127,19 @@ def test_messages_by_name(both: Both) -> None:
     assert [len(one) for one in both.server.messages.called(names, 1).values()] == [1] * len(found)
 
 
+def test_neighbours_are_those_just_before_and_after(both: Both) -> None:
+    """As far as a store has to look: those with the same first 4 bytes."""
+    ids = both.ids()
+    met = 0
+    for before, message, after in zip([None, *ids], ids, [*ids[1:], None], strict=False):
+        for reader in both.readers:
+            for told, near in zip(reader.messages.neighbours(message), (before, after), strict=True):
+                is_near = near is not None and near[:4] == message[:4]
+                assert told == near if is_near else told in (near, None)
+                met += is_near
+    assert met, "some ids must be near each other, or this shows nothing"
+
+
 def test_short_ids_are_the_same(both: Both) -> None:
     short = [both.embedded.short(message) for message in both.ids()]
     assert [both.server.short(message) for message in both.ids()] == short
