@@ -21,6 +21,8 @@ _WRITE = (
     "insert into links select %(scope)s, n.* from new_links n order by message, key, kind, owns on conflict do nothing",
     "insert into linked select distinct %(scope)s, key, message from new_links order by key, message on conflict do nothing",
 )
+_LINKED = """select n.key, l.message from unnest(%b::bytea[]) n (key) cross join lateral
+  (select message from linked where scope = %s and key = n.key order by message limit %s) l order by n.key, l.message"""
 
 
 class PostgresEvidence:
@@ -50,11 +52,10 @@ class PostgresEvidence:
         found = self.scoped.rows(query, (self.scoped.scope, months, list(messages)))
         return {MessageId(message): load_stated(MessageId(message), body) for message, body in found}
 
-    def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
+    def linked(self, keys: Collection[NodeName], *, most: int | None = None) -> Mapping[NodeName, Sequence[MessageId]]:
         linked: dict[NodeName, list[MessageId]] = defaultdict(list)
         if keys:
-            query = "select key, message from linked where scope = %s and key = any(%b) order by key, message"
-            for key, message in self.scoped.rows(query, (self.scoped.scope, list(keys))):
+            for key, message in self.scoped.rows(_LINKED, (list(keys), self.scoped.scope, most)):
                 linked[key].append(MessageId(message))
         return linked
 
