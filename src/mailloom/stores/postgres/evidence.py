@@ -21,6 +21,8 @@ _WRITE = (
     "insert into links select %(scope)s, n.* from new_links n order by message, key, kind, owns on conflict do nothing",
     "insert into linked select distinct %(scope)s, key, message from new_links order by key, message on conflict do nothing",
 )
+_LINKED = """select n.key, l.message from unnest(%b::bytea[]) n (key) cross join lateral
+  (select message from linked where scope = %s and key = n.key order by message limit %s) l order by n.key, l.message"""
 
 
 class PostgresEvidence:
@@ -45,8 +47,8 @@ class PostgresEvidence:
     def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]:
         return stated(self.scoped, messages)
 
-    def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
-        return linked(self.scoped, keys)
+    def linked(self, keys: Collection[NodeName], *, most: int | None = None) -> Mapping[NodeName, Sequence[MessageId]]:
+        return linked(self.scoped, keys, most=most)
 
     def ask(self, asks: Iterable[tuple[ClueName, MessageId]], *, withdraw: bool = False) -> None:
         rows = sorted(set(asks))
@@ -77,13 +79,12 @@ def stated(asked: Asked, messages: Collection[MessageId]) -> dict[MessageId, Sta
     return {MessageId(message): load_stated(MessageId(message), body) for message, body in found}
 
 
-def linked(asked: Asked, keys: Collection[NodeName]) -> dict[NodeName, list[MessageId]]:
-    """The messages that own or cite each key, oldest first."""
+def linked(asked: Asked, keys: Collection[NodeName], *, most: int | None = None) -> dict[NodeName, list[MessageId]]:
+    """The messages that own or cite each key, the oldest first; of each key at most so many."""
     found: dict[NodeName, list[MessageId]] = defaultdict(list)
-    query = "select key, message from linked where scope = %s and key = any(%b) order by key, message"
-    for key, message in asked.rows(query, (asked.scope, list(keys))) if keys else ():
+    for key, message in asked.rows(_LINKED, (list(keys), asked.scope, most)) if keys else ():
         found[key].append(MessageId(message))
-    return dict(found)
+    return found
 
 
 _ASK = "insert into asks select %s, n.* from unnest(%b::bytea[], %b::bytea[]) n (clue, message) on conflict do nothing"
