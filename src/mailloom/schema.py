@@ -148,7 +148,8 @@ def _compressor() -> zstandard.ZstdCompressor:
 
 def text_id(message: bytes) -> str:
     """An id as people and columns write it: 8-4-4-4-12 hex digits."""
-    return str(UUID(bytes=message))
+    digits = message.hex()  # by way of a UUID it takes five times as long
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def parse_id(text: str) -> MessageId:

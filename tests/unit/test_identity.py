@@ -12,6 +12,7 @@ from mailloom.mail.identity import FIRST_MS, LAST_MS, REPLY, base_subject, ident
 from mailloom.mail.model import Date, Record
 from mailloom.mail.parse import message
 from mailloom.mail.parts.mime import scan
+from mailloom.schema import parse_id, text_id
 
 hashes = st.binary(min_size=32, max_size=32)
 times = st.integers(FIRST_MS, LAST_MS - 1)
@@ -292,3 +293,9 @@ def test_a_ping_pong_of_two_clients_ends() -> None:
 def test_a_hostile_subject_costs_little(piece: str) -> None:
     """A megabyte of anything is cut before it is looked at, so this ends at once."""
     assert len(base_subject(piece * 200_000)) <= 2_000
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_an_id_is_written_as_a_uuid(one: bytes) -> None:
+    assert text_id(one) == str(UUID(bytes=one))
+    assert parse_id(text_id(one)) == one
