@@ -72,24 +72,6 @@ def test_what_is_quoted_does_not_count_beside_what_the_author_typed() -> None:
     assert near.sketch(record(long)) == near.sketch(record(quoting))
 
 
-def test_what_the_author_typed_is_the_reply_text() -> None:
-    typed = [
-        "Hello Bo,",
-        "",
-        "> Is it?",
-        "",
-        " ".join(spoken(30)),
-        "> And that?",
-        "soft\u00ads cafe\u0301",
-        "",
-        "Best regards,",
-        "Ann",
-    ]
-    one = record("\n".join(typed), more="Content-Type: text/plain; charset=utf-8\n")
-    assert {"greeting", "new", "quote", "signoff"} <= {s.kind for s in one.message.segments}
-    assert near.text_of(one).words == near.words(one.message.reply_text)
-
-
 def test_a_bare_forward_is_compared_by_what_it_forwards() -> None:
     inside = " ".join(spoken(60))
     head = "---------- Forwarded message ---------\nFrom: Cy <cy@example.net>\nDate: Mon, 4 Mar 2024 at 09:00\nSubject: Plan\nTo: Ann <ann@example.org>\n\n"

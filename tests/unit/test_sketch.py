@@ -8,20 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailloom.thread.sketch import (
-    KEPT,
-    MOST_LETTERS,
-    MOST_WORDS,
-    RUN,
-    SHORTEST,
-    contained,
-    hashed,
-    pack,
-    runs,
-    sketch,
-    unpack,
-    words,
-)
+from mailloom.thread.sketch import KEPT, MOST_WORDS, RUN, SHORTEST, contained, pack, runs, sketch, unpack, words
 
 R = Random(5)
 WORDS = [f"{R.choice('bdfgklmnprst')}{R.choice('aeiou')}{n}" for n in range(5000)]
@@ -66,20 +53,6 @@ def test_blanks_case_marks_and_quote_signs_do_not_count(written: str) -> None:
 def test_signs_without_blanks_between_are_words() -> None:
     found, of = share("明日の会議は十時からです", "皆様へ。明日の会議は十時からです。よろしくお願いします。")
     assert found == of == 7
-
-
-@given(st.lists(st.text("ab é\n.明", max_size=12), max_size=6))
-def test_a_text_says_the_same_in_stretches(stretches: list[str]) -> None:
-    whole = "\n".join(stretches)
-    assert hashed(stretches).words == words(whole)
-    assert hashed(stretches).hashes.tolist() == hashed([whole]).hashes.tolist()
-    assert runs(*stretches).tolist() == runs(whole).tolist()
-
-
-@pytest.mark.parametrize("more", [-2, -1, 0, 1])
-def test_a_long_text_in_stretches_ends_where_it_would_as_one(more: int) -> None:
-    first = "ab " * 10 + " " * (MOST_LETTERS + more - 40)
-    assert runs(first, "one two three").tolist() == runs(f"{first}\none two three").tolist()
 
 
 @pytest.mark.parametrize(("length", "count"), [(0, 0), (SHORTEST - 1, 0), (SHORTEST, 1), (RUN, 1), (RUN + 1, 2)])

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from mailloom.mail.model import Message, Nested, Record
 from mailloom.ports import Ask, ClueName
 from mailloom.thread.keys import short_hash
-from mailloom.thread.sketch import MOST_LETTERS, Hashes, pack, runs
+from mailloom.thread.sketch import Hashes, pack, runs
 from mailloom.thread.speaker import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER, ZONES, author
 from mailloom.thread.topic import SERIES, Topic, topic
 
@@ -81,9 +81,8 @@ def clues(record: Record, *, cites: bool) -> Clues:
         return Clues(about.reply)
     digest = sum(n.kind != "quoted" and n.depth == 1 for n in message.nested) > MAX_INSIDE
     heads = [] if digest else list(_heads(message.nested, ms))
-    own = runs(*[message.text[s.start : s.end] for s in message.segments if s.kind == "new"])
-    cited = "" if digest else _quoted_text(message)
-    quoted = _short_quote(cited) if len(cited) <= MOST_LETTERS else runs(cited)
+    own = runs(_own_text(message))
+    quoted = runs("" if digest else _quoted_text(message))
     sender = author(message.author or message.from_)
     owns = [*_wrote(sender, ms), *_anchors(own, ms), *_begun(about, ms)]
     asks = [
@@ -166,16 +165,16 @@ def _sibling(head: _Head) -> ClueName:
 
 
 # ------------------------------------------------------------------------------------------------ words
+def _own_text(message: Message) -> str:
+    return "\n".join([message.text[s.start : s.end] for s in message.segments if s.kind == "new"])
+
+
 def _quoted_text(message: Message) -> str:
     """What this mail answers or forwards, without what that quotes in turn."""
     first = [n.text for n in message.nested if n.depth == 1]
     if first:
         return "\n".join(first)
     return "\n".join([message.text[s.start : s.end] for s in message.segments if s.kind == "quote" and s.level == 1])
-
-
-# Replies to one message quote the same of it.
-_short_quote = lru_cache(maxsize=128)(runs)
 
 
 def _anchors(own: Hashes, ms: int) -> Iterator[ClueName]:

@@ -15,10 +15,10 @@ from zlib import crc32
 
 import numpy as np
 
-from mailloom.mail.model import OWN, Record
+from mailloom.mail.model import Record
 from mailloom.mail.visible import visible
 from mailloom.thread.keys import short_hash
-from mailloom.thread.sketch import Hashed, hashed, words
+from mailloom.thread.sketch import words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,23 +48,17 @@ def text_of(record: Record) -> Text:
 
     A short text means nothing alone ("Thanks!"): sender, base subject and whole text are then part of what must be equal.
     """
-    some, context = _said(record)
-    return Text(some.words, context)
-
-
-def _said(record: Record) -> tuple[Hashed, tuple[bytes, ...]]:
-    """The same with hashes of the words."""
     message = record.message
-    typed = [visible(message.text[s.start : s.end]) for s in message.segments if s.kind in OWN]
-    own = hashed(typed if sum(map(len, typed)) <= MAX_LETTERS else [message.reply_text[:MAX_LETTERS]])
-    if len(own.words) >= SHORT:
-        return own, ()
-    whole = hashed([visible(message.text)[:MAX_LETTERS]])
-    some = own if own.words else whole
-    if len(some.words) >= SHORT:
-        return some, ()
+    own = words(message.reply_text[:MAX_LETTERS])
+    if len(own) >= SHORT:
+        return Text(own, ())
+    whole = words(visible(message.text)[:MAX_LETTERS])
+    some = own or whole
+    if len(some) >= SHORT:
+        return Text(some, ())
     sender = message.from_[0].key if message.from_ else ""
-    return some, (sender.encode("utf-8", "surrogatepass"), *words(record.base_subject), b"", *whole.words)
+    context = (sender.encode("utf-8", "surrogatepass"), *words(record.base_subject), b"", *whole)
+    return Text(some, context)
 
 
 # ------------------------------------------------------------------------------------------------ shingles
@@ -78,11 +72,8 @@ def shingles(some: list[bytes]) -> Hashes:
 
 def shingled(some: list[bytes]) -> Hashes:
     """The same in the order of the text, as often as they come: enough for a sketch."""
-    return _rolled(np.fromiter(map(crc32, some), np.uint32, len(some)))
-
-
-def _rolled(one: Hashes) -> Hashes:
-    count = max(0, len(one) - SHINGLE + 1)
+    one = np.fromiter(map(crc32, some), np.uint32, len(some))
+    count = max(0, len(some) - SHINGLE + 1)
     rolled = np.zeros(count, np.uint32)
     for ahead in range(SHINGLE):
         rolled *= _STEP
@@ -128,17 +119,16 @@ def bands(shingled: Hashes) -> Hashes:
     """
     least = np.sort(shingled)
     values = least.take(np.searchsorted(least, _EDGES), mode="wrap")[_BINS]
-    return _mixed(values.reshape(BANDS, ROWS) @ _FOLD)
+    return _mixed((values.reshape(BANDS, ROWS) * _FOLD).sum(axis=1, dtype=np.uint32))
 
 
 def sketch(record: Record) -> bytes:
     """8 bytes that are equal where words and context are, then a 4-byte hash of each band; the first alone for a short text, and
     b"" for none.
     """
-    some, context = _said(record)
-    if not some.words:
+    some, context = text_of(record)
+    if not some:
         return b""
-    if len(some.words) < SHORT:
-        return short_hash("short text", b" ".join((*some.words, b"", *context)))
-    found = bands(_rolled(some.hashes)).astype("<u4", copy=False)
-    return short_hash("text", b" ".join(some.words)) + found.tobytes()
+    if len(some) < SHORT:
+        return short_hash("short text", b" ".join((*some, b"", *context)))
+    return short_hash("text", b" ".join(some)) + bands(shingled(some)).astype("<u4").tobytes()

@@ -8,8 +8,6 @@ the same in whichever sketch of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 from zlib import crc32
 
@@ -24,12 +22,9 @@ KEPT: Final = 128
 """Runs that are kept of a text before it is sampled: about as many as of a mail of one screen."""
 MOST_WORDS: Final = 2_000
 """Of a text: what is longer is a log or a book, and its beginning tells it apart."""
-MOST_LETTERS: Final = 8 * MOST_WORDS
-"""In which those words are looked for."""
 
 Hashes: TypeAlias = NDArray[np.uint64]
 _NONE: Final[Hashes] = np.empty(0, np.uint64)
-_NO_WORDS: Final = np.empty(0, np.uint32)
 
 # Chinese and Japanese are written without blanks: each of their characters is a word.
 _SIGN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -53,31 +48,6 @@ def words(text: str) -> list[bytes]:
     return text.encode("utf-8", "replace").translate(_LETTERS).split()
 
 
-class Hashed(NamedTuple):
-    """The words of a text, and of each a hash of 32 bits."""
-
-    words: list[bytes]
-    hashes: NDArray[np.uint32]
-
-
-def hashed(stretches: Sequence[str]) -> Hashed:
-    """The words of a text that is given in stretches; none goes from one to the next."""
-    found = [_short(one) if len(one) <= MOST_LETTERS else _hashed(one) for one in stretches]
-    if len(found) == 1:
-        return found[0]
-    hashes = [one.hashes for one in found]
-    return Hashed([word for one in found for word in one.words], np.concatenate([_NO_WORDS, *hashes]))
-
-
-def _hashed(text: str) -> Hashed:
-    found = words(text)
-    return Hashed(found, np.fromiter(map(crc32, found), np.uint32, len(found)))
-
-
-# What an author wrote is taken apart for its thread, and a moment later for its near duplicates (near.py).
-_short = lru_cache(maxsize=16)(_hashed)
-
-
 class Sketch(NamedTuple):
     """`hashes` are sorted, the upper 32 of 64 bits of those below 2^(64 - `shift`)."""
 
@@ -85,16 +55,13 @@ class Sketch(NamedTuple):
     hashes: NDArray[np.uint32]
 
 
-def runs(*stretches: str) -> Hashes:
-    """The hash of each run of words in a text, sorted, each once. A text between SHORTEST and RUN words is one run. `stretches` stand
-    below each other.
-    """
-    if sum(map(len, stretches)) + len(stretches) > MOST_LETTERS:
-        stretches = ("\n".join(stretches)[:MOST_LETTERS],)
-    values = hashed(stretches).hashes[:MOST_WORDS].astype(np.uint64)
-    if len(values) < SHORTEST:
+def runs(text: str) -> Hashes:
+    """The hash of each run of words in a text, sorted, each once. A text between SHORTEST and RUN words is one run."""
+    found = words(text[: 8 * MOST_WORDS])[:MOST_WORDS]
+    if len(found) < SHORTEST:
         return _NONE
-    hashes = np.convolve(values, _FACTORS[: len(values)], "valid")
+    values = np.fromiter(map(crc32, found), np.uint64, len(found))
+    hashes = np.convolve(values, _FACTORS[: len(found)], "valid")
     for _ in range(2):
         hashes ^= hashes >> _HALF
         hashes *= _MIX
@@ -118,7 +85,7 @@ def pack(hashes: Hashes) -> bytes:
     if not len(hashes):
         return b""
     one = sketch(hashes)
-    return bytes([one.shift]) + one.hashes.astype("<u4", copy=False).tobytes()
+    return bytes([one.shift]) + one.hashes.astype("<u4").tobytes()
 
 
 def unpack(packed: bytes) -> Sketch:

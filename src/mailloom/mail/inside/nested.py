@@ -22,9 +22,9 @@ MAX_DEPTH = 12
 MAX_NESTED = 500
 """Nested messages of one text: a digest has some dozens."""
 MAX_SUBJECT = 998
-KEPT_TEXT = 8_000
-"""Characters up to which what a quoted text holds is kept for the next mail: replies to one message quote it again and again.
-Mail of a thread comes close together, so that few need to be kept.
+KEPT_TEXT = 4000
+"""Characters up to which where a quoted text has heads is kept for the next mail: replies to one message quote it again and
+again. Mail of a thread comes close together, so that few need to be kept.
 """
 
 
@@ -36,13 +36,6 @@ class _Piece(NamedTuple):
     text: str
     start: int
     end: int
-
-
-class _Inside(NamedTuple):
-    """What a nested message's text holds: it without the forwards inside, and the messages inside it."""
-
-    own: str
-    pieces: Sequence[_Piece]
 
 
 def inline(
@@ -62,25 +55,28 @@ def inline(
     """
     told = problems if problems is not None else []
     out: list[Nested] = []
-    work: list[tuple[Sequence[_Piece], str, int, str]] = [(_pieces(text, segments), path, depth, subject)]
+    work: list[tuple[str, Sequence[Segment], str, int, str]] = [(text, segments, path, depth, subject)]
     while work and len(out) < MAX_NESTED:
-        pieces, trail, level, about = work.pop()
+        around, cuts, trail, level, about = work.pop()
         deeper = []
-        for number, piece in enumerate(pieces, 1):
+        for number, piece in enumerate(_pieces(around, cuts), 1):
             if len(out) >= MAX_NESTED:
-                work.append((pieces, trail, level, about))
+                work.append((around, cuts, trail, level, about))
                 break
             name = f"{trail}.{number}" if trail else str(number)
             head = stated(piece.head)
             title = head.subject
             if title is None and piece.kind == "forwarded" and level == depth and subject_says(subject) == "forward":
                 title = subject.partition(":")[2].strip()
-            # A head that replies and forwards have alike is what the subject of the message around it says.
-            says = subject_says(about if title is None else title)
-            inside = (_short_text if len(piece.text) <= KEPT_TEXT else _inside)(piece.text, says)
-            if level >= MAX_DEPTH and inside.pieces:
-                told.append(Problem("messages nested too deep", name, f"{level} levels"))
-                inside = _Inside(_own(piece.text, ()), ())
+            inner: Sequence[Segment] = ()
+            if _may_nest(piece.text):
+                # A head that replies and forwards have alike is what the subject of the message around it says.
+                says = subject_says(about if title is None else title)
+                inner = _short_text(piece.text, says) if len(piece.text) <= KEPT_TEXT else cut_heads(piece.text, says)
+            if level >= MAX_DEPTH and inner:
+                if any(s.kind in ("attribution", "forward") for s in inner):
+                    told.append(Problem("messages nested too deep", name, f"{level} levels"))
+                inner = ()
             out.append(
                 Nested(
                     path=name,
@@ -92,30 +88,24 @@ def inline(
                     cc=head.cc,
                     date=head.date,
                     subject=(title or "")[:MAX_SUBJECT],
-                    text=inside.own,
+                    text=_own(piece.text, inner),
                     attachments=(),
                     part=-1,
                     start=piece.start,
                     end=piece.end,
                 )
             )
-            if inside.pieces:
-                deeper.append((inside.pieces, name, level + 1, about if title is None else title))
+            if inner:
+                deeper.append((piece.text, inner, name, level + 1, about if title is None else title))
         work.extend(reversed(deeper))
     if work:
-        told.append(Problem("too many messages in a text", work[-1][1], f"the first {MAX_NESTED}"))
+        told.append(Problem("too many messages in a text", work[-1][2], f"the first {MAX_NESTED}"))
     if len(out) > 1:
         out.sort(key=lambda n: tuple(map(int, n.path.split("."))))
     return tuple(out)
 
 
-def _inside(text: str, says: str) -> _Inside:
-    """`says` is what phrases.subject_says makes of the subject of the text."""
-    cuts = cut_heads(text, says) if _may_nest(text) else ()
-    return _Inside(_own(text, cuts), _pieces(text, cuts))
-
-
-_short_text = lru_cache(maxsize=128)(_inside)
+_short_text = lru_cache(maxsize=256)(cut_heads)
 
 
 # ---------------------------------------------------------------- the pieces
