@@ -57,7 +57,7 @@ def test_several_who_migrate_at_once_do_it_once(empty: Connections) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         done = [name for names in pool.map(run, range(4)) for name in names]
-    assert done == [m.name for m in migrations() if not m.after]
+    assert sorted(done) == [m.name for m in migrations() if not m.after]
 
 
 def test_a_newer_schema_is_left_alone(empty: Connections) -> None:
@@ -149,12 +149,15 @@ def test_partitions_are_made_by_several_at_once_and_beside_a_worker(empty: Conne
 
 # ------------------------------------------------------------------------------------------------ plans
 def plan(connections: Connections, statement: str, values: Any) -> str:
+    """Without what was never executed: which partition has a key may be found only when the key is known."""
+    how = "explain (analyze)" if statement.startswith("select") else "explain"
     with connections.take() as connection, connection.transaction():
         for table in ("new_messages", "new_copies", "new_stated", "new_links"):
             connection.execute(
                 f"create temporary table if not exists {table} (like {table[4:]}) on commit drop".encode()
             )
-        return "\n".join(row[0] for row in connection.execute(f"explain {statement}".encode(), values))
+        rows = connection.execute(f"{how} {statement}".encode(), values)
+        return "\n".join(row[0] for row in rows if "never executed" not in row[0])
 
 
 def test_a_large_default_partition_may_take_its_time(empty: Connections) -> None:
@@ -197,6 +200,7 @@ def test_no_look_up_visits_every_partition(postgres_url: str) -> None:
     messages.finish(ids)
     threads.stated(ids)
     threads.linked([b"\x01" + bytes(16)])
+    threads.linked([b"\x01" + bytes(16)], most=2)
     threads.asking([bytes(16)])
     threads.drawn(ids)
     threads.mark(ids)

@@ -21,7 +21,9 @@ _WRITE = (
     "insert into links select %(scope)s, n.* from new_links n order by message, key, kind, owns on conflict do nothing",
     "insert into linked select distinct %(scope)s, key, message from new_links order by key, message on conflict do nothing",
 )
-_LINKED = """select n.key, l.message from unnest(%b::bytea[]) n (key) cross join lateral
+_LINKED = "select key, message from linked where scope = %s and key = any(%b) order by key, message"
+# A key's rows are in one of the partitions, which is found when the key is known.
+_FIRST_LINKED = """select n.key, l.message from unnest(%b::bytea[]) n (key) cross join lateral
   (select message from linked where scope = %s and key = n.key order by message limit %s) l order by n.key, l.message"""
 
 
@@ -82,7 +84,9 @@ def stated(asked: Asked, messages: Collection[MessageId]) -> dict[MessageId, Sta
 def linked(asked: Asked, keys: Collection[NodeName], *, most: int | None = None) -> dict[NodeName, list[MessageId]]:
     """The messages that own or cite each key, the oldest first; of each key at most so many."""
     found: dict[NodeName, list[MessageId]] = defaultdict(list)
-    for key, message in asked.rows(_LINKED, (list(keys), asked.scope, most)) if keys else ():
+    names = list(keys)
+    query, values = (_LINKED, (asked.scope, names)) if most is None else (_FIRST_LINKED, (names, asked.scope, most))
+    for key, message in asked.rows(query, values) if keys else ():
         found[key].append(MessageId(message))
     return found
 
