@@ -69,7 +69,7 @@ def _twins(threads: Threads, batch: Sequence[Stated]) -> tuple[set[NodeName], li
     some = threads.linked(keys, most=2)
     shared = {key for key in keys if len(some[key]) > 1}
     alone = [key for key, node in threads.nodes(shared).items() if node.parent == key]
-    return keys - shared, [(message_node(m), key) for key, all_ in threads.linked(alone).items() for m in all_]
+    return keys - shared, [(message_node(m), key) for key, all_ in sorted(threads.linked(alone).items()) for m in all_]
 
 
 def _notes(batch: Sequence[Stated]) -> dict[NodeName, tuple[KeyNote, ...]]:
