@@ -200,7 +200,6 @@ def test_no_look_up_visits_every_partition(postgres_url: str) -> None:
     messages.finish(ids)
     threads.stated(ids)
     threads.linked([b"\x01" + bytes(16)])
-    threads.linked([b"\x01" + bytes(16)], most=2)
     threads.asking([bytes(16)])
     threads.drawn(ids)
     threads.mark(ids)

@@ -207,8 +207,8 @@ class Steps:
     def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]:
         return self._read(self.store.stated, messages)
 
-    def linked(self, keys: Collection[NodeName], *, most: int | None = None) -> Mapping[NodeName, Sequence[MessageId]]:
-        return self._read(lambda some: self.store.linked(some, most=most), keys)
+    def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
+        return self._read(self.store.linked, keys)
 
     def note(self, notes: Sequence[KeyNote]) -> Sequence[tuple[KeyItem, KeyItem]]:
         return self._changes(lambda some: self._seeing(self.store.note(some), [note.key for note in some]), notes)

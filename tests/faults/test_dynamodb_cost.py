@@ -90,21 +90,15 @@ def test_with_a_warm_cache_it_costs_two_read_units(dynamo: Dynamo, mails: list[S
 
 
 def test_a_first_mail_and_its_reply_write_each_item_once(dynamo: Dynamo) -> None:
-    """A key that nobody met gets its parent and its notes at once; of who begins a thread there is no node, nor of a
-    twin that nobody is; the reply notes the first one's key.
-    """
+    """A key that nobody met gets its parent and its notes at once; of who begins a thread there is no node; the reply notes the first one's key."""
     threads = Halves(DynamoNodes(dynamo, lambda: 1_800_000_000_000))
     first, reply = (
         Stated(MessageId(bytes(15) + bytes([n])), b"subject.", (b"person..",), n, links)
         for n, links in enumerate(
             (
-                (
-                    Link("message-id", key_name("id", "a@example.org"), True, ""),
-                    Link("twin", key_name("twin", "a"), True, ""),
-                ),
+                (Link("message-id", key_name("id", "a@example.org"), True, ""),),
                 (
                     Link("message-id", key_name("id", "b@example.org"), True, ""),
-                    Link("twin", key_name("twin", "b"), True, ""),
                     Link("references", key_name("id", "a@example.org"), False, ""),
                 ),
             ),

@@ -322,20 +322,6 @@ TIGHT: dict[str, tuple[list[Mail], list[Mail], list[Mail], list[Mail]]] = {
     ),
     # Were the id's key tied before both are in its pool, it could die while the second hangs on nothing with it, and gets no conv.
     "two replies to an id that dies as they come": ([Mail(9, "late", ("citer1",))], [], CITERS[2:], CITERS[:2]),
-    "twins at once": ([], [], [Mail(2, "one", twin="t")], [Mail(1, "other", twin="t")]),
-    "a third twin while the second comes": (
-        [Mail(3, "one", twin="t")],
-        [],
-        [Mail(1, "two", twin="t")],
-        [Mail(2, "three", twin="t")],
-    ),
-    # What the first one's thread is called by then stands at the node that it shares with nobody yet.
-    "a twin while the first one is parted from others": (
-        [Mail(1, "reused"), Mail(5, "first", ("reused",), twin="t")],
-        [Mail(4, "reused", subject=1)],
-        [],
-        [Mail(6, "second", twin="t")],
-    ),
     "a reply while its parent's id is given again": (
         [Mail(3, "reused")],
         [],

@@ -160,10 +160,6 @@ def wrong(store: MemoryThreads, everything: Sequence[Stated], choose: Choose) ->
         if live != set(targets[m]):
             bad.append(f"soft links of {m[-1]} are {live}, should be {targets[m]}")
         for link in s.links:
-            if link.kind == "twin" and len(store.back[link.key]) == 1:
-                if store.pool[link.key].conv != store.pool[node].conv:
-                    bad.append(f"a twin of {m[-1]} would not be told of its conv")
-                continue
             dead = is_dead(items.get(link.key, KeyItem()))
             if store.pool[link.key].dead != dead:
                 bad.append(f"key {link.detail} is {'alive' if dead else 'dead'}")

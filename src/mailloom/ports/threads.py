@@ -223,8 +223,8 @@ class Evidence(Protocol):
         """What these messages stated; who is absent is left out."""
         ...
 
-    def linked(self, keys: Collection[NodeName], *, most: int | None = None) -> Mapping[NodeName, Sequence[MessageId]]:
-        """The messages that own or cite each key, the oldest first; of each key at most so many."""
+    def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
+        """The messages that own or cite each key."""
         ...
 
 

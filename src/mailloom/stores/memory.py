@@ -112,8 +112,8 @@ class MemoryThreads:
     def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]:
         return {m: self.evidence[m] for m in messages if m in self.evidence}
 
-    def linked(self, keys: Collection[NodeName], *, most: int | None = None) -> Mapping[NodeName, Sequence[MessageId]]:
-        return {key: sorted(self.back[key])[:most] for key in keys if key in self.back}
+    def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
+        return {key: sorted(self.back[key]) for key in keys if key in self.back}
 
     def note(self, notes: Sequence[KeyNote]) -> Sequence[tuple[KeyItem, KeyItem]]:
         self.check()

@@ -26,21 +26,16 @@ _NOTHING: Notes = MappingProxyType({})
 
 
 class Joined(NamedTuple):
-    """A pool's root `old` was hung below `new`; `item` is that of a key, with its notes."""
+    """A pool's root `old` was hung below `new`. `item` is a key's after its notes, None where they are still to be made."""
 
     old: NodeName
     new: NodeName
     item: KeyItem | None = None
 
 
-def assign(
-    threads: Pools,
-    stated: Sequence[Stated],
-    notes: Notes = _NOTHING,
-    also: Iterable[tuple[NodeName, NodeName]] = (),
-) -> list[Joined]:
-    """Join each message with the keys that it states, but not through a key that is dead; and the pairs of `also`. The nodes must have
-    been entered, and the evidence stored. A key that nobody met before gets its `notes` with its parent, in one write.
+def assign(threads: Pools, stated: Sequence[Stated], notes: Notes = _NOTHING) -> list[Joined]:
+    """Join each message with the keys that it states, but not through a key that is dead. The nodes must have been entered, and the
+    evidence stored. A key that nobody met before gets its `notes` with its parent, in one write.
 
     An old answer will do as long as it says alive: a key that has died meanwhile is one that dies just before the union, which
     the worker's look at it finds. One that says dead will not: had the key been revived before the evidence was there, settle
@@ -55,7 +50,7 @@ def assign(
         for link in s.links
         if link.key in read and not read[link.key].dead
     ]
-    return union(threads, [*pairs, *also], notes)
+    return union(threads, pairs, notes)
 
 
 def union(threads: Pools, pairs: Iterable[tuple[NodeName, NodeName]], notes: Notes = _NOTHING) -> list[Joined]:
@@ -65,8 +60,8 @@ def union(threads: Pools, pairs: Iterable[tuple[NodeName, NodeName]], notes: Not
     another above it by now is refused by its compare-and-set. That tells a store what is there, so the second look may be rough, too; then
     others are so busy here that it pays to know.
 
-    Keys give way last, together with their notes: whoever a key is paired with is in the pool by then. So no note comes before the union
-    of who noted (thread/weave.py says why it must not), and a key that is not its own parent was joined with all who were known to state it.
+    A key of `notes` that gives way does so last, together with its notes: whoever it is paired with is in the pool by then, so that
+    no note comes before the union of who noted (thread/weave.py says why it must not).
     """
     joined: list[Joined] = []
     todo = list(pairs)
@@ -75,7 +70,7 @@ def union(threads: Pools, pairs: Iterable[tuple[NodeName, NodeName]], notes: Not
         looks += 1
         root = roots(threads, {name for pair in todo for name in pair}, rough=looks <= ROUGH_LOOKS)
         lower = components((root[a], root[b]) for a, b in todo)
-        changes = [(high, high, low) for high, low in lower.items() if high != low and high[0] == 0]
+        changes = [(high, high, low) for high, low in lower.items() if high != low and high not in notes]
         failed = set()
         for (high, _, low), done in zip(changes, threads.swing(changes), strict=True):
             if done:
@@ -83,9 +78,9 @@ def union(threads: Pools, pairs: Iterable[tuple[NodeName, NodeName]], notes: Not
             else:
                 failed.add(low)
         ties = [
-            Tie(high, low, notes.get(high, ()))
+            Tie(high, low, notes[high])
             for high, low in lower.items()
-            if high != low and high[0] == 1 and low not in failed
+            if high != low and high in notes and low not in failed
         ]
         for tie, item in zip(ties, threads.tie(ties), strict=True):
             if item is not None:

@@ -178,7 +178,7 @@ class _Pass:
 
     def seed(self) -> None:
         """From whom to gather: who has or gets a soft link, who is linked to a key that flips, and the dirty that hang on a node
-        with conv or dead, or are not joined with a key that they state (it was dead when they came). For all others nothing changes:
+        with conv or dead, or are not joined with what they state (it was dead when they came). For all others nothing changes:
         they asked only because their parent came later. A seed stays one in later passes: what it brought up may have changed.
         """
         rows = {row.source for row in self.threads.drawn(self.affected)}
@@ -188,9 +188,8 @@ class _Pass:
         names = {m: nodes_of(self.stated[m]) for m in self.dirty - self.seeds if m in self.stated}
         every = {name for some in names.values() for name in some}
         odd = {name for name, node in self.threads.nodes(every).items() if node.conv is not None or node.dead}
-        hard = {m: [message_node(m), *(link.key for link in keyed(self.stated[m]))] for m in names}
-        root = roots(self.threads, {name for some in hard.values() for name in some})
-        apart = {m for m, some in hard.items() if len({root[name] for name in some}) > 1}
+        root = roots(self.threads, every)
+        apart = {m for m, some in names.items() if len({root[name] for name in some}) > 1}
         self.seeds.update(m for m, some in names.items() if m in apart or not odd.isdisjoint(some))
 
     def gather(self) -> None:

@@ -18,11 +18,6 @@ How late the look must be (`Pools.look` gives a node as it was at this batch's l
   pool come first, and where one of them fails the key waits. Were it tied beside them, a worker could be left standing with its note
   made and its message still outside. The key might die then, and settle would give no conv to a message that hangs on nothing; the
   union that came at last would bring it in, and the look, as old as the tie, would find nothing odd.
-- A twin key that one message states joins nobody, so its node stays untouched: who states it second hangs both below it. Evidence comes
-  first, and then the look for others, so of two that come at once one sees the other, and all but the very first see somebody. The first
-  needs no look at that node, either: what settle stamped there knowing of it needs none, and without knowing of it settle could only
-  have come by that key from another that was there before, and would have been seen. A twin key that hangs on something was hung
-  by one who saw the first, after everybody else: so whoever comes later need not ask who they all are.
 - A note that changes nothing is a reading of the item now, never of what was known of it before.
 """
 
@@ -35,7 +30,7 @@ from mailloom.mail.model import MessageId
 from mailloom.ports import ClueNote, KeyItem, KeyNote, Link, NodeName, Stated, Threads
 from mailloom.thread.assign import Joined, assign
 from mailloom.thread.decide import is_asking
-from mailloom.thread.keys import WITHOUT_ITEM, is_common, is_dead, message_node, nodes_of, note_of, own_nodes
+from mailloom.thread.keys import WITHOUT_ITEM, is_common, is_dead, nodes_of, note_of, own_nodes
 
 
 def weave(threads: Threads, batch: Sequence[Stated]) -> list[Joined]:
@@ -44,15 +39,13 @@ def weave(threads: Threads, batch: Sequence[Stated]) -> list[Joined]:
     threads.enter(names, fresh={name for stated in batch for name in own_nodes(stated)})
     threads.state(batch)
     notes = _notes(batch)
-    lone, pairs = _twins(threads, batch)
-    woven = [s._replace(links=tuple([link for link in s.links if link.key not in lone])) for s in batch]
-    joined = assign(threads, woven, notes, pairs)
+    joined = assign(threads, batch, notes)
     items = {one.old: one.item for one in joined if one.item is not None}
     items.update(_note(threads, [note for key, some in notes.items() if key not in items for note in some]))
     dirty = {s.message for s in batch if any(link.owns and items[link.key].asked for link in keyed(s))}
     dirty |= _ask(threads, [s for s in batch if is_asking(s, items)], items)
     dirty |= _own(threads, batch)
-    dirty |= _look(threads, batch, woven, items)
+    dirty |= _look(threads, batch, items)
     if dirty:
         threads.mark(dirty)
     return joined
@@ -61,15 +54,6 @@ def weave(threads: Threads, batch: Sequence[Stated]) -> list[Joined]:
 def keyed(stated: Stated) -> Iterable[Link]:
     """The links whose keys have an item, each key once: an id is mostly in In-Reply-To and in References."""
     return {link.key: link for link in stated.links if link.kind not in WITHOUT_ITEM}.values()
-
-
-def _twins(threads: Threads, batch: Sequence[Stated]) -> tuple[set[NodeName], list[tuple[NodeName, NodeName]]]:
-    """The twin keys that nobody else states; and for those that somebody does, and that hang on nothing yet, who is to be joined by them."""
-    keys = {link.key for s in batch for link in s.links if link.kind in WITHOUT_ITEM}
-    some = threads.linked(keys, most=2)
-    shared = {key for key in keys if len(some[key]) > 1}
-    alone = [key for key, node in threads.nodes(shared).items() if node.parent == key]
-    return keys - shared, [(message_node(m), key) for key, all_ in sorted(threads.linked(alone).items()) for m in all_]
 
 
 def _notes(batch: Sequence[Stated]) -> dict[NodeName, tuple[KeyNote, ...]]:
@@ -106,15 +90,14 @@ def _own(threads: Threads, batch: Sequence[Stated]) -> set[MessageId]:
     return {h.owner for h, (_, after) in owned if h.owner is not None and after.asked and h.owner in after.owners}
 
 
-def _look(
-    threads: Threads, batch: Sequence[Stated], woven: Sequence[Stated], items: dict[NodeName, KeyItem]
-) -> set[MessageId]:
+def _look(threads: Threads, batch: Sequence[Stated], items: dict[NodeName, KeyItem]) -> set[MessageId]:
     """What settle may have done meanwhile: a node with conv or dead, or a key whose item and node disagree. And what edits say of
     these nodes: a worker joins what evidence joins, settle parts it. Edits are read after the unions, and whoever makes one marks
     what is linked to its nodes after it is there: one of both sees the other.
     """
-    seen = threads.look({name for s in woven for name in nodes_of(s)})
+    names = {name for s in batch for name in nodes_of(s)}
+    seen = threads.look(names)
     odd = {name for name, node in seen.items() if node.conv is not None or node.dead}
     odd |= {key for key, item in items.items() if is_dead(item) != seen[key].dead}
-    odd |= {place.name for place in threads.places({name for s in batch for name in nodes_of(s)})}
+    odd |= {place.name for place in threads.places(names)}
     return {s.message for s in batch if not odd.isdisjoint(nodes_of(s))}

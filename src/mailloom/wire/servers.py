@@ -120,8 +120,8 @@ class ServerThreads:
     def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]:
         return self._evidence.stated(messages)
 
-    def linked(self, keys: Collection[NodeName], *, most: int | None = None) -> Mapping[NodeName, Sequence[MessageId]]:
-        return self._evidence.linked(keys, most=most)
+    def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
+        return self._evidence.linked(keys)
 
     def ask(self, asks: Iterable[tuple[ClueName, MessageId]], *, withdraw: bool = False) -> None:
         self._evidence.ask(asks, withdraw=withdraw)

@@ -22,9 +22,6 @@ _WRITE = (
     "insert into linked select distinct %(scope)s, key, message from new_links order by key, message on conflict do nothing",
 )
 _LINKED = "select key, message from linked where scope = %s and key = any(%b) order by key, message"
-# A key's rows are in one of the partitions, which is found when the key is known.
-_FIRST_LINKED = """select n.key, l.message from unnest(%b::bytea[]) n (key) cross join lateral
-  (select message from linked where scope = %s and key = n.key order by message limit %s) l order by n.key, l.message"""
 
 
 class PostgresEvidence:
@@ -49,8 +46,8 @@ class PostgresEvidence:
     def stated(self, messages: Collection[MessageId]) -> Mapping[MessageId, Stated]:
         return stated(self.scoped, messages)
 
-    def linked(self, keys: Collection[NodeName], *, most: int | None = None) -> Mapping[NodeName, Sequence[MessageId]]:
-        return linked(self.scoped, keys, most=most)
+    def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
+        return linked(self.scoped, keys)
 
     def ask(self, asks: Iterable[tuple[ClueName, MessageId]], *, withdraw: bool = False) -> None:
         rows = sorted(set(asks))
@@ -81,12 +78,10 @@ def stated(asked: Asked, messages: Collection[MessageId]) -> dict[MessageId, Sta
     return {MessageId(message): load_stated(MessageId(message), body) for message, body in found}
 
 
-def linked(asked: Asked, keys: Collection[NodeName], *, most: int | None = None) -> dict[NodeName, list[MessageId]]:
-    """The messages that own or cite each key, the oldest first; of each key at most so many."""
+def linked(asked: Asked, keys: Collection[NodeName]) -> dict[NodeName, list[MessageId]]:
+    """The messages that own or cite each key, the oldest first."""
     found: dict[NodeName, list[MessageId]] = defaultdict(list)
-    names = list(keys)
-    query, values = (_LINKED, (asked.scope, names)) if most is None else (_FIRST_LINKED, (names, asked.scope, most))
-    for key, message in asked.rows(query, values) if keys else ():
+    for key, message in asked.rows(_LINKED, (asked.scope, list(keys))) if keys else ():
         found[key].append(MessageId(message))
     return found
 

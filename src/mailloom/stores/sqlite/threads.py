@@ -171,11 +171,10 @@ class SqliteThreads:
         found = self.connection.executemany(sql, [(self.scope, m) for m in messages])
         return {message: load_stated(message, body) for message, body in found}
 
-    def linked(self, keys: Collection[NodeName], *, most: int | None = None) -> Mapping[NodeName, Sequence[MessageId]]:
+    def linked(self, keys: Collection[NodeName]) -> Mapping[NodeName, Sequence[MessageId]]:
         linked = defaultdict(list)
-        sql = "select key, message from links where scope = ? and key = ? order by message limit ?"
-        least = -1 if most is None else most
-        for key, message in self.connection.executemany(sql, [(self.scope, key, least) for key in keys]):
+        sql = "select key, message from links where scope = ? and key = ?"
+        for key, message in self.connection.executemany(sql, [(self.scope, key) for key in keys]):
             linked[key].append(message)
         return linked
 
