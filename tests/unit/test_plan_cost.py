@@ -34,7 +34,7 @@ def test_requests_of_ten_million_mails() -> None:
     assert line(TEN, "S3", "reads").usd.on_demand == pytest.approx(8)  # 20M at 0.0004 a thousand
     assert line(TEN, "SQS", "events").usd.on_demand == pytest.approx(4)  # 10M at 0.40 a million
     assert line(TEN, "SQS", "receive").usd.on_demand == pytest.approx(2.24)  # 0.56 each
-    assert line(TEN, "DynamoDB", "writes").usd.on_demand == pytest.approx(82.5)  # 13.2 units at 0.625 a million
+    assert line(TEN, "DynamoDB", "writes").usd.on_demand == pytest.approx(75.625)  # 12.1 units at 0.625 a million
     assert line(TEN, "DynamoDB", "reads").usd.on_demand == pytest.approx(1.5)  # 1.2 at 0.125
 
 
