@@ -127,7 +127,6 @@ class _Scanner:
         self.members = 0
         self.surname = ""  # of "Smith, Ann <ann@example.org>" without the quotes
         self.closing = _closing_parens(value, at) if "(" in value else {}
-        self.words_end = value.rfind("?=")
 
     def run(self) -> list[Address]:
         value, size = self.value, len(self.value)

@@ -37,7 +37,7 @@ STATEMENTS = 25  # a call of BatchExecuteStatement takes at most
 KEYS = 100  # BatchGetItem
 FENCED = 99  # TransactWriteItems takes 100 actions, one is the check
 LANES = 8  # calls of one step at a time: a batch of 256 mails makes 74 of its dearest step, and each is waited for some milliseconds
-UNIT, STRONG_UNIT = 1024, 4096  # bytes that one write unit, one strong read unit pay for
+UNIT = 1024  # bytes that one write unit pays for
 OVERHEAD = 16  # bytes of names of attributes and numbers that an item has beside its key and value, at most
 
 BUSY = frozenset(
