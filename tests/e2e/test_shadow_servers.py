@@ -88,7 +88,7 @@ def add_columns(whole: Whole) -> None:
         for (table,) in found:
             connection.execute(f"alter table {table} add column mood text".encode())
         connection.execute("create table moods (mood text)")
-        connection.execute("insert into schema_version values (2, '0002_moods')")
+        connection.execute("insert into schema_version select max(version) + 1, 'moods' from schema_version")
 
 
 def test_a_new_version_is_brought_out_and_what_it_changes_is_found(wholes: Callable[..., Any], tmp_path: Path) -> None:
